@@ -1,0 +1,1 @@
+liboctet_core_la_SOURCES += graph/graph.h graph/pass.h graph/plan.h

@@ -1,0 +1,66 @@
+#ifndef OCT_GRAPH_PLAN_H
+#define OCT_GRAPH_PLAN_H
+
+#include <stdio.h>
+
+#include "graph/graph.h"
+
+/* One step a live node, in order: operands with their places in the plan's arena, the state that
+ * prepare made, and what it says of itself. */
+typedef struct oct_step {
+    const oct_node *node;
+    const oct_op *op;
+    oct_args args;         /* tensors of the plan: data is set */
+    void *state;
+    const char *kernel;    /* "gemm_f32/avx512" */
+    double macs;           /* multiply-adds of one sample */
+    size_t weight_size;    /* bytes of packed weights */
+} oct_step;
+
+typedef struct oct_plan_options {
+    unsigned cpu;          /* OCT_CPU_* */
+    int threads;           /* of the pool it will run on */
+    int openblas;
+    int keep_values;       /* every value keeps its own place: all can be read after a run */
+    /* called with each constant as soon as no later step needs its data; NULL is fine */
+    void (*packed)(void *arg, const oct_tensor *constant);
+    void *arg;
+} oct_plan_options;
+
+typedef struct oct_plan {
+    oct_step *step;
+    int n_steps;
+    oct_tensor *in, *out;      /* the graph's inputs and outputs, data set; n_ins, n_outs */
+    int n_ins, n_outs;
+    size_t weight_size;        /* packed weights of all steps */
+    size_t value_size;         /* activations: offsets planned by lifetime, reused */
+    size_t workspace_size;     /* the largest step's */
+    oct_run how;               /* workspace */
+    oct_arena arena;
+} oct_plan;
+
+/* Does everything that can fail: after it, run only computes.  The graph must outlive the plan,
+ * its constants' data need not.  *out is the caller's; NULL on failure. */
+OCT_MUST_CHECK oct_status oct_plan_build(const oct_graph *g, const oct_plan_options *options,
+                                         oct_plan **out);
+void oct_plan_free(oct_plan *plan);
+
+/* Walks the steps for n samples, 1 <= n <= the batch.  after, if not NULL, is called after each
+ * step, when its output is valid: timing, calibration, diff. */
+typedef void oct_plan_hook(void *arg, const oct_plan *plan, int step, int n);
+void oct_plan_run(oct_plan *plan, oct_pool *pool, int n, oct_plan_hook *after, void *arg);
+
+/* One line a step: op, shape, kernel, multiply-adds, bytes; then the totals. */
+void oct_plan_dump(const oct_plan *plan, FILE *to);
+
+/* graph/plan_memory.c: lifetimes to offsets.  A value lives from step first to step last (both
+ * included); *offset is where it starts, on a 64-byte line and followed by 64 bytes of its own.
+ * Returns the size of the area.  Greedy by size, largest first. */
+typedef struct oct_lifetime {
+    size_t size;
+    int first, last;
+    size_t offset;
+} oct_lifetime;
+size_t oct_plan_offsets(oct_lifetime *value, int n);
+
+#endif

@@ -1,0 +1,1 @@
+liboctet_all_la_SOURCES += octet.h models/model.h

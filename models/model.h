@@ -1,0 +1,51 @@
+#ifndef OCT_MODELS_MODEL_H
+#define OCT_MODELS_MODEL_H
+
+#include "graph/pass.h"
+#include "graph/plan.h"
+#include "octet.h"
+#include "weights/weights.h"
+
+/* What the programs may know of a model beyond octet.h. */
+struct oct_model {
+    oct_weights *weights;      /* open until oct_model_free: inspect lists it */
+    oct_graph graph;
+    oct_plan *plan;            /* NULL if only described */
+    oct_pool *pool;
+    int own_pool;
+    unsigned cpu;              /* flags the plan uses */
+    const char *kind;          /* "cnn", "cifar_resnet", "resnet", "distilbert" */
+    const char *arch;          /* octet.arch, canonical JSON */
+    const char *recipe;        /* octet.input JSON */
+    int recipe_is_guess;       /* neither in the file nor a convention of this kind */
+    int classes;
+    char **label;              /* [classes], or NULL: the file has none */
+    size_t n_parameters;       /* elements of the parameters, buffers (running_*) left out */
+    int n_passes;              /* that ran, with what they changed */
+    oct_pass pass[8];
+    int pass_changes[8];
+    oct_arena arena;           /* graph, names, labels */
+};
+
+/* As oct_model_load, but without a plan: kind, graph after passes, recipe, labels; for inspect. */
+OCT_MUST_CHECK oct_status oct_model_describe(const char *path, const oct_options *options,
+                                             oct_model **out);
+
+/* A kind of model: told from the tensors, built as a graph.  models/model.c has the table. */
+typedef struct oct_builder {
+    const char *kind;
+    /* 1 if these tensors are this kind of model */
+    int (*recognise)(const oct_weights *w);
+    /* Fills m->graph, kind, arch, recipe (where the file has none), classes; arch is the JSON of
+     * the file or of the caller, NULL if neither has one. */
+    OCT_MUST_CHECK oct_status (*build)(oct_model *m, const char *arch, const oct_options *options);
+} oct_builder;
+
+extern const oct_builder oct_builder_cnn, oct_builder_cifar_resnet;
+
+/* For builders: the tensor NAME of the file as a constant of the graph, checked to have rank dims
+ * dim[] (-1: any). */
+OCT_MUST_CHECK oct_status oct_model_constant(oct_model *m, const char *name, int rank,
+                                             const int *dim, oct_tensor **out);
+
+#endif

@@ -1,0 +1,88 @@
+#ifndef OCT_OPS_ATTR_H
+#define OCT_OPS_ATTR_H
+
+/* The parameters of all operators on one page, and the places of their operands in oct_args.in.
+ * Images are BLOCKED n,h,w,c (tensor/tensor.h); constants are DENSE and as PyTorch stores them. */
+
+/* y = f(x), elementwise.  RELU is x < 0 ? 0 : x, RELU6 also clamps at 6; GELU is the exact one,
+ * x Phi(x).  The first three can be fused into conv2d, linear and add. */
+typedef enum oct_act {
+    OCT_ACT_NONE, OCT_ACT_RELU, OCT_ACT_RELU6,
+    OCT_ACT_SIGMOID, OCT_ACT_TANH, OCT_ACT_GELU,
+    OCT_ACT_COUNT
+} oct_act;
+const char *oct_act_name(oct_act act); /* "relu"; "none" */
+
+/* layout: x DENSE [n, c, h, w] -> y BLOCKED [n, h, w, c] */
+enum { OCT_LAYOUT_X };
+
+/* conv2d: torch.nn.Conv2d, then + residual, then act.
+ * x [n,h,w,c]  w [out, c/groups, kh, kw] (F32, F16, BF16; scale per row: a folded batch norm)
+ * bias F32 [out] or absent   residual like y, or absent */
+enum { OCT_CONV2D_X, OCT_CONV2D_W, OCT_CONV2D_BIAS, OCT_CONV2D_RESIDUAL };
+typedef struct oct_conv2d_attr {
+    int stride[2], pad[2], dilation[2]; /* vertical, horizontal */
+    int groups;
+    oct_act act;
+} oct_conv2d_attr;
+
+/* linear: torch.nn.Linear, then + residual, then act.
+ * x [m, k]  w [n, k] (scale per row)  bias F32 [n] or absent  residual [m, n] or absent
+ * x may also be a BLOCKED image [m,h,w,c] with h*w*c = k, when pass_fuse removed the flatten
+ * before it: w then still has PyTorch's order of features (c, h, w), prepare permutes. */
+enum { OCT_LINEAR_X, OCT_LINEAR_W, OCT_LINEAR_BIAS, OCT_LINEAR_RESIDUAL };
+typedef struct oct_linear_attr {
+    oct_act act;
+} oct_linear_attr;
+
+/* batchnorm: torch.nn.BatchNorm2d (BLOCKED x) or 1d (DENSE [m, c]), eval mode.
+ * y = gamma (x - mean) / sqrt(var + eps) + beta, each [c]; gamma, beta absent: 1, 0 */
+enum {
+    OCT_BATCHNORM_X, OCT_BATCHNORM_GAMMA, OCT_BATCHNORM_BETA,
+    OCT_BATCHNORM_MEAN, OCT_BATCHNORM_VAR
+};
+typedef struct oct_batchnorm_attr {
+    float eps;
+} oct_batchnorm_attr;
+
+/* activation: y = act(x), any shape and layout */
+enum { OCT_ACTIVATION_X };
+typedef struct oct_activation_attr {
+    oct_act act;
+} oct_activation_attr;
+
+/* pool: torch.nn.MaxPool2d, AvgPool2d (count_include_pad as PyTorch's default, 1: every window is
+ * divided by kernel[0] * kernel[1], padding counted), AdaptiveAvgPool2d (out; kernel unused).
+ * The average is the sum over the window's rows, then columns, in rising order from +0, then
+ * multiplied by the reciprocal of the count, rounded to FP32. */
+enum { OCT_POOL_X };
+typedef enum oct_pool_kind { OCT_POOL_MAX, OCT_POOL_AVG, OCT_POOL_ADAPTIVE_AVG } oct_pool_kind;
+typedef struct oct_pool_attr {
+    oct_pool_kind kind;
+    int kernel[2], stride[2], pad[2], dilation[2];
+    int count_include_pad;
+    int out[2];
+} oct_pool_attr;
+
+/* add: y = act(a + b), same shape and layout */
+enum { OCT_ADD_A, OCT_ADD_B };
+typedef struct oct_add_attr {
+    oct_act act;
+} oct_add_attr;
+
+/* concat: along channels (last dim of both layouts); in[0], in[1], ... until NULL */
+
+/* pad: He's option-A shortcut, F.pad(x[:, :, ::s, ::s], (0,0,0,0,before,after)), BLOCKED images */
+enum { OCT_PAD_X };
+typedef struct oct_pad_attr {
+    int stride[2];
+    int before, after; /* zero channels */
+} oct_pad_attr;
+
+/* flatten: BLOCKED [n,h,w,c] -> DENSE [n, c*h*w] in PyTorch's order (c, h, w); DENSE: [n, rest] */
+enum { OCT_FLATTEN_X };
+
+/* softmax: over the last dim of a DENSE [m, k] */
+enum { OCT_SOFTMAX_X };
+
+#endif

@@ -1,0 +1,84 @@
+#ifndef OCT_OPS_OP_H
+#define OCT_OPS_OP_H
+
+#include "tensor/arena.h"
+#include "tensor/tensor.h"
+#include "tensor/threads.h"
+
+/* The list of operators.  Enum, table and dump names all come from here. */
+#define OCT_OP_LIST(X)         \
+    X(LAYOUT, layout)          \
+    X(CONV2D, conv2d)          \
+    X(LINEAR, linear)          \
+    X(BATCHNORM, batchnorm)    \
+    X(ACTIVATION, activation)  \
+    X(POOL, pool)              \
+    X(ADD, add)                \
+    X(CONCAT, concat)          \
+    X(PAD, pad)                \
+    X(FLATTEN, flatten)        \
+    X(SOFTMAX, softmax)
+
+typedef enum oct_op_kind {
+#define X(KIND, name) OCT_OP_##KIND,
+    OCT_OP_LIST(X)
+#undef X
+    OCT_OP_COUNT
+} oct_op_kind;
+
+enum { OCT_MAX_IN = 8 };
+
+/* Operands of one node; no graph in sight, so an operator is tested alone. */
+typedef struct oct_args {
+    const void *attr;           /* the operator's own struct, see ops/attr.h; NULL: it has none */
+    oct_tensor *in[OCT_MAX_IN]; /* absent optional operands are NULL */
+    oct_tensor *out;
+} oct_args;
+
+/* What prepare may use, and what it says about the step it made. */
+typedef struct oct_prepare {
+    unsigned cpu;         /* OCT_CPU_* flags the plan may use */
+    int threads;          /* of the pool the plan will run on */
+    int openblas;         /* FP32 matrix products by OpenBLAS (models/openblas.c) */
+    oct_arena *arena;     /* lives as long as the plan */
+
+    const char *kernel;   /* out: what runs, "gemm_f32/avx512"; a literal or in arena */
+    double macs;          /* out: multiply-adds of one sample */
+    size_t weight_size;   /* out: bytes of packed weights read by a run */
+    size_t shared_size;   /* out: bytes of workspace, all threads together */
+    size_t thread_size;   /* out: bytes of workspace of each thread */
+} oct_prepare;
+
+/* What a run may use.  n is the number of samples, 1 <= n <= dim[0] of every activation: run
+ * computes these and leaves the others alone.  Workspace starts on a 64-byte line, holds what
+ * prepare asked for and rubbish from other steps, and is followed by 64 readable bytes. */
+typedef struct oct_run {
+    oct_pool *pool;
+    int n;
+    void *shared;
+    unsigned char *thread_base;
+    size_t thread_stride;
+} oct_run;
+
+static inline void *oct_run_scratch(const oct_run *r, int thread)
+{
+    return r->thread_base + (size_t)thread * r->thread_stride;
+}
+
+/*  infer    shapes, dtype and layout of out, or why they do not fit; touches no data
+ *  prepare  choose the kernel, pack the weights, into *state; data of constants is there
+ *  run      compute; cannot fail, allocates nothing, called many times                    */
+typedef struct oct_op {
+    const char *name;
+    OCT_MUST_CHECK oct_status (*infer)(oct_args *args);
+    OCT_MUST_CHECK oct_status (*prepare)(const oct_args *args, oct_prepare *how, void **state);
+    void (*run)(const oct_args *args, const void *state, const oct_run *r);
+} oct_op;
+
+#define X(KIND, name) extern const oct_op oct_op_##name;
+OCT_OP_LIST(X)
+#undef X
+
+extern const oct_op *const oct_ops[OCT_OP_COUNT];
+
+#endif

@@ -1,0 +1,6 @@
+liboctet_core_la_SOURCES += \
+	tensor/status.h tensor/status.c \
+	tensor/arena.h tensor/arena.c \
+	tensor/tensor.h tensor/tensor.c \
+	tensor/cpu.h tensor/cpu.c \
+	tensor/f16.h tensor/threads.h

@@ -1,0 +1,9 @@
+TESTS      += tests/check_layers.sh
+EXTRA_DIST += tests/check_layers.sh
+EXTRA_DIST += tests/test.h tests/suite.h
+
+# Unit tests: one Check suite a file, added to unit_tests; each needs a _SOURCES line.
+unit_tests =
+if HAVE_CHECK
+check_PROGRAMS += $(unit_tests)
+endif
