@@ -7,3 +7,9 @@ unit_tests =
 if HAVE_CHECK
 check_PROGRAMS += $(unit_tests)
 endif
+
+# graph/
+unit_tests += tests/test_plan
+tests_test_plan_SOURCES  = tests/test_plan.c
+tests_test_plan_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_test_plan_LDADD    = $(LDADD) $(CHECK_LIBS)
