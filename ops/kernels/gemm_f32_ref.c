@@ -23,7 +23,7 @@ static void tile(const oct_gemm_f32_args *t)
                 float sum = 0;
                 for (int s = 0; s < t->n_segs; s++) {
                     const oct_gemm_f32_seg *seg = &t->seg[s];
-                    const float *a = t->a[g] + seg->offset + (ptrdiff_t)i * seg->pixel;
+                    const float *a = t->a[g] + seg->offset + (t->pos[g] + i * t->step) * seg->width;
                     for (int c = 0; c < seg->len; c++, b += NR) sum = fmaf(a[c], *b, sum);
                 }
                 const size_t at = (size_t)i * t->ldc + (size_t)j;

@@ -33,8 +33,9 @@ INLINE void body(const int rows, const int groups, const oct_gemm_f32_args *t)
     UNROLL for (int i = 0; i < 2 * rows * groups; i++) s[i] = vec_zero();
     for (int q = 0; q < t->n_segs; q++) {
         const oct_gemm_f32_seg seg = t->seg[q];
-        const ptrdiff_t px = seg.pixel;
-        const float *a0 = t->a[0] + seg.offset, *a1 = groups == 2 ? t->a[1] + seg.offset : a0;
+        const ptrdiff_t px = (ptrdiff_t)t->step * seg.width;
+        const float *a0 = t->a[0] + seg.offset + t->pos[0] * seg.width, *a1 = a0;
+        if (groups == 2) a1 = t->a[1] + seg.offset + t->pos[1] * seg.width;
         for (int c = 0; c < seg.len; c++, a0++, a1++, b += NR, ahead += NR) {
             const vec b0 = vec_load(b), b1 = vec_load(b + LANES);
             UNROLL for (int p = 0; p < NR; p += 16) __builtin_prefetch(ahead + p);
