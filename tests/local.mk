@@ -7,3 +7,6 @@ unit_tests =
 if HAVE_CHECK
 check_PROGRAMS += $(unit_tests)
 endif
+
+# Sample data and stored answers of the originals (Pillow, torchvision, PyTorch).
+EXTRA_DIST += tests/data tests/golden
