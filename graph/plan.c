@@ -164,7 +164,7 @@ static oct_status prepare(work *w)
     for (int i = 0; i < p->n_steps; i++) {
         oct_step *step = &p->step[i];
         oct_prepare how = { .cpu = w->options->cpu, .threads = w->options->threads,
-                            .openblas = w->options->openblas, .arena = &p->arena };
+                            .sgemm = w->options->sgemm, .arena = &p->arena };
         const oct_status status = step->op->prepare(&step->args, &how, &step->state);
         if (status != OCT_OK) return oct_graph_fail(status, step->node->name);
         step->kernel = how.kernel;
