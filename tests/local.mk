@@ -33,3 +33,12 @@ tests_test_threads_cond_LDADD    = $(LDADD) $(CHECK_LIBS)
 tests_test_cgroup_SOURCES        = tests/test_cgroup.c
 tests_test_cgroup_CPPFLAGS       = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_test_cgroup_LDADD          = $(LDADD) $(CHECK_LIBS)
+
+# tensor: everything else on the ground floor.
+unit_tests += tests/test_tensor tests/test_f16
+tests_test_tensor_SOURCES  = tests/test_tensor.c
+tests_test_tensor_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_test_tensor_LDADD    = $(LDADD) $(CHECK_LIBS)
+tests_test_f16_SOURCES     = tests/test_f16.c
+tests_test_f16_CPPFLAGS    = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_test_f16_LDADD       = $(LDADD) $(CHECK_LIBS)
