@@ -1,5 +1,7 @@
 liboctet_core_la_SOURCES += \
 	ops/op.h ops/op.c ops/attr.h \
+	ops/conv2d.h ops/conv2d.c ops/conv2d_direct.c ops/conv2d_im2col.c ops/linear.c \
+	ops/sgemm.h ops/sgemm.c \
 	ops/kernels/gemm_f32.h ops/kernels/gemm_f32_tmpl.h ops/kernels/gemm_f32.c ops/kernels/gemm_f32_ref.c
 
 # One small library per instruction set: the only place its flags appear.

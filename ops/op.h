@@ -84,4 +84,7 @@ OCT_OP_LIST(X)
 
 extern const oct_op *const oct_ops[OCT_OP_COUNT];
 
+/* For prepare: how->kernel = "family/isa", in how->arena. */
+OCT_MUST_CHECK oct_status oct_kernel_name(oct_prepare *how, const char *family, const char *isa);
+
 #endif
