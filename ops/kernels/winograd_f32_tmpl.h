@@ -96,7 +96,7 @@ INLINE vec row_load(const rows *r, int i, size_t j, size_t l)
 
 static rows edge_rows(const oct_winograd_f32_in *args)
 {
-    static const float zeros[OCT_BLOCK];
+    static const float zeros[64]; /* lanes <= 64, a multiple of LANES */
     rows r;
     for (int i = 0; i < 6; i++) {
         const int in = i >= args->y0 && i < args->y1;
