@@ -32,7 +32,8 @@ static const double A = 0x1.6a09e667f3bcdp-1, B = 0x1.6a09e667f3bcdp+0; /* sqrt(
 typedef double row[N]; /* one number of each filter */
 
 /* r = G w:  the rows of G for a and -a share their even part, so do those for b and -b. */
-static void pass4(const row w0, const row w1, const row w2, row r[6])
+static void pass4(const double *restrict w0, const double *restrict w1,
+                  const double *restrict w2, row *restrict r)
 {
     for (int l = 0; l < N; l++) {
         const double even_a = (-2.0 / 3) * w0[l] + (-1.0 / 3) * w2[l];
@@ -47,7 +48,8 @@ static void pass4(const row w0, const row w1, const row w2, row r[6])
     }
 }
 
-static void pass2(const row w0, const row w1, const row w2, row r[6])
+static void pass2(const double *restrict w0, const double *restrict w1,
+                  const double *restrict w2, row *restrict r)
 {
     for (int l = 0; l < N; l++) {
         const double even = 0.5 * (w0[l] + w2[l]), odd = 0.5 * w1[l];
