@@ -12,6 +12,7 @@
 #include "tests/test.h"
 
 static const check_family *const families[] = {
+    &check_family_vec,
     NULL,
 };
 

@@ -11,4 +11,4 @@ endif
 # The kernel checker needs no Check; a family is one more file here and one row in its table.
 check_PROGRAMS += tests/check_kernels
 tests_check_kernels_SOURCES = tests/test.h tests/check_kernels.h \
-	tests/check_kernels.c tests/check_buffers.c
+	tests/check_kernels.c tests/check_buffers.c tests/check_vec.c
