@@ -62,3 +62,9 @@ tests_test_tensor_LDADD    = $(LDADD) $(CHECK_LIBS)
 tests_test_f16_SOURCES     = tests/test_f16.c
 tests_test_f16_CPPFLAGS    = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_test_f16_LDADD       = $(LDADD) $(CHECK_LIBS)
+# weights
+unit_tests += tests/test_weights
+EXTRA_DIST += tests/weights_util.h tests/golden/make_weights.py tests/golden/weights
+tests_test_weights_SOURCES  = tests/test_weights.c
+tests_test_weights_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_test_weights_LDADD    = $(LDADD) $(CHECK_LIBS)
