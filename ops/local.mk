@@ -1,5 +1,8 @@
 liboctet_core_la_SOURCES += \
-	ops/op.h ops/op.c ops/attr.h
+	ops/op.h ops/op.c ops/attr.h \
+	ops/common.h ops/common.c ops/spread.h ops/spread.c ops/channels.h ops/channels.c \
+	ops/layout.c ops/batchnorm.c ops/activation.c ops/pool.c ops/add.c ops/concat.c \
+	ops/pad.c ops/flatten.c ops/softmax.c
 
 # One small library per instruction set: the only place its flags appear.
 if HAVE_AVX2
