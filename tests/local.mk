@@ -84,3 +84,9 @@ tests_test_layers_LDADD      = $(LDADD) $(CHECK_LIBS)
 tests_test_builders_SOURCES  = tests/test_builders.c
 tests_test_builders_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_test_builders_LDADD    = $(LDADD) $(CHECK_LIBS)
+
+# Allocations that fail; whoever links tests/fail_alloc.c can count and refuse them.
+unit_tests += tests/test_oom
+tests_test_oom_SOURCES  = tests/test_oom.c tests/fail_alloc.c tests/fail_alloc.h
+tests_test_oom_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_test_oom_LDADD    = $(LDADD) $(CHECK_LIBS)
