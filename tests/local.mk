@@ -62,3 +62,10 @@ tests_test_tensor_LDADD    = $(LDADD) $(CHECK_LIBS)
 tests_test_f16_SOURCES     = tests/test_f16.c
 tests_test_f16_CPPFLAGS    = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_test_f16_LDADD       = $(LDADD) $(CHECK_LIBS)
+
+# conv2d and linear.
+unit_tests += tests/test_conv
+tests_test_conv_SOURCES  = tests/run_op.h tests/run_op.c tests/test_conv.c
+tests_test_conv_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+# Links the core alone: it needs nothing but the C library, libm and pthreads.
+tests_test_conv_LDADD    = liboctet_core.la $(CHECK_LIBS)
