@@ -69,3 +69,8 @@ tests_test_conv_SOURCES  = tests/run_op.h tests/run_op.c tests/test_conv.c
 tests_test_conv_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 # Links the core alone: it needs nothing but the C library, libm and pthreads.
 tests_test_conv_LDADD    = liboctet_core.la $(CHECK_LIBS)
+# Allocations that fail; whoever links tests/fail_alloc.c can count and refuse them.
+unit_tests += tests/test_oom
+tests_test_oom_SOURCES  = tests/test_oom.c tests/fail_alloc.c tests/fail_alloc.h
+tests_test_oom_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_test_oom_LDADD    = $(LDADD) $(CHECK_LIBS)
