@@ -74,3 +74,9 @@ unit_tests += tests/test_oom
 tests_test_oom_SOURCES  = tests/test_oom.c tests/fail_alloc.c tests/fail_alloc.h
 tests_test_oom_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_test_oom_LDADD    = $(LDADD) $(CHECK_LIBS)
+# weights
+unit_tests += tests/test_weights
+EXTRA_DIST += tests/weights_util.h tests/golden/make_weights.py tests/golden/weights
+tests_test_weights_SOURCES  = tests/test_weights.c
+tests_test_weights_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_test_weights_LDADD    = $(LDADD) $(CHECK_LIBS)
