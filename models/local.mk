@@ -1,1 +1,6 @@
-liboctet_all_la_SOURCES += octet.h models/model.h
+liboctet_all_la_SOURCES += \
+	octet.h models/model.h models/model.c \
+	models/metadata.h models/metadata.c \
+	models/layers.h models/layers.c \
+	models/cnn.c models/cifar_resnet.c \
+	models/openblas.h models/openblas.c

@@ -44,7 +44,7 @@ typedef struct oct_builder {
 extern const oct_builder oct_builder_cnn, oct_builder_cifar_resnet;
 
 /* For builders: the tensor NAME of the file as a constant of the graph, checked to have rank dims
- * dim[] (-1: any). */
+ * dim[] (-1: any) and floats in it.  Vectors come as FP32, whatever the file has. */
 OCT_MUST_CHECK oct_status oct_model_constant(oct_model *m, const char *name, int rank,
                                              const int *dim, oct_tensor **out);
 
