@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/model.h"
 #include "models/openblas.h"
 #include "programs/cli.h"
 #include "tensor/cpu.h"
@@ -152,6 +153,10 @@ static int check_names(const cli_command *c, cli_args *a)
     if (a->gemm && strcmp(a->gemm, "ours") && strcmp(a->gemm, "openblas"))
         return cli_usage(c, "--gemm '%s': unknown; ours or openblas expected", a->gemm);
     oct_sgemm *sgemm;
+    oct_pass pass[OCT_MODEL_MAX_PASSES];
+    int n_passes;
+    if (oct_model_passes(a->passes, pass, &n_passes))
+        return cli_usage(c, "--passes: %s", oct_last_error());
     if (a->gemm && !strcmp(a->gemm, "openblas") && oct_openblas_open(&sgemm))
         return cli_usage(c, "--gemm openblas: %s", oct_last_error());
     if (a->channels && strcmp(a->channels, "L") && strcmp(a->channels, "RGB")
