@@ -20,3 +20,37 @@ tests_check_kernels_SOURCES = tests/test.h tests/check_kernels.h \
 	tests/check_gemm_f32.c
 # Sample data and stored answers of the originals (Pillow, torchvision, PyTorch).
 EXTRA_DIST += tests/data tests/golden
+# Sanitizers answer an impossible size with NULL, as malloc does; Check's own limit of 4 seconds
+# is too short for an emulator.
+AM_TESTS_ENVIRONMENT = \
+	CK_DEFAULT_TIMEOUT=$${CK_DEFAULT_TIMEOUT-300}; export CK_DEFAULT_TIMEOUT; \
+	ASAN_OPTIONS=allocator_may_return_null=1:$$ASAN_OPTIONS; export ASAN_OPTIONS; \
+	TSAN_OPTIONS=allocator_may_return_null=1:$$TSAN_OPTIONS; export TSAN_OPTIONS;
+
+# tensor: the pool (also as built where there is no futex) and its default size.
+unit_tests += tests/test_threads tests/test_threads_cond tests/test_cgroup
+test_threads_flags = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+if HAVE_LD_WRAP
+test_threads_flags += -DHAVE_LD_WRAP
+test_threads_wrap   = -Wl,--wrap=pthread_create
+endif
+tests_test_threads_SOURCES       = tests/test_threads.c
+tests_test_threads_CPPFLAGS      = $(test_threads_flags)
+tests_test_threads_LDFLAGS       = $(test_threads_wrap)
+tests_test_threads_LDADD         = $(LDADD) $(CHECK_LIBS)
+tests_test_threads_cond_SOURCES  = tests/test_threads.c tensor/threads.c
+tests_test_threads_cond_CPPFLAGS = $(test_threads_flags) -DOCT_NO_FUTEX
+tests_test_threads_cond_LDFLAGS  = $(test_threads_wrap)
+tests_test_threads_cond_LDADD    = $(LDADD) $(CHECK_LIBS)
+tests_test_cgroup_SOURCES        = tests/test_cgroup.c
+tests_test_cgroup_CPPFLAGS       = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_test_cgroup_LDADD          = $(LDADD) $(CHECK_LIBS)
+
+# tensor: everything else on the ground floor.
+unit_tests += tests/test_tensor tests/test_f16
+tests_test_tensor_SOURCES  = tests/test_tensor.c
+tests_test_tensor_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_test_tensor_LDADD    = $(LDADD) $(CHECK_LIBS)
+tests_test_f16_SOURCES     = tests/test_f16.c
+tests_test_f16_CPPFLAGS    = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_test_f16_LDADD       = $(LDADD) $(CHECK_LIBS)
