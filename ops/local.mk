@@ -1,6 +1,9 @@
 liboctet_core_la_SOURCES += \
 	ops/op.h ops/op.c ops/attr.h \
 	ops/conv2d.h ops/conv2d.c ops/conv2d_direct.c ops/conv2d_im2col.c ops/linear.c \
+	ops/conv2d_winograd.h ops/conv2d_winograd.c \
+	ops/kernels/winograd_f32.h ops/kernels/winograd_f32_tmpl.h \
+	ops/kernels/winograd_f32.c ops/kernels/winograd_f32_ref.c \
 	ops/sgemm.h ops/sgemm.c \
 	ops/kernels/gemm_f32.h ops/kernels/gemm_f32_tmpl.h ops/kernels/gemm_f32.c ops/kernels/gemm_f32_ref.c
 
@@ -9,17 +12,17 @@ if HAVE_AVX2
 noinst_LTLIBRARIES         += liboctet_avx2.la
 liboctet_core_la_LIBADD    += liboctet_avx2.la
 liboctet_avx2_la_CFLAGS     = $(AM_CFLAGS) $(AVX2_CFLAGS)
-liboctet_avx2_la_SOURCES    = ops/kernels/gemm_f32_avx2.c
+liboctet_avx2_la_SOURCES    = ops/kernels/gemm_f32_avx2.c ops/kernels/winograd_f32_avx2.c
 endif
 if HAVE_AVX512
 noinst_LTLIBRARIES         += liboctet_avx512.la
 liboctet_core_la_LIBADD    += liboctet_avx512.la
 liboctet_avx512_la_CFLAGS   = $(AM_CFLAGS) $(AVX512_CFLAGS)
-liboctet_avx512_la_SOURCES  = ops/kernels/gemm_f32_avx512.c
+liboctet_avx512_la_SOURCES  = ops/kernels/gemm_f32_avx512.c ops/kernels/winograd_f32_avx512.c
 endif
 if HAVE_NEON
 noinst_LTLIBRARIES         += liboctet_neon.la
 liboctet_core_la_LIBADD    += liboctet_neon.la
 liboctet_neon_la_CFLAGS     = $(AM_CFLAGS) $(NEON_CFLAGS)
-liboctet_neon_la_SOURCES    = ops/kernels/gemm_f32_neon.c
+liboctet_neon_la_SOURCES    = ops/kernels/gemm_f32_neon.c ops/kernels/winograd_f32_neon.c
 endif

@@ -12,6 +12,7 @@
 #include "tests/test.h"
 
 static const check_family *const families[] = {
+    &check_family_winograd_f32,
     &check_family_gemm_f32,
     NULL,
 };

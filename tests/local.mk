@@ -18,8 +18,16 @@ check_PROGRAMS += tests/check_kernels
 tests_check_kernels_SOURCES = tests/test.h tests/check_kernels.h \
 	tests/check_kernels.c tests/check_buffers.c \
 	tests/check_gemm_f32.c
+tests_check_kernels_SOURCES += tests/winograd_matrices.h tests/check_winograd_f32.c
 # Sample data and stored answers of the originals (Pillow, torchvision, PyTorch).
 EXTRA_DIST += tests/data tests/golden
+
+# The Winograd convolution, the whole path.
+unit_tests += tests/test_winograd
+tests_test_winograd_SOURCES  = tests/test.h tests/suite.h tests/winograd_matrices.h \
+	tests/test_winograd.c
+tests_test_winograd_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_test_winograd_LDADD    = $(LDADD) $(CHECK_LIBS)
 # Sanitizers answer an impossible size with NULL, as malloc does; Check's own limit of 4 seconds
 # is too short for an emulator.
 AM_TESTS_ENVIRONMENT = \
