@@ -10,6 +10,8 @@
 
 #include <limits.h>
 
+#include "ops/conv2d_winograd.h"
+
 typedef struct way {
     oct_status (*prepare)(const oct_args *args, oct_prepare *how, void **state);
     void (*run)(const oct_args *args, const void *state, const oct_run *r);
@@ -20,7 +22,19 @@ typedef struct state {
     void *own;
 } state;
 
+static oct_status winograd2_prepare(const oct_args *args, oct_prepare *how, void **out)
+{
+    return oct_conv2d_winograd_prepare(args, how, 2, out);
+}
+
+static oct_status winograd4_prepare(const oct_args *args, oct_prepare *how, void **out)
+{
+    return oct_conv2d_winograd_prepare(args, how, 4, out);
+}
+
 static const way direct = { oct_conv2d_direct_prepare, oct_conv2d_direct_run };
+static const way winograd2 = { winograd2_prepare, oct_conv2d_winograd_run };
+static const way winograd4 = { winograd4_prepare, oct_conv2d_winograd_run };
 static const way im2col = { oct_conv2d_im2col_prepare, oct_conv2d_im2col_run };
 
 oct_conv2d_shape oct_conv2d_shape_of(const oct_args *args)
@@ -92,12 +106,22 @@ static oct_status infer(oct_args *args)
     return OCT_OK;
 }
 
+static const way *choose(const oct_conv2d_shape *c, const oct_prepare *how)
+{
+    if (how->sgemm) return &im2col;
+    switch (oct_conv2d_winograd_pick(c)) {
+    case 4: return &winograd4;
+    case 2: return &winograd2;
+    default: return &direct;
+    }
+}
+
 static oct_status prepare(const oct_args *args, oct_prepare *how, void **out)
 {
     const oct_conv2d_shape c = oct_conv2d_shape_of(args);
     state *s = oct_arena_zalloc(how->arena, sizeof *s);
     if (!s) return oct_fail(OCT_ERR_MEMORY, "conv2d: out of memory");
-    s->way = how->sgemm ? &im2col : &direct;
+    s->way = choose(&c, how);
     *out = s;
     how->macs = (double)c.oh * c.ow * c.out * (c.c / c.groups) * c.kernel[0] * c.kernel[1];
     return s->way->prepare(args, how, &s->own);

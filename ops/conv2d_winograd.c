@@ -54,6 +54,7 @@ typedef struct state {
     size_t v_step, m_step;     /* floats from one xi to the next */
     size_t panel_size;         /* floats of U of one panel and xi */
     float *u;
+    float *bias;               /* [out], zeros if there is none */
 } state;
 
 static int min_int(int a, int b) { return a < b ? a : b; }
@@ -143,8 +144,12 @@ oct_status oct_conv2d_winograd_prepare(const oct_args *args, oct_prepare *how, i
     const size_t size = (size_t)s->n_panels * (size_t)n_xi * s->panel_size * sizeof(float);
     s->u = oct_arena_alloc(how->arena, size);
     s->seg = oct_arena_alloc(how->arena, (size_t)n_segs * sizeof *s->seg);
-    if (!s->u || !s->seg) return oct_fail(OCT_ERR_MEMORY, "conv2d: %zu bytes of weights", size);
+    s->bias = oct_arena_zalloc(how->arena, (size_t)s->c.out * sizeof *s->bias);
+    if (!s->u || !s->seg || !s->bias)
+        return oct_fail(OCT_ERR_MEMORY, "conv2d: %zu bytes of weights", size);
     pack(s, args->in[OCT_CONV2D_W]);
+    const oct_tensor *bias = args->in[OCT_CONV2D_BIAS];
+    if (bias) memcpy(s->bias, bias->data, (size_t)s->c.out * sizeof *s->bias);
 
     size_t v = 0;
     for (int b = 0; b < n_segs; b++) {
@@ -167,7 +172,6 @@ typedef struct work {
     const oct_run *r;
     const float *x, *residual; /* of the first image */
     float *y;
-    const float *bias;         /* NULL: zeros */
     oct_act act;
     int total;                 /* tiles of all images */
     int blocks, panel_items;   /* items are blocks * panel_items */
@@ -243,14 +247,14 @@ static void multiply(const state *s, int n, const float *v, const float *u, cons
 /* Y of the channels of a panel, tiles first .. first + n. */
 static void transform_output(const work *w, int panel, int first, int n, const float *mm)
 {
-    static const float no_bias[OCT_BLOCK];
     const state *s = w->s;
     const oct_conv2d_shape *c = &s->c;
     const int k = panel * s->gemm->nr, b = k / OCT_BLOCK, width = oct_block_width(c->out, b);
     const size_t pixels = (size_t)c->oh * (size_t)c->ow;
     place at = place_of(s, first);
     oct_winograd_f32_out out = {
-        .m = s->m, .step = s->m_step, .bias = w->bias ? w->bias + k : no_bias, .act = w->act,
+        .m = s->m, .step = s->m_step,
+        .bias = s->bias + k, .act = w->act,
         .lanes = min_int(s->gemm->nr, c->out - k),
         .row = (size_t)c->ow * (size_t)width, .pixel = (size_t)width };
     for (int t = 0; t < n; t++, next_place(s, &at)) {
@@ -311,7 +315,7 @@ static void cut(work *w, int threads)
 void oct_conv2d_winograd_run(const oct_args *args, const void *opaque, const oct_run *r)
 {
     const state *s = opaque;
-    const oct_tensor *x = args->in[OCT_CONV2D_X], *bias = args->in[OCT_CONV2D_BIAS];
+    const oct_tensor *x = args->in[OCT_CONV2D_X];
     const oct_tensor *residual = args->in[OCT_CONV2D_RESIDUAL];
     const size_t x_count = oct_tensor_sample_count(x), y_count = oct_tensor_sample_count(args->out);
     const int step = max_int(1, RUN_TILES / s->tiles);
@@ -319,7 +323,7 @@ void oct_conv2d_winograd_run(const oct_args *args, const void *opaque, const oct
         const size_t to = (size_t)n * y_count;
         work w = { .s = s, .r = r, .x = (const float *)x->data + (size_t)n * x_count,
                    .residual = residual ? (const float *)residual->data + to : NULL,
-                   .y = (float *)args->out->data + to, .bias = bias ? bias->data : NULL,
+                   .y = (float *)args->out->data + to,
                    .act = ((const oct_conv2d_attr *)args->attr)->act,
                    .total = min_int(step, r->n - n) * s->tiles };
         const double macs = (double)w.total * s->p * s->p * s->c.c * s->c.out;

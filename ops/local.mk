@@ -26,3 +26,17 @@ liboctet_core_la_LIBADD    += liboctet_neon.la
 liboctet_neon_la_CFLAGS     = $(AM_CFLAGS) $(NEON_CFLAGS)
 liboctet_neon_la_SOURCES    = ops/kernels/gemm_f32_neon.c ops/kernels/winograd_f32_neon.c
 endif
+
+# Row kernels: one template over simd_<isa>.h.
+liboctet_core_la_SOURCES += \
+	ops/kernels/vec.h ops/kernels/vec.c ops/kernels/vec_ref.c ops/kernels/math_f32.h
+if HAVE_AVX2
+liboctet_avx2_la_SOURCES += \
+	ops/kernels/vec_avx2.c ops/kernels/simd_avx2.h ops/kernels/simd_math.h ops/kernels/vec_tmpl.h
+endif
+if HAVE_AVX512
+liboctet_avx512_la_SOURCES += ops/kernels/vec_avx512.c ops/kernels/simd_avx512.h
+endif
+if HAVE_NEON
+liboctet_neon_la_SOURCES += ops/kernels/vec_neon.c ops/kernels/simd_neon.h
+endif

@@ -17,7 +17,7 @@ tests_test_plan_LDADD    = $(LDADD) $(CHECK_LIBS)
 check_PROGRAMS += tests/check_kernels
 tests_check_kernels_SOURCES = tests/test.h tests/check_kernels.h \
 	tests/check_kernels.c tests/check_buffers.c \
-	tests/check_gemm_f32.c
+	tests/check_gemm_f32.c tests/check_vec.c
 tests_check_kernels_SOURCES += tests/winograd_matrices.h tests/check_winograd_f32.c
 # Sample data and stored answers of the originals (Pillow, torchvision, PyTorch).
 EXTRA_DIST += tests/data tests/golden
