@@ -80,3 +80,16 @@ EXTRA_DIST += tests/weights_util.h tests/golden/make_weights.py tests/golden/wei
 tests_test_weights_SOURCES  = tests/test_weights.c
 tests_test_weights_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_test_weights_LDADD    = $(LDADD) $(CHECK_LIBS)
+# The built programs, as a user runs them.
+program_tests = tests/test_cli.sh tests/accuracy_mnist.sh tests/accuracy_mnist_classifier.sh \
+	tests/accuracy_cifar.sh tests/accuracy_cifar_resnets.sh tests/bits.sh
+TESTS      += $(program_tests)
+EXTRA_DIST += $(program_tests) tests/programs.sh
+$(program_tests:.sh=.log): cnn_infer$(EXEEXT) octet$(EXEEXT)
+
+# programs/
+unit_tests += tests/test_programs
+tests_test_programs_SOURCES  = tests/test_programs.c
+tests_test_programs_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_test_programs_CFLAGS   = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
+tests_test_programs_LDADD    = libprograms.la $(LDADD) $(CHECK_LIBS)
