@@ -5,7 +5,7 @@ liboctet_core_la_SOURCES += \
 	ops/kernels/winograd_f32.h ops/kernels/winograd_f32_tmpl.h \
 	ops/kernels/winograd_f32.c ops/kernels/winograd_f32_ref.c \
 	ops/sgemm.h ops/sgemm.c \
-	ops/kernels/gemm_f32.h ops/kernels/gemm_f32_tmpl.h ops/kernels/gemm_f32.c ops/kernels/gemm_f32_ref.c
+	ops/kernels/gemm_f32.h ops/kernels/gemm_f32_tmpl.h ops/kernels/gemm_f32.c ops/kernels/gemm_f32_ref.c \
 	ops/common.h ops/common.c ops/spread.h ops/spread.c ops/channels.h ops/channels.c \
 	ops/layout.c ops/batchnorm.c ops/activation.c ops/pool.c ops/add.c ops/concat.c \
 	ops/pad.c ops/flatten.c ops/softmax.c

@@ -271,7 +271,7 @@ START_TEST(metadata_that_does_not_fit)
 {
     oct_model *m;
     small_file();
-    refused(NULL, OCT_ERR_FORMAT, "the tensors do not tell the layers: pass them (--layers "
+    refused(NULL, OCT_ERR_UNSUPPORTED, "the tensors do not tell the layers: pass them (--layers "
             "\"conv1 relu maxpool:2 flatten fc1\")");
     const char *const labels[] = { "[\"a\"]", "[1,2,3,4,5]", "{}", "[", "[\"a\",\"b\",\"c\",\"d\",",
                                    "[\"a\",\"b\",\"c\",\"d\",\"\\u0000\"]" };
@@ -374,7 +374,7 @@ START_TEST(cifar_resnets_that_do_not_fit)
 
     resnet_file(1);
     ADD("layer2.0.shortcut.0.weight", 32, 16, 1, 1); /* option B is another network */
-    refused(NULL, OCT_ERR_FORMAT, "the tensors do not tell the layers: pass them (--layers "
+    refused(NULL, OCT_ERR_UNSUPPORTED, "the tensors do not tell the layers: pass them (--layers "
             "\"conv1 relu maxpool:2 flatten fc1\")");
 
     resnet_file(1);
