@@ -65,7 +65,8 @@ static oct_status add(net *b, oct_op_kind kind, const void *attr, size_t attr_si
     OCT_TRY(oct_graph_add(&b->m->graph, kind, name, attr, attr_size, in, &b->x));
     if (oct_tensor_sample_count(b->x) <= OCT_MAX_SAMPLE) return OCT_OK;
     return oct_fail(OCT_ERR_SHAPE, "layers: word %d '%.80s' makes %zu elements, at most %d",
-                    b->layer->position, b->layer->word, oct_tensor_sample_count(b->x), OCT_MAX_SAMPLE);
+                    b->layer->position, b->layer->word, oct_tensor_sample_count(b->x),
+                    OCT_MAX_SAMPLE);
 }
 
 static oct_status add_conv2d(net *b)

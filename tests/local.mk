@@ -84,7 +84,7 @@ tests_test_graph_LDADD     = $(LDADD) $(CHECK_LIBS)
 tests_test_passes_SOURCES  = tests/test_passes.c tests/graph_case.c
 tests_test_passes_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_test_passes_LDADD    = $(LDADD) $(CHECK_LIBS)
-tests_test_plan_SOURCES    = tests/test_plan.c tests/graph_case.c
+tests_test_plan_SOURCES    = tests/test_plan.c tests/graph_case.c tests/fail_alloc.c
 tests_test_plan_CPPFLAGS   = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_test_plan_LDADD      = $(LDADD) $(CHECK_LIBS)
 
@@ -109,3 +109,8 @@ tests_test_programs_SOURCES  = tests/test_programs.c
 tests_test_programs_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_test_programs_CFLAGS   = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 tests_test_programs_LDADD    = libprograms.la $(LDADD) $(CHECK_LIBS)
+EXTRA_DIST += weights/pretrained/mnist_cnn.safetensors weights/pretrained/cifar_cnn.safetensors
+unit_tests += tests/test_models
+tests_test_models_SOURCES  = tests/test_models.c tests/fail_alloc.c tests/fail_alloc.h
+tests_test_models_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(ZLIB_CFLAGS)
+tests_test_models_LDADD    = $(LDADD) $(CHECK_LIBS)

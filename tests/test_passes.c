@@ -194,26 +194,31 @@ START_TEST(fuse_leaves_activations)
 }
 END_TEST
 
-/* The block of a ResNet, with its shortcut a convolution or the block's input; the add's operands
- * in both orders. */
+/* The block of a ResNet of c channels and side pixels, with its shortcut a convolution or the
+ * block's input; the add's operands in both orders. */
+static void check_block(int c, int side, int shortcut, int turned)
+{
+    net_open(&t);
+    oct_tensor *x = net_act(&t, "r0", net_image(&t, N, c, side, side), OCT_ACT_RELU);
+    oct_tensor *y = net_conv(&t, "conv1", x, c, 3, 1, 1, 1);
+    y = net_conv(&t, "conv2", net_act(&t, "r1", y, OCT_ACT_RELU), c, 3, 1, 1, 0);
+    if (shortcut) x = net_conv(&t, "down", x, c, 1, 1, 1, 0);
+    y = turned ? net_add(&t, "add", x, y) : net_add(&t, "add", y, x);
+    net_output(&t, net_act(&t, "r2", y, OCT_ACT_RELU));
+    ck_assert(change(oct_pass_fuse, 3) == 0);
+    const oct_node *late = net_node(&t, shortcut ? "down" : "conv2");
+    ck_assert_msg(late->args.in[OCT_CONV2D_RESIDUAL] != NULL, "the later one adds");
+    ck_assert(((const oct_conv2d_attr *)late->args.attr)->act == OCT_ACT_RELU);
+    ck_assert_ptr_eq(t.g.out[0], late->args.out);
+    net_close(&t);
+}
+
 START_TEST(fuse_residual)
 {
-    for (int shortcut = 0; shortcut <= 1; shortcut++)
-        for (int turned = 0; turned <= 1; turned++) {
-            net_open(&t);
-            oct_tensor *x = net_act(&t, "r0", net_image(&t, N, 6, 5, 5), OCT_ACT_RELU);
-            oct_tensor *y = net_conv(&t, "conv1", x, 6, 3, 1, 1, 1);
-            y = net_conv(&t, "conv2", net_act(&t, "r1", y, OCT_ACT_RELU), 6, 3, 1, 1, 0);
-            if (shortcut) x = net_conv(&t, "down", x, 6, 1, 1, 1, 0);
-            y = turned ? net_add(&t, "add", x, y) : net_add(&t, "add", y, x);
-            net_output(&t, net_act(&t, "r2", y, OCT_ACT_RELU));
-            ck_assert(change(oct_pass_fuse, 3) == 0);
-            const oct_node *late = net_node(&t, shortcut ? "down" : "conv2");
-            ck_assert_msg(late->args.in[OCT_CONV2D_RESIDUAL] != NULL, "the later one adds");
-            ck_assert(((const oct_conv2d_attr *)late->args.attr)->act == OCT_ACT_RELU);
-            ck_assert_ptr_eq(t.g.out[0], late->args.out);
-            net_close(&t);
-        }
+    for (int i = 0; i < 4; i++) {
+        check_block(6, 5, i & 1, i >> 1);
+        check_block(70, 9, i & 1, i >> 1); /* Winograd, two blocks of channels */
+    }
     net_open(&t);
     oct_tensor *x = net_act(&t, "relu", net_rows(&t, N, 8), OCT_ACT_RELU);
     net_output(&t, net_add(&t, "add", x, net_linear(&t, "fc", x, 8)));

@@ -1,6 +1,7 @@
 /* graph/plan.c, plan_memory.c, plan_dump.c, run.c: places by lifetime, constants let go, runs. */
 #include <string.h>
 
+#include "tests/fail_alloc.h"
 #include "tests/graph_case.h"
 #include "tests/suite.h"
 
@@ -46,7 +47,8 @@ START_TEST(random_lifetimes_never_overlap)
             const int a = (int)(test_rand() % (unsigned)steps);
             const int last = a + (int)(test_rand() % 6);
             const size_t any = test_rand() % 1000, lines = 64 * ((size_t)i % 3);
-            v[i] = (oct_lifetime){ .size = test_rand() % 3 ? any : lines, .first = a, .last = last < steps ? last : steps,
+            v[i] = (oct_lifetime){ .size = test_rand() % 3 ? any : lines, .first = a,
+                                   .last = last < steps ? last : steps,
                                    .offset = test_rand() };
             all += footprint(v[i].size);
         }
@@ -266,6 +268,41 @@ START_TEST(dump_is_one_line_a_step)
 }
 END_TEST
 
+static oct_status optimize_and_plan(void)
+{
+    static const oct_pass passes[] = { { "fold_bn", oct_pass_fold_bn }, { "fuse", oct_pass_fuse },
+                                       { "dce", oct_pass_dce } };
+    const oct_plan_options options = { .threads = 1 };
+    oct_plan *plan;
+    OCT_TRY(oct_passes_run(&t.g, passes, 3, NULL));
+    const oct_status status = oct_plan_build(&t.g, &options, &plan);
+    oct_plan_free(plan);
+    return status;
+}
+
+/* Allocation 1, 2, 3 ... fails: ERR_MEMORY, and nothing is left behind. */
+START_TEST(no_memory_is_an_answer)
+{
+    if (!fail_alloc_works()) return;
+    for (long n = 1;; n++) {
+        open_net(2);
+        oct_arena_alloc(&t.arena, 1 << 20); /* a new chunk begins, passes will need another */
+        const long before = fail_alloc_live();
+        const size_t chunks = t.arena.size;
+        fail_alloc_begin(n, 0);
+        const oct_status status = optimize_and_plan();
+        const long used = fail_alloc_end();
+        ck_assert_int_le(fail_alloc_live() - before, t.arena.size > chunks);
+        net_close(&t);
+        if (used < n) {
+            ck_assert_msg(status == OCT_OK && n > 4, "%ld allocations", n);
+            return;
+        }
+        ck_assert_msg(status == OCT_ERR_MEMORY, "allocation %ld: %s", n, oct_last_error());
+    }
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -273,7 +310,7 @@ int main(void)
         places_repeat_and_nothing_is_nothing, kept_values_change_nothing,
         outputs_are_apart_from_operands, inputs_survive_a_run, nothing_to_do,
         constants_are_let_go_once_after_their_last_step, the_hook_sees_every_step,
-        dump_is_one_line_a_step,
+        dump_is_one_line_a_step, no_memory_is_an_answer,
     };
     return suite_run("plan", tests, sizeof tests / sizeof *tests);
 }
