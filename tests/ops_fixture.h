@@ -75,9 +75,7 @@ static inline float *fixture_at(const oct_tensor *t, int s, int ch, int y, int x
 {
     const int h = t->dim[1], w = t->dim[2], c = t->dim[3], b = ch / 64;
     const int width = c - 64 * b < 64 ? c - 64 * b : 64;
-    return (float *)t->data + ((size_t)s * (size_t)h * (size_t)w * (size_t)c +
-                               (size_t)b * 64 * (size_t)h * (size_t)w +
-                               ((size_t)y * (size_t)w + (size_t)x) * (size_t)width + (size_t)(ch % 64));
+    return (float *)t->data + s * h * w * c + b * 64 * h * w + (y * w + x) * width + ch % 64;
 }
 
 static inline int fixture_same(const float *a, const float *b, size_t n)
@@ -111,8 +109,8 @@ static inline void fixture_op(const oct_op *op, oct_args *args, int n)
             memset(y->data, RUBBISH, size);
             op->run(args, state, &(oct_run){ .pool = &pool, .n = n });
             if (!seen++) memcpy(want, y->data, size);
-            ck_assert_msg(fixture_same(want, (const float *)y->data, used), "%s: %s with %d threads differs",
-                          op->name, how.kernel, threads);
+            ck_assert_msg(fixture_same(want, (const float *)y->data, used),
+                          "%s: %s with %d threads differs", op->name, how.kernel, threads);
         }
         const unsigned char *p = y->data;
         int touched = 0; /* ck_assert is too slow for every byte */

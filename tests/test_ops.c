@@ -2,6 +2,7 @@
  * Where the result is a copy or a choice it must be exact; bounds are derived beside each test. */
 #include "tests/suite.h"
 
+#include "ops/common.h"
 #include "tests/ops_fixture.h"
 
 static const int channels[] = { 1, 3, 16, 20, 63, 64, 65, 130 };
@@ -32,6 +33,32 @@ static void expect(int holds, const char *what)
             for (int y = 0; y < (t)->dim[1]; y++)                         \
                 for (int x = 0; x < (t)->dim[2]; x++)
 
+/* However the units are cut, every row of every block is visited once and where it lies. */
+START_TEST(rows_are_visited_once)
+{
+    reset();
+    oct_tensor *t = fixture_image(3, 130, 5, 4);
+    const size_t units = oct_rows_units(t, 3);
+    ck_assert_uint_eq(units, 3 * 3 * 5);
+    for (size_t cut = 1; cut <= units; cut++) {
+        size_t next = 0;
+        for (size_t from = 0; from < units; from += cut) {
+            const size_t end = from + cut < units ? from + cut : units;
+            for (size_t u = from; u < end;) {
+                const oct_rows r = oct_rows_next(t, u, end);
+                const float *p = fixture_at(t, (int)r.sample, 64 * r.block, r.row, 0);
+                ck_assert_ptr_eq((float *)t->data + r.at, p);
+                ck_assert_uint_eq((r.sample * 3 + (size_t)r.block) * 5 + (size_t)r.row, next);
+                ck_assert_int_gt(r.count, 0);
+                next += (size_t)r.count;
+                u += (size_t)r.count;
+            }
+            ck_assert_uint_eq(next, end);
+        }
+    }
+}
+END_TEST
+
 START_TEST(layout_and_flatten_are_inverse)
 {
     for (int i = 0; i < N_CHANNELS; i++)
@@ -55,9 +82,9 @@ START_TEST(layout_and_flatten_are_inverse)
 }
 END_TEST
 
-/* Taps of window o along one axis that lie in the image, PyTorch's loops. */
-static void pool_one(const oct_pool_attr *a, const oct_tensor *x, const oct_tensor *y, int s, int ch,
-                     int oy, int ox)
+/* Output (oy, ox) from the taps of its window that lie in the image, PyTorch's loops. */
+static void pool_one(const oct_pool_attr *a, const oct_tensor *x, const oct_tensor *y, int s,
+                     int ch, int oy, int ox)
 {
     const int h = x->dim[1], w = x->dim[2];
     double sum = 0, size = 0;
@@ -107,6 +134,7 @@ static void pool_case(const oct_pool_attr *a, int n, int c, int h, int w, int oh
     EACH_PIXEL(y, s, ch, r, q) pool_one(a, x, y, s, ch, r, q);
 }
 
+/* The fifth steps over the whole image: no tap, so -infinity. */
 START_TEST(pools_as_torch_does)
 {
     static const struct { oct_pool_attr a; int h, w, oh, ow; } t[] = {
@@ -114,7 +142,7 @@ START_TEST(pools_as_torch_does)
         { { OCT_POOL_MAX, { 2, 2 }, { 2, 2 }, { 0, 0 }, { 1, 1 }, 0, { 0 } }, 7, 9, 3, 4 },
         { { OCT_POOL_MAX, { 3, 3 }, { 2, 2 }, { 1, 1 }, { 1, 1 }, 0, { 0 } }, 15, 11, 8, 6 },
         { { OCT_POOL_MAX, { 2, 3 }, { 1, 2 }, { 1, 1 }, { 2, 3 }, 0, { 0 } }, 9, 13, 9, 5 },
-        { { OCT_POOL_MAX, { 2, 2 }, { 1, 1 }, { 1, 1 }, { 3, 3 }, 0, { 0 } }, 2, 2, 1, 1 }, /* -inf */
+        { { OCT_POOL_MAX, { 2, 2 }, { 1, 1 }, { 1, 1 }, { 3, 3 }, 0, { 0 } }, 2, 2, 1, 1 },
         { { OCT_POOL_MAX, { 5, 1 }, { 3, 1 }, { 2, 0 }, { 1, 1 }, 0, { 0 } }, 5, 4, 2, 4 },
         { { OCT_POOL_AVG, { 2, 2 }, { 2, 2 }, { 0, 0 }, { 1, 1 }, 1, { 0 } }, 8, 6, 4, 3 },
         { { OCT_POOL_AVG, { 3, 3 }, { 2, 1 }, { 1, 1 }, { 0, 0 }, 1, { 0 } }, 9, 7, 5, 7 },
@@ -145,8 +173,8 @@ static void batchnorm_case(oct_tensor *x, int c, int with_affine)
     const float *gamma = p[0]->data, *beta = p[1]->data, *mean = p[2]->data;
     float *var = p[3]->data;
     for (int i = 0; i < c; i++) var[i] = fabsf(var[i]);
-    oct_args args = { &attr, { x, with_affine ? p[0] : NULL, with_affine ? p[1] : NULL, p[2], p[3] },
-                      y };
+    oct_args args = { &attr, { x, p[0], p[1], p[2], p[3] }, y };
+    if (!with_affine) args.in[OCT_BATCHNORM_GAMMA] = args.in[OCT_BATCHNORM_BETA] = NULL;
     fixture_op(&oct_op_batchnorm, &args, x->dim[0]);
     const size_t pixels = oct_tensor_count(x) / (size_t)x->dim[0] / (size_t)c;
     for (int s = 0; s < x->dim[0]; s++)
@@ -311,7 +339,8 @@ START_TEST(refuses_what_does_not_fit)
 {
     reset();
     oct_tensor *x = fixture_image(1, 3, 4, 4), *d = fixture_tensor(OCT_DENSE, 2, 3, 0, 0);
-    oct_tensor *y = out_tensor(), *s8 = fixture_image(1, 3, 4, 4), *empty = fixture_image(1, 3, 4, 4);
+    oct_tensor *s8 = fixture_image(1, 3, 4, 4), *empty = fixture_image(1, 3, 4, 4);
+    oct_tensor *y = out_tensor();
     s8->dtype = OCT_S8;
     empty->dim[2] = 0;
     const oct_activation_attr relu = { OCT_ACT_RELU }, odd = { OCT_ACT_COUNT };
@@ -385,7 +414,8 @@ START_TEST(batchnorm_refuses_odd_parameters)
     reset();
     const oct_batchnorm_attr attr = { 1e-5f }, nan = { NAN };
     oct_tensor *x = fixture_image(1, 3, 4, 4), *y = out_tensor();
-    oct_tensor *p = fixture_tensor(OCT_DENSE, 3, 0, 0, 0), *four = fixture_tensor(OCT_DENSE, 4, 0, 0, 0);
+    oct_tensor *p = fixture_tensor(OCT_DENSE, 3, 0, 0, 0);
+    oct_tensor *four = fixture_tensor(OCT_DENSE, 4, 0, 0, 0);
     oct_tensor *whole = fixture_tensor(OCT_DENSE, 3, 0, 0, 0);
     whole->dtype = OCT_S32;
     refused(&oct_op_batchnorm, &(oct_args){ &attr, { x, p, p, p, NULL }, y }, OCT_ERR_SHAPE,
@@ -410,7 +440,8 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        layout_and_flatten_are_inverse, pools_as_torch_does, batchnorm_normalizes,
+        rows_are_visited_once, layout_and_flatten_are_inverse, pools_as_torch_does,
+        batchnorm_normalizes,
         activation_applies_its_function, add_adds, concat_puts_channels_side_by_side,
         pad_is_option_a, softmax_sums_to_one, refuses_what_does_not_fit, pool_refuses_odd_windows,
         batchnorm_refuses_odd_parameters,

@@ -109,7 +109,8 @@ def activations():
         table("act_" + name, f(x))
 
 
-print("/* Made by make_ops.py with PyTorch %s; not to be edited. */" % torch.__version__.split("+")[0])
+version = torch.__version__.split("+")[0]
+print("/* Made by make_ops.py with PyTorch %s; not to be edited. */" % version)
 print("#ifndef OCT_TESTS_GOLDEN_OPS_H\n#define OCT_TESTS_GOLDEN_OPS_H\n")
 print('#include <math.h>\n\n#include "ops/attr.h"\n')
 pools()
