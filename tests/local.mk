@@ -4,9 +4,16 @@ EXTRA_DIST += tests/test.h tests/suite.h
 
 # Unit tests: one Check suite a file, added to unit_tests; each needs a _SOURCES line.
 unit_tests =
+# Those of them that start threads are thread_tests as well, for the thread sanitizer.
+thread_tests =
 if HAVE_CHECK
 check_PROGRAMS += $(unit_tests)
+check-threads:
+	$(MAKE) check-TESTS TESTS="$(thread_tests)"
+else
+check-threads:
 endif
+.PHONY: check-threads
 
 # graph/
 unit_tests += tests/test_plan
@@ -37,6 +44,7 @@ AM_TESTS_ENVIRONMENT = \
 
 # tensor: the pool (also as built where there is no futex) and its default size.
 unit_tests += tests/test_threads tests/test_threads_cond tests/test_cgroup
+thread_tests += tests/test_threads tests/test_threads_cond
 test_threads_flags = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 if HAVE_LD_WRAP
 test_threads_flags += -DHAVE_LD_WRAP
