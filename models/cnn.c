@@ -72,8 +72,8 @@ static oct_status add_conv2d(net *b)
     OCT_TRY(oct_layer_takes(l, "spdg"));
     if (b->x->layout != OCT_BLOCKED) return refuse(b, "is a convolution and needs an image");
     const int s = oct_layer_get(l, OCT_LAYER_STRIDE, 1), p = oct_layer_get(l, OCT_LAYER_PAD, 0);
-    const int d = oct_layer_get(l, OCT_LAYER_DILATION, 1), g = oct_layer_get(l, OCT_LAYER_GROUPS, 1);
-    const int c = b->x->dim[3];
+    const int d = oct_layer_get(l, OCT_LAYER_DILATION, 1), c = b->x->dim[3];
+    const int g = oct_layer_get(l, OCT_LAYER_GROUPS, 1);
     if (c % g) return refuse(b, "has groups that do not divide the channels");
     oct_tensor *w, *bias;
     OCT_TRY(constant(b, "weight", 4, (int[]){ -1, c / g, -1, -1 }, &w));
@@ -249,7 +249,7 @@ static oct_status find_input(const oct_model *m, const json_t *arch, const oct_l
 
 static oct_status add_input(net *b, const int *dim, int rank, int batch)
 {
-    oct_tensor shape = { .dtype = OCT_F32, .layout = OCT_DENSE, .rank = rank + 1, .dim = { batch } };
+    oct_tensor shape = { .dtype = OCT_F32, .rank = rank + 1, .dim = { batch } };
     memcpy(shape.dim + 1, dim, (size_t)rank * sizeof *dim);
     OCT_TRY(oct_graph_input(&b->m->graph, &shape, &b->x));
     if (rank == 1) return OCT_OK;
