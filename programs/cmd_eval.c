@@ -26,10 +26,10 @@ static int check_labels(const cli_args *a, const oct_source *source, int classes
     for (int i = 0; i < oct_source_count(source); i++) {
         const int label = oct_source_label(source, i);
         if (label < 0)
-            return cli_refuse(a, a->data, OCT_ERR_FORMAT, "%s: has no label", oct_source_name(source, i));
+            return cli_refuse(a, oct_source_name(source, i), OCT_ERR_FORMAT, "has no label");
         if (label >= classes)
-            return cli_refuse(a, a->data, OCT_ERR_FORMAT, "%s: label %d, the model has %d classes",
-                              oct_source_name(source, i), label, classes);
+            return cli_refuse(a, oct_source_name(source, i), OCT_ERR_FORMAT,
+                              "label %d, the model has %d classes", label, classes);
     }
     return CLI_OK;
 }

@@ -137,10 +137,11 @@ static void print_layers(const oct_graph *g)
         const stored s = count_stored(g, node);
         char name[100];
         cli_escape(node->name, name, sizeof name);
-        printf("%-24s %-11s %-20s %-5s", name, oct_ops[node->kind]->name,
-               oct_tensor_shape(node->args.out, shape, sizeof shape), s.dtype);
-        if (s.parameters > 0) printf(" %11.0f %11.0f", s.parameters, s.bytes);
-        putchar('\n');
+        oct_tensor_shape(node->args.out, shape, sizeof shape);
+        printf("%-24s %-11s ", name, oct_ops[node->kind]->name);
+        if (s.parameters > 0)
+            printf("%-20s %-5s %11.0f %11.0f\n", shape, s.dtype, s.parameters, s.bytes);
+        else puts(shape);
     }
 }
 
