@@ -169,10 +169,10 @@ const cli_command cmd_eval = {
     .operands = "MODEL --data DATA", .run = run,
     .summary = "Accuracy, loss, run time and memory of a model on labelled data.",
     .details =
-        "The loss is the mean cross-entropy, natural logarithm; the bounds of the accuracy are the\n"
-        "95 % Wilson interval; times do not contain decoding.  --json prints one object: samples\n"
-        "correct accuracy accuracy_low accuracy_high loss ms_total ms_p50 ms_p99 batch threads isa\n"
-        "precision model_bytes peak_bytes.",
+        "The loss is the mean cross-entropy, natural logarithm; the bounds of the accuracy\n"
+        "are the 95 % Wilson interval; times do not contain decoding.\n"
+        "--json prints one object: samples correct accuracy accuracy_low accuracy_high loss\n"
+        "ms_total ms_p50 ms_p99 batch threads isa precision model_bytes peak_bytes.",
     .examples =
         "  octet eval mnist_cnn.safetensors --data t10k-images-idx3-ubyte.gz\n"
         "  octet eval cifar_cnn.safetensors --data test_batch.bin --batch 32 --json\n"

@@ -113,7 +113,8 @@ static int describe(const cli_args *a, const char *path, job *j)
     j->classes = out->dim[1];
     j->is_probability = last && last->kind == OCT_OP_SOFTMAX;
 
-    const oct_status bad = oct_recipe_parse(m->recipe ? m->recipe : "{\"type\":\"image\"}", &j->recipe);
+    const char *json = m->recipe ? m->recipe : "{\"type\":\"image\"}";
+    const oct_status bad = oct_recipe_parse(json, &j->recipe);
     if (bad) return cli_fail(a, path, bad);
     if (j->recipe.text) return cli_refuse(a, path, OCT_ERR_UNSUPPORTED, "takes text, not images");
     override(a, &j->recipe);
@@ -124,9 +125,11 @@ static int describe(const cli_args *a, const char *path, job *j)
         return cli_refuse(a, path, OCT_ERR_SHAPE, "takes %d channels, the recipe makes %d "
                           "(--channels)", j->channels, r->channels);
     if (r->n_mean > 1 && r->n_mean != r->channels)
-        return cli_usage(a->command, "--mean has %d values for %d channels", r->n_mean, r->channels);
+        return cli_usage(a->command, "--mean has %d values for %d channels", r->n_mean,
+                         r->channels);
     if (r->n_std > 1 && r->n_std != r->channels)
-        return cli_usage(a->command, "--std has %d values for %d channels", r->n_std, r->channels);
+        return cli_usage(a->command, "--std has %d values for %d channels", r->n_std,
+                         r->channels);
     return CLI_OK;
 }
 

@@ -40,7 +40,8 @@ void scores_top(const double *p, int n, int k, int *order)
         for (int j = 0; j < n; j++) {
             int taken = 0;
             for (int t = 0; t < i && !taken; t++) taken = order[t] == j;
-            if (!taken && (best < 0 || p[j] > p[best] || (isnan(p[best]) && !isnan(p[j])))) best = j;
+            if (taken) continue;
+            if (best < 0 || p[j] > p[best] || (isnan(p[best]) && !isnan(p[j]))) best = j;
         }
         order[i] = best;
     }

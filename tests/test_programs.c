@@ -18,7 +18,8 @@ static void check_escape(const char *s, const char *want)
 
 START_TEST(escapes)
 {
-    check_escape("plain \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", "plain \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80");
+    const char *plain = "plain \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80";
+    check_escape(plain, plain);
     check_escape("a\nb\tc\rd\x1b[31m\x7f", "a\\nb\\tc\\rd\\x1b[31m\\x7f");
     check_escape("\xc2\x9b", "\\xc2\\x9b");         /* U+009B is a control character, too */
     check_escape("\xff\xc3", "\\xff\\xc3");         /* no UTF-8; cut short */
