@@ -21,15 +21,16 @@
 #include "ops/kernels/gemm_f32.h"
 #include "ops/kernels/winograd_f32.h"
 
-/* Where it pays, Zen 5, AVX-512.  Few input channels: the transforms cost more than the products
- * save.  F(4) on small maps: few rows to a product, which then waits for U, 36 / 9 times the
- * weights; and 7x7, 8x8 are 4 tiles of F(4) but 16 of F(2). */
+/* Where it pays, measured on a Zen 5, one thread, batch 1 and 32, AVX-512 and AVX2
+ * (bench/bench_conv --shape).  Below MIN_C input channels the transforms cost what the products
+ * save.  Maps of up to 3x3 leave most of a tile idle, 4x4 to 6x6 that of F(4).  Of four tiles or
+ * fewer a product waits for its weights, 36 floats for each of the filter's 9: F(4) still wins
+ * while they stay in L3, F(2) beyond. */
 enum {
-    MIN_C2 = 16, MIN_C4 = 16, /* input channels */
-    MIN_OUT = 16,             /* output channels: the input transform is paid once for all */
-    MIN_SIDE2 = 5,            /* below, direct reads 9 / 16 of the weights, and that is all it does */
-    MIN_SIDE4 = 9,
-    MAX_PIXELS = 1 << 28,     /* so that an int counts tiles */
+    MIN_C = 16, MIN_OUT = 8,
+    MIN_SIDE2 = 4, MIN_SIDE4 = 7,
+    FEW_TILES = 4, MAX_FILTERS = 1 << 17, /* 19 MB of U */
+    MAX_PIXELS = 1 << 28,                 /* so that an int counts tiles */
 };
 
 /* Blocks of tiles.  All of V in one block if it fits L2 as well as can be; else smaller ones, so
@@ -37,7 +38,7 @@ enum {
 enum { ALL_SIZE = 900 << 10, BLOCK_SIZE = 450 << 10, FEW = 28 };
 
 enum {
-    ALONE = 100000, /* multiply-adds of the product that are not worth a parallel region */
+    ALONE = 400000, /* multiply-adds of a product: about 3 us, not worth a parallel region */
     WAIT = 12,      /* reading a line of U from L3 takes as long as multiplying it by 12 rows */
     RUN_TILES = 1 << 24,
 };
@@ -66,10 +67,10 @@ int oct_conv2d_winograd_pick(const oct_conv2d_shape *c)
     for (int i = 0; i < 2; i++)
         if (c->kernel[i] != 3 || c->stride[i] != 1 || c->dilation[i] != 1 || c->pad[i] > 2)
             return 0;
-    const int side = min_int(c->oh, c->ow);
-    if (c->groups != 1 || c->out < MIN_OUT || c->oh > MAX_PIXELS / c->ow) return 0;
-    if (c->c >= MIN_C4 && side >= MIN_SIDE4) return 4;
-    return c->c >= MIN_C2 && side >= MIN_SIDE2 ? 2 : 0;
+    if (c->groups != 1 || c->c < MIN_C || c->out < MIN_OUT || c->oh > MAX_PIXELS / c->ow) return 0;
+    const int side = min_int(c->oh, c->ow), tiles4 = ceil_div(c->oh, 4) * ceil_div(c->ow, 4);
+    if (side < MIN_SIDE4) return side >= MIN_SIDE2 ? 2 : 0;
+    return tiles4 <= FEW_TILES && c->c > MAX_FILTERS / c->out ? 2 : 4;
 }
 
 /* ---- prepare ---- */

@@ -63,6 +63,23 @@ tests_test_f16_SOURCES     = tests/test_f16.c
 tests_test_f16_CPPFLAGS    = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_test_f16_LDADD       = $(LDADD) $(CHECK_LIBS)
 
+# conv2d and linear.
+unit_tests += tests/test_conv
+tests_test_conv_SOURCES  = tests/run_op.h tests/run_op.c tests/test_conv.c
+tests_test_conv_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+# Links the core alone: it needs nothing but the C library, libm and pthreads.
+tests_test_conv_LDADD    = liboctet_core.la $(CHECK_LIBS)
+# Allocations that fail; whoever links tests/fail_alloc.c can count and refuse them.
+unit_tests += tests/test_oom
+tests_test_oom_SOURCES  = tests/test_oom.c tests/fail_alloc.c tests/fail_alloc.h
+tests_test_oom_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_test_oom_LDADD    = $(LDADD) $(CHECK_LIBS)
+# weights
+unit_tests += tests/test_weights
+EXTRA_DIST += tests/weights_util.h tests/golden/make_weights.py tests/golden/weights
+tests_test_weights_SOURCES  = tests/test_weights.c
+tests_test_weights_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_test_weights_LDADD    = $(LDADD) $(CHECK_LIBS)
 # The built programs, as a user runs them.
 program_tests = tests/test_cli.sh tests/accuracy_mnist.sh tests/accuracy_mnist_classifier.sh \
 	tests/accuracy_cifar.sh tests/accuracy_cifar_resnets.sh tests/bits.sh

@@ -254,6 +254,10 @@ static void transpose(size_t rows, size_t cols, const float *x, size_t ldx, floa
         interleave3(cols, x, x + ldx, x + 2 * ldx, y);
         return;
     }
+    if ((rows == 1 && ldy == 1) || (cols == 1 && ldx == 1)) {
+        memcpy(y, x, rows * cols * sizeof *y);
+        return;
+    }
     size_t i = 0;
     for (; i + VW <= rows; i += VW) transpose_rows(VW, cols, x + i * ldx, ldx, y + i, ldy);
     if (i == rows) return;
