@@ -8,11 +8,6 @@ if HAVE_CHECK
 check_PROGRAMS += $(unit_tests)
 endif
 
-# graph/
-unit_tests += tests/test_plan
-tests_test_plan_SOURCES  = tests/test_plan.c
-tests_test_plan_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_test_plan_LDADD    = $(LDADD) $(CHECK_LIBS)
 # The kernel checker needs no Check; a family is one more file here and one row in its table.
 check_PROGRAMS += tests/check_kernels
 tests_check_kernels_SOURCES = tests/test.h tests/check_kernels.h \
@@ -80,6 +75,27 @@ EXTRA_DIST += tests/weights_util.h tests/golden/make_weights.py tests/golden/wei
 tests_test_weights_SOURCES  = tests/test_weights.c
 tests_test_weights_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_test_weights_LDADD    = $(LDADD) $(CHECK_LIBS)
+# graph/
+EXTRA_DIST += tests/graph_case.h
+unit_tests += tests/test_graph tests/test_passes tests/test_plan
+tests_test_graph_SOURCES   = tests/test_graph.c tests/graph_case.c
+tests_test_graph_CPPFLAGS  = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_test_graph_LDADD     = $(LDADD) $(CHECK_LIBS)
+tests_test_passes_SOURCES  = tests/test_passes.c tests/graph_case.c
+tests_test_passes_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_test_passes_LDADD    = $(LDADD) $(CHECK_LIBS)
+tests_test_plan_SOURCES    = tests/test_plan.c tests/graph_case.c tests/fail_alloc.c
+tests_test_plan_CPPFLAGS   = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_test_plan_LDADD      = $(LDADD) $(CHECK_LIBS)
+
+# models/
+unit_tests += tests/test_layers tests/test_builders
+tests_test_layers_SOURCES    = tests/test_layers.c
+tests_test_layers_CPPFLAGS   = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_test_layers_LDADD      = $(LDADD) $(CHECK_LIBS)
+tests_test_builders_SOURCES  = tests/test_builders.c
+tests_test_builders_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_test_builders_LDADD    = $(LDADD) $(CHECK_LIBS)
 # The built programs, as a user runs them.
 program_tests = tests/test_cli.sh tests/accuracy_mnist.sh tests/accuracy_mnist_classifier.sh \
 	tests/accuracy_cifar.sh tests/accuracy_cifar_resnets.sh tests/bits.sh
@@ -93,3 +109,8 @@ tests_test_programs_SOURCES  = tests/test_programs.c
 tests_test_programs_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_test_programs_CFLAGS   = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 tests_test_programs_LDADD    = libprograms.la $(LDADD) $(CHECK_LIBS)
+EXTRA_DIST += weights/pretrained/mnist_cnn.safetensors weights/pretrained/cifar_cnn.safetensors
+unit_tests += tests/test_models
+tests_test_models_SOURCES  = tests/test_models.c tests/fail_alloc.c tests/fail_alloc.h
+tests_test_models_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(ZLIB_CFLAGS)
+tests_test_models_LDADD    = $(LDADD) $(CHECK_LIBS)
