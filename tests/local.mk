@@ -114,3 +114,16 @@ unit_tests += tests/test_models
 tests_test_models_SOURCES  = tests/test_models.c tests/fail_alloc.c tests/fail_alloc.h
 tests_test_models_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(ZLIB_CFLAGS)
 tests_test_models_LDADD    = $(LDADD) $(CHECK_LIBS)
+	tests/check_kernels.c tests/check_buffers.c tests/check_vec.c
+
+# Operators: against naive loops, against PyTorch's own numbers.
+unit_tests += tests/test_ops
+tests_test_ops_SOURCES  = tests/test.h tests/suite.h tests/ops_fixture.h tests/test_ops.c
+tests_test_ops_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_test_ops_LDADD    = $(LDADD) $(CHECK_LIBS)
+unit_tests += tests/test_ops_golden
+tests_test_ops_golden_SOURCES  = tests/test.h tests/suite.h tests/ops_fixture.h tests/golden/ops.h \
+	tests/test_ops_golden.c
+tests_test_ops_golden_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_test_ops_golden_LDADD    = $(LDADD) $(CHECK_LIBS)
+EXTRA_DIST += tests/golden/make_ops.py
