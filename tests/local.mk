@@ -114,7 +114,6 @@ unit_tests += tests/test_models
 tests_test_models_SOURCES  = tests/test_models.c tests/fail_alloc.c tests/fail_alloc.h
 tests_test_models_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(ZLIB_CFLAGS)
 tests_test_models_LDADD    = $(LDADD) $(CHECK_LIBS)
-	tests/check_kernels.c tests/check_buffers.c tests/check_vec.c
 
 # Operators: against naive loops, against PyTorch's own numbers.
 unit_tests += tests/test_ops
