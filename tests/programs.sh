@@ -58,5 +58,5 @@ check_golden() { # what, golden file, model, data, options
     [ "$(field same_top1 "$work/diff.json")" = "$(field samples "$work/diff.json")" ] ||
         fail "$what: $(field same_top1 "$work/diff.json") answers are PyTorch's"
     echo "$what: logits within $(field largest_relative "$work/diff.json")"
-    rm -r "$work/dumps"
+    rm -rf "$work/dumps"
 }
