@@ -1,11 +1,5 @@
 liboctet_core_la_SOURCES += \
 	ops/op.h ops/op.c ops/attr.h \
-	ops/conv2d.h ops/conv2d.c ops/conv2d_direct.c ops/conv2d_im2col.c ops/linear.c \
-	ops/conv2d_winograd.h ops/conv2d_winograd.c \
-	ops/kernels/winograd_f32.h ops/kernels/winograd_f32_tmpl.h \
-	ops/kernels/winograd_f32.c ops/kernels/winograd_f32_ref.c \
-	ops/sgemm.h ops/sgemm.c \
-	ops/kernels/gemm_f32.h ops/kernels/gemm_f32_tmpl.h ops/kernels/gemm_f32.c ops/kernels/gemm_f32_ref.c \
 	ops/common.h ops/common.c ops/spread.h ops/spread.c ops/channels.h ops/channels.c \
 	ops/conv2d.h ops/conv2d.c ops/conv2d_direct.c ops/conv2d_im2col.c \
 	ops/conv2d_winograd.h ops/conv2d_winograd.c \
