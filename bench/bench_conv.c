@@ -93,7 +93,8 @@ static double peak(oct_pool *pool, unsigned cpu, oct_arena *arena) /* multiply-a
 
 static oct_tensor image(oct_arena *arena, int n, int side, int c)
 {
-    oct_tensor t = { .dtype = OCT_F32, .layout = OCT_BLOCKED, .rank = 4, .dim = { n, side, side, c } };
+    oct_tensor t = { .dtype = OCT_F32, .layout = OCT_BLOCKED, .rank = 4 };
+    t.dim[0] = n, t.dim[1] = t.dim[2] = side, t.dim[3] = c;
     t.data = get(arena, oct_tensor_size(&t));
     for (size_t i = 0; i < oct_tensor_count(&t); i++)
         ((float *)t.data)[i] = (float)(i * 2654435761u % 1000) * 1e-3f;

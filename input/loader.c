@@ -58,11 +58,12 @@ static void load(const oct_loader *l, slot *s, int k)
     item->error = s->error[i];
 }
 
-/* A batch's slot is free once the one `slots` before it has been handed out and asked past. */
+/* The batch handed out last is the caller's; the next slots - 1 may be filled, and before the
+ * first one is handed out all of them. */
 static int may_take(const oct_loader *l)
 {
-    return l->next < l->o.n && l->next / l->o.batch < l->handed - 1 + l->slots &&
-           (l->next / l->o.batch < l->slots || l->handed > 0);
+    const int held = l->handed > 0 ? l->handed - 1 : 0;
+    return l->next < l->o.n && l->next / l->o.batch < held + l->slots;
 }
 
 /* Takes a sample and decodes it; the lock is held before and after. */
@@ -145,10 +146,8 @@ oct_status oct_loader_open(const oct_loader_options *options, oct_loader **out)
     oct_loader *l = calloc(1, sizeof *l);
     if (!l) return oct_fail(OCT_ERR_MEMORY, "out of memory");
     l->o = *options;
-    if (l->o.n == 0 || !l->o.order) {
-        const int count = oct_source_count(l->o.source);
-        l->o.n = l->o.n == 0 ? count : min(l->o.n, count);
-    }
+    const int count = oct_source_count(l->o.source);
+    if (l->o.n < 1 || (!l->o.order && l->o.n > count)) l->o.n = count;
     if (l->o.batch < 1) l->o.batch = 1;
     l->batches = (l->o.n - 1) / l->o.batch + 1;
     pthread_mutex_init(&l->lock, NULL);

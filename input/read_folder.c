@@ -25,7 +25,7 @@ int oct_is_image_name(const char *name)
     return 0;
 }
 
-/* A growing list of strings in the source's arena. */
+/* A growing list of strings of strings that the source owns. */
 typedef struct strings {
     const char **at;
     size_t n, room;
@@ -54,11 +54,11 @@ static void strings_sort(strings *s)
     if (s->n) qsort(s->at, s->n, sizeof *s->at, by_bytes);
 }
 
-static char *join(oct_arena *arena, const char *folder, const char *name)
+static char *join(oct_source *s, const char *folder, const char *name)
 {
     const size_t n = strlen(folder), m = strlen(name);
     const int slash = n > 0 && folder[n - 1] != '/';
-    char *path = oct_arena_alloc(arena, n + m + 2);
+    char *path = oct_source_text(s, n + m + 2);
     if (!path) return NULL;
     memcpy(path, folder, n);
     path[n] = '/';
@@ -67,7 +67,7 @@ static char *join(oct_arena *arena, const char *folder, const char *name)
 }
 
 /* The images and the folders in `folder`, as paths, unsorted. */
-static oct_status list(oct_arena *arena, const char *folder, strings *images, strings *folders)
+static oct_status list(oct_source *s, const char *folder, strings *images, strings *folders)
 {
     DIR *dir = opendir(folder);
     if (!dir)
@@ -79,7 +79,7 @@ static oct_status list(oct_arena *arena, const char *folder, strings *images, st
         if (!strcmp(name, ".") || !strcmp(name, "..")) continue;
         const int image = oct_is_image_name(name);
         if (entry->d_type == DT_REG && !image) continue;
-        const char *path = join(arena, folder, name);
+        const char *path = join(s, folder, name);
         struct stat st;
         if (!path) status = oct_fail(OCT_ERR_MEMORY, "listing a folder: out of memory");
         else if (stat(path, &st)) continue; /* a link to nothing */
@@ -100,7 +100,7 @@ typedef struct above {
     int depth;
 } above;
 
-static oct_status walk(oct_arena *arena, const char *folder, const above *up, strings *all)
+static oct_status walk(oct_source *s, const char *folder, const above *up, strings *all)
 {
     struct stat st;
     if (stat(folder, &st))
@@ -113,23 +113,23 @@ static oct_status walk(oct_arena *arena, const char *folder, const above *up, st
         return oct_fail(OCT_ERR_UNSUPPORTED, "the folder %.80s is over %d deep", folder, MAX_DEPTH);
     OCT_TRY(strings_add(all, folder));
     strings images = { 0 }, folders = { 0 };
-    oct_status status = list(arena, folder, &images, &folders);
+    oct_status status = list(s, folder, &images, &folders);
     for (size_t i = 0; i < folders.n && status == OCT_OK; i++)
-        status = walk(arena, folders.at[i], &here, all);
+        status = walk(s, folders.at[i], &here, all);
     free(images.at);
     free(folders.at);
     return status;
 }
 
 /* The images below a class's folder, in order, to `out`. */
-static oct_status list_class(oct_arena *arena, const char *folder, strings *out)
+static oct_status list_class(oct_source *s, const char *folder, strings *out)
 {
     strings all = { 0 };
-    oct_status status = walk(arena, folder, NULL, &all);
+    oct_status status = walk(s, folder, NULL, &all);
     strings_sort(&all);
     for (size_t i = 0; i < all.n && status == OCT_OK; i++) {
         strings images = { 0 }, folders = { 0 };
-        status = list(arena, all.at[i], &images, &folders);
+        status = list(s, all.at[i], &images, &folders);
         strings_sort(&images);
         for (size_t k = 0; k < images.n && status == OCT_OK; k++)
             status = strings_add(out, images.at[k]);
@@ -179,7 +179,7 @@ static oct_status take_classes(oct_source *s, const strings *classes, const stri
 static oct_status take(oct_source *s, strings *own, strings *classes, strings *files, size_t *end)
 {
     for (size_t k = 0; k < classes->n; k++) {
-        OCT_TRY(list_class(&s->arena, classes->at[k], files));
+        OCT_TRY(list_class(s, classes->at[k], files));
         end[k] = files->n;
     }
     if (own->n && files->n)
@@ -196,7 +196,7 @@ static oct_status take(oct_source *s, strings *own, strings *classes, strings *f
 oct_status oct_read_folder(oct_source *s)
 {
     strings own = { 0 }, classes = { 0 }, files = { 0 };
-    oct_status status = list(&s->arena, s->path, &own, &classes);
+    oct_status status = list(s, s->path, &own, &classes);
     strings_sort(&classes);
     size_t *end = malloc((classes.n + 1) * sizeof *end);
     if (status == OCT_OK && !end) status = oct_fail(OCT_ERR_MEMORY, "out of memory");

@@ -149,8 +149,13 @@ static oct_status open_labels(oct_source *s, uint32_t count)
     const char *slash = strrchr(path, '/');
     snprintf(what, sizeof what, "%.80s: ", slash ? slash + 1 : path);
     stream in;
-    OCT_TRY(stream_open(&in, path, what));
-    const oct_status status = read_labels(s, &in, count);
+    oct_status status = stream_open(&in, path, what);
+    if (status != OCT_OK) {
+        char why[120];
+        snprintf(why, sizeof why, "%s", oct_last_error());
+        return oct_fail(status, "%s%s", what, why);
+    }
+    status = read_labels(s, &in, count);
     gzclose(in.gz);
     return status;
 }

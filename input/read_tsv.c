@@ -1,5 +1,5 @@
 #include <limits.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -12,8 +12,6 @@
 enum { MAX_LABEL = 999999 };
 
 typedef struct list {
-    const char *folder;  /* of the list, with its '/'; "" for the current one */
-    size_t folder_size;
     char *next, *end;    /* the lines not read yet */
     int line;            /* number of the last one read, from 1 */
     char *path, *label;  /* of the last one; label NULL: no tab */
@@ -52,23 +50,15 @@ static int to_label(const char *s)
     return *s ? -1 : (int)v;
 }
 
-static char *full_path(oct_source *s, const list *l, const char *path)
-{
-    const size_t folder = path[0] == '/' ? 0 : l->folder_size, n = strlen(path);
-    char *full = oct_arena_alloc(&s->arena, folder + n + 1);
-    if (!full) return NULL;
-    memcpy(full, l->folder, folder);
-    memcpy(full + folder, path, n + 1);
-    return full;
-}
-
 /* Is the last line's first column a path?  By its extension, else by whether it is there. */
-static int names_image(oct_source *s, const list *l)
+static int names_image(const oct_source *s, const list *l)
 {
-    struct stat st;
     if (oct_is_image_name(l->path)) return 1;
-    const char *full = full_path(s, l, l->path);
-    return full && stat(full, &st) == 0 && S_ISREG(st.st_mode);
+    struct stat st;
+    char full[4096];
+    const char *folder = s->folder && l->path[0] != '/' ? s->folder : "";
+    const int n = snprintf(full, sizeof full, "%s%s", folder, l->path);
+    return n < (int)sizeof full && stat(full, &st) == 0 && S_ISREG(st.st_mode);
 }
 
 static oct_status add(oct_source *s, const list *l, int labelled)
@@ -84,9 +74,7 @@ static oct_status add(oct_source *s, const list *l, int labelled)
         s->label[s->n] = label;
         if (label >= s->classes) s->classes = label + 1;
     }
-    s->file[s->n] = full_path(s, l, l->path);
-    if (!s->file[s->n]) return oct_fail(OCT_ERR_MEMORY, "out of memory");
-    s->n++;
+    s->file[s->n++] = l->path;
     return OCT_OK;
 }
 
@@ -122,21 +110,21 @@ static oct_status read_lines(oct_source *s, list *l)
     return OCT_OK;
 }
 
+/* The text stays the source's: its lines, cut in place, are the names. */
 oct_status oct_read_tsv(oct_source *s)
 {
-    uint8_t *bytes;
-    size_t size;
-    OCT_TRY(oct_file_read_all(s->path, &bytes, &size));
-    oct_status status;
-    if (memchr(bytes, 0, size)) {
-        status = oct_fail(OCT_ERR_FORMAT, "a zero byte in a list");
-    } else {
-        const char *slash = strrchr(s->path, '/');
-        const int bom = size >= 3 && !memcmp(bytes, "\xef\xbb\xbf", 3) ? 3 : 0;
-        list l = { .folder = s->path, .folder_size = slash ? (size_t)(slash + 1 - s->path) : 0,
-                   .next = (char *)bytes + bom, .end = (char *)bytes + size };
-        status = read_lines(s, &l);
+    OCT_TRY(oct_file_read_all(s->path, &s->bytes, &s->size));
+    if (memchr(s->bytes, 0, s->size)) return oct_fail(OCT_ERR_FORMAT, "a zero byte in a list");
+    const char *slash = strrchr(s->path, '/');
+    if (slash) {
+        const size_t n = (size_t)(slash + 1 - s->path);
+        char *folder = oct_source_text(s, n + 1);
+        if (!folder) return oct_fail(OCT_ERR_MEMORY, "out of memory");
+        memcpy(folder, s->path, n);
+        folder[n] = 0;
+        s->folder = folder;
     }
-    free(bytes);
-    return status;
+    const int bom = s->size >= 3 && !memcmp(s->bytes, "\xef\xbb\xbf", 3) ? 3 : 0;
+    list l = { .next = (char *)s->bytes + bom, .end = (char *)s->bytes + s->size };
+    return read_lines(s, &l);
 }

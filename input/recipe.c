@@ -170,7 +170,9 @@ static void put_key(writer *w, const char *key)
 static void put_number(writer *w, double v)
 {
     char s[40];
-    for (int digits = 1; digits <= 17; digits++) {
+    const int whole = v >= -1e6 && v <= 1e6 && v == (int)v; /* 200, not 2e+02 */
+    if (whole) snprintf(s, sizeof s, "%d", (int)v);
+    for (int digits = 1; digits <= 17 && !whole; digits++) {
         snprintf(s, sizeof s, "%.*g", digits, v);
         if (strtod(s, NULL) == v) break;
     }

@@ -10,6 +10,24 @@
 #include "input/file.h"
 #include "input/image.h"
 
+enum { TEXT_CHUNK = 65536 };
+
+char *oct_source_text(oct_source *s, size_t size)
+{
+    if (size > s->text_size) {
+        s->text_size = size > TEXT_CHUNK ? size : TEXT_CHUNK;
+        s->text = oct_arena_alloc(&s->arena, s->text_size);
+        if (!s->text) {
+            s->text_size = 0;
+            return NULL;
+        }
+    }
+    char *text = s->text;
+    s->text += size;
+    s->text_size -= size;
+    return text;
+}
+
 size_t oct_source_record_size(const oct_source *s)
 {
     return (size_t)s->c * (size_t)s->h * (size_t)s->w *
@@ -139,9 +157,15 @@ oct_status oct_source_open(const char *path, oct_source **out)
 {
     *out = NULL;
     oct_source *s = calloc(1, sizeof *s);
-    if (!s) return oct_fail(OCT_ERR_MEMORY, "out of memory");
+    oct_source_names *names = calloc(1, sizeof *names);
+    if (!s || !names) {
+        free(s);
+        free(names);
+        return oct_fail(OCT_ERR_MEMORY, "out of memory");
+    }
     s->fd = -1;
-    pthread_mutex_init(&s->lock, NULL);
+    s->names = names;
+    pthread_mutex_init(&names->lock, NULL);
     s->path = oct_arena_strdup(&s->arena, path);
     const oct_status status = s->path ? open_path(s) : oct_fail(OCT_ERR_MEMORY, "out of memory");
     if (status == OCT_OK) *out = s;
@@ -152,13 +176,14 @@ oct_status oct_source_open(const char *path, oct_source **out)
 void oct_source_close(oct_source *s)
 {
     if (!s) return;
-    for (int i = 0; s->name && i < s->n; i++) free(s->name[i]);
-    free(s->name);
+    for (int i = 0; s->names->name && i < s->n; i++) free(s->names->name[i]);
+    free(s->names->name);
+    pthread_mutex_destroy(&s->names->lock);
+    free(s->names);
     free(s->bytes);
     free(s->label8);
     if (s->fd >= 0) close(s->fd);
     oct_arena_free(&s->arena);
-    pthread_mutex_destroy(&s->lock);
     free(s);
 }
 
@@ -178,27 +203,26 @@ const char *oct_source_class_name(const oct_source *s, int label)
 
 /* A file of records may have many; their names are made when somebody asks.  Out of memory: the
  * file's name alone. */
-static const char *record_name(oct_source *s, int i)
+static const char *record_name(oct_source_names *names, const oct_source *s, int i)
 {
-    if (!s->name) s->name = calloc((size_t)s->n, sizeof *s->name);
-    if (!s->name) return s->path;
-    if (!s->name[i]) {
+    if (!names->name) names->name = calloc((size_t)s->n, sizeof *names->name);
+    if (!names->name) return s->path;
+    if (!names->name[i]) {
         const size_t room = strlen(s->path) + 16;
-        s->name[i] = malloc(room);
-        if (!s->name[i]) return s->path;
-        snprintf(s->name[i], room, "%s#%d", s->path, s->first + i);
+        names->name[i] = malloc(room);
+        if (!names->name[i]) return s->path;
+        snprintf(names->name[i], room, "%s#%d", s->path, s->first + i);
     }
-    return s->name[i];
+    return names->name[i];
 }
 
 const char *oct_source_name(const oct_source *s, int i)
 {
     if (s->layout == OCT_IN_FILES) return s->file[i];
     if (s->layout == OCT_IN_MEMORY) return s->path;
-    union { const oct_source *in; oct_source *out; } self = { .in = s }; /* a cache, locked */
-    pthread_mutex_lock(&self.out->lock);
-    const char *name = record_name(self.out, i);
-    pthread_mutex_unlock(&self.out->lock);
+    pthread_mutex_lock(&s->names->lock);
+    const char *name = record_name(s->names, s, i);
+    pthread_mutex_unlock(&s->names->lock);
     return name;
 }
 
@@ -241,13 +265,22 @@ static oct_status read_image(const uint8_t *bytes, size_t size, const oct_recipe
     return status;
 }
 
-static oct_status read_file(const char *path, const oct_recipe *r, int height, int width,
+static oct_status read_file(const oct_source *s, int i, const oct_recipe *r, int height, int width,
                             float *out)
 {
+    const char *path = s->file[i];
+    char *joined = NULL;
+    if (s->folder && path[0] != '/') {
+        joined = malloc(strlen(s->folder) + strlen(path) + 1);
+        if (!joined) return oct_fail(OCT_ERR_MEMORY, "out of memory");
+        strcat(strcpy(joined, s->folder), path);
+    }
     uint8_t *bytes;
     size_t size;
-    OCT_TRY(oct_file_read_all(path, &bytes, &size));
-    const oct_status status = read_image(bytes, size, r, height, width, out);
+    oct_status status = oct_file_read_all(joined ? joined : path, &bytes, &size);
+    free(joined);
+    OCT_TRY(status);
+    status = read_image(bytes, size, r, height, width, out);
     free(bytes);
     return status;
 }
@@ -306,7 +339,7 @@ oct_status oct_source_read(const oct_source *s, int i, const oct_recipe *r, int 
         return oct_fail(OCT_ERR_SHAPE, "sample %d of %d, counted from 0", i, s->n);
     if (s->layout == OCT_IN_FLOATS) return read_floats(s, i, height, width, out);
     if (r->text) return oct_fail(OCT_ERR_SHAPE, "the model takes text, this is an image");
-    if (s->layout == OCT_IN_FILES) return read_file(s->file[i], r, height, width, out);
+    if (s->layout == OCT_IN_FILES) return read_file(s, i, r, height, width, out);
     if (s->layout == OCT_IN_MEMORY) return read_image(s->bytes, s->size, r, height, width, out);
     return read_record(s, i, r, height, width, out);
 }

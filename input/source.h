@@ -8,7 +8,7 @@
 /* What the readers fill in.  Private to input/.
  *
  * A source is a list of files, each an image, or a file of records of one size, or one image in
- * memory (standard input).  Nothing but `names` changes once it is open. */
+ * memory (standard input).  Nothing but *names changes once it is open. */
 typedef enum oct_layout_kind {
     OCT_IN_FILES,      /* path[i] is an image */
     OCT_IN_MEMORY,     /* bytes[0..size) is the one image, still coded */
@@ -23,9 +23,12 @@ struct oct_source {
     int n;
     int classes;             /* 0: not labelled */
     oct_arena arena;         /* strings and lists */
+    char *text;              /* the rest of the last chunk of strings */
+    size_t text_size;
     const char *path;        /* as the user wrote it, less "#7" */
 
-    const char **file;       /* [n] FILES */
+    const char **file;       /* [n] FILES: as shown to the user */
+    const char *folder;      /* what relative ones are relative to, ends with '/'; NULL: nothing */
     int *label;              /* [n] FILES; or NULL */
     const char **class_name; /* [classes] or NULL */
 
@@ -37,9 +40,17 @@ struct oct_source {
     uint8_t *bytes;          /* malloc'd: records inflated, or the one image */
     size_t size;
 
-    pthread_mutex_t lock;    /* names */
-    char **name;             /* [n] of records, each made when it is first asked for */
+    struct oct_source_names *names;
 };
+
+/* Names of records, each made when it is first asked for. */
+typedef struct oct_source_names {
+    pthread_mutex_t lock;
+    char **name;             /* [n] */
+} oct_source_names;
+
+/* Room for a string, in the arena; an arena's own blocks are too big for a million of them. */
+char *oct_source_text(oct_source *s, size_t size);
 
 /* Bytes of a record's pixels. */
 size_t oct_source_record_size(const oct_source *s);

@@ -8,7 +8,9 @@
 #include "models/openblas.h"
 #include "tensor/cpu.h"
 
-static const oct_builder *const builders[] = { &oct_builder_cifar_resnet, &oct_builder_cnn };
+static const oct_builder *const builders[] = {
+    &oct_builder_resnet, &oct_builder_cifar_resnet, &oct_builder_cnn,
+};
 enum { N_BUILDERS = sizeof builders / sizeof *builders, MAX_BATCH = 1 << 16,
        MAX_THREADS = 1024 };
 

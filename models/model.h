@@ -48,7 +48,7 @@ typedef struct oct_builder {
     OCT_MUST_CHECK oct_status (*build)(oct_model *m, const char *arch, const oct_options *options);
 } oct_builder;
 
-extern const oct_builder oct_builder_cnn, oct_builder_cifar_resnet;
+extern const oct_builder oct_builder_cnn, oct_builder_cifar_resnet, oct_builder_resnet;
 
 /* For builders: the tensor NAME of the file as a constant of the graph, checked to have rank dims
  * dim[] (-1: any) and floats in it.  Vectors come as FP32, whatever the file has. */

@@ -1,6 +1,7 @@
 /* batchnorm:  y = gamma (x - mean) / sqrt(var + eps) + beta       torch.nn.BatchNorm2d, 1d; eval()
  *
- *   x  BLOCKED [n, h, w, c] or DENSE [m, c]      gamma, beta, mean, var  [c]; gamma, beta absent: 1, 0
+ *   x  BLOCKED [n, h, w, c] or DENSE [m, c]
+ *   gamma, beta, mean, var  [c]; gamma, beta absent: 1, 0
  *   y = fma(x - mean, scale, beta) with scale = gamma / sqrt(var + eps) in double, rounded once.
  * The difference is taken first, so a large mean costs no digits. */
 #include <math.h>
@@ -29,8 +30,8 @@ static oct_status check_param(const char *name, const oct_tensor *t, int c, int 
         return oct_fail(OCT_ERR_UNSUPPORTED, "batchnorm: %s is %s, expected a float", name,
                         oct_dtype_name(t->dtype));
     if (t->layout != OCT_DENSE || t->rank != 1 || t->dim[0] != c)
-        return oct_fail(OCT_ERR_SHAPE, "batchnorm: %s has rank %d and %d entries, x has %d channels",
-                        name, t->rank, t->rank > 0 ? t->dim[0] : 1, c);
+        return oct_fail(OCT_ERR_SHAPE, "batchnorm: %s has rank %d and %d entries, x has %d "
+                        "channels", name, t->rank, t->rank > 0 ? t->dim[0] : 1, c);
     return OCT_OK;
 }
 
@@ -106,7 +107,8 @@ static void samples(void *arg, size_t first, size_t end)
     const job *j = arg;
     const int c = j->shape->dim[1];
     const size_t at = first * (size_t)c;
-    j->s->vec->scale_bias(end - first, c, j->x + at, j->s->mean, j->s->scale, j->s->bias, j->y + at);
+    j->s->vec->scale_bias(end - first, c, j->x + at, j->s->mean, j->s->scale, j->s->bias,
+                          j->y + at);
 }
 
 static void run(const oct_args *args, const void *opaque, const oct_run *r)

@@ -45,7 +45,8 @@ static oct_status infer(oct_args *args)
         OCT_TRY(check_operand(x, args->in[i], i));
         c += args->in[i]->dim[x->rank - 1];
     }
-    if (c > INT_MAX) return oct_fail(OCT_ERR_SHAPE, "concat: %lld channels, at most %d", c, INT_MAX);
+    if (c > INT_MAX)
+        return oct_fail(OCT_ERR_SHAPE, "concat: %lld channels, at most %d", c, INT_MAX);
     oct_infer_like(args->out, x);
     args->out->dim[x->rank - 1] = (int)c;
     return oct_infer_f32("concat", args->out);
@@ -84,8 +85,9 @@ static void rows(void *arg, size_t first, size_t end)
         for (int i = 0; i < j->s->n_runs; i++) {
             const oct_tensor *x = j->args->in[j->s->run[i].operand];
             row.x_c = x->dim[x->rank - 1];
+            const float *from = x->data;
             oct_channels_copy(&j->s->run[i], &row,
-                              (const float *)x->data + first / j->h * row.x_hw * (size_t)row.x_c, y);
+                              from + first / j->h * row.x_hw * (size_t)row.x_c, y);
         }
     }
 }

@@ -7,8 +7,8 @@
  *             count is kernel[0] kernel[1], or without count_include_pad the taps inside the image
  *   adaptive  window o of `out` covers floor(o h / out) .. ceil((o + 1) h / out) - 1
  *
- * prepare cuts each axis into spans of windows with the same number of taps, so that one kernel call
- * does all windows of a row that padding does not touch. */
+ * prepare cuts each axis into spans of windows with the same number of taps, so that one kernel
+ * call does all windows of a row that padding does not touch. */
 #include <limits.h>
 #include <math.h>
 
@@ -16,8 +16,8 @@
 #include "ops/common.h"
 #include "ops/spread.h"
 
-/* Windows out .. out + count - 1 of one axis: n taps each (0: padding only), the first window's first
- * tap at `first`, each further window `step` on. */
+/* Windows out .. out + count - 1 of one axis: n taps each (0: padding only), the first window's
+ * first tap at `first`, each further window `step` on. */
 typedef struct span {
     int out, count, first, n, step;
 } span;
@@ -43,7 +43,8 @@ static oct_status check_axis(const oct_pool_attr *a, int axis, int in, int *out)
     if (k < 1 || s < 1 || p < 0)
         return oct_fail(OCT_ERR_UNSUPPORTED, "pool: kernel %d, stride %d, padding %d", k, s, p);
     if (p > k / 2)
-        return oct_fail(OCT_ERR_UNSUPPORTED, "pool: padding %d is more than half of kernel %d", p, k);
+        return oct_fail(OCT_ERR_UNSUPPORTED, "pool: padding %d is more than half of kernel %d", p,
+                        k);
     if (a->kind == OCT_POOL_MAX ? d < 1 : d > 1)
         return oct_fail(OCT_ERR_UNSUPPORTED, "pool: dilation %d of %s", d,
                         a->kind == OCT_POOL_MAX ? "a maximum" : "an average");

@@ -141,8 +141,9 @@ int cli_usage(const cli_command *c, const char *fmt, ...)
     char reason[CLI_MAX_LINE / 2], line[CLI_MAX_LINE];
     va_list args;
     va_start(args, fmt);
-    vsnprintf(reason, sizeof reason, fmt, args);
+    const int length = vsnprintf(reason, sizeof reason, fmt, args);
     va_end(args);
+    if (length >= (int)sizeof reason) memcpy(reason + sizeof reason - 4, "...", 4);
     snprintf(line, sizeof line, "%s (try '%s%s%s --help')", reason, c->program,
              c->name ? " " : "", c->name ? c->name : "");
     print_line(c->program, NULL, line);

@@ -69,7 +69,7 @@ struct cli_command {
  * whatever it is.  Returns the exit code. */
 int cli_main(const cli_command *command, int argc, char **argv);
 
-/* Standard descriptors are open and a closed pipe is an error instead of a signal.  First in main. */
+/* First in main: standard descriptors are open, and a closed pipe is an error and not a signal. */
 void cli_start(void);
 /* Flushes standard output: code, or CLI_FAILED and a line if not everything could be written. */
 int cli_finish(const char *program, int code);

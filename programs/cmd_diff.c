@@ -151,7 +151,9 @@ static void print_text(const state *s)
 /* A folder without a model in it holds dumps. */
 static int is_dumps(const char *path)
 {
-    static const char *const of_model[] = { "model.safetensors", "pytorch_model.bin", "config.json" };
+    static const char *const of_model[] = {
+        "model.safetensors", "pytorch_model.bin", "config.json",
+    };
     struct stat st;
     if (stat(path, &st) || !S_ISDIR(st.st_mode)) return 0;
     for (size_t i = 0; i < sizeof of_model / sizeof *of_model; i++) {
@@ -214,11 +216,12 @@ const cli_command cmd_diff = {
     .operands = "A [B] --data DATA", .run = run,
     .summary = "Compare two models, or one model run in two ways, layer by layer.",
     .details =
-        "B is a model, or a folder of NAME.npy, float32 [n, c, h, w] or [n, k], what PyTorch's modules\n"
-        "gave for the first n samples of DATA, and logits.npy.  --passes is for B, or, with dumps, for\n"
-        "A (then default none).  Without B, A is compared with itself under --passes.  A's recipe is\n"
-        "used for both.  For each layer that both have: the largest difference, and that relative to\n"
-        "the largest value of A.",
+        "B is a model, or a folder of NAME.npy, float32 [n, c, h, w] or [n, k], what\n"
+        "PyTorch's modules of these names gave for the first n samples of DATA, and\n"
+        "logits.npy. --passes is for B, or, with dumps, for A (then default none). Without B,\n"
+        "A is compared with itself under --passes. A's recipe is used for both. Without\n"
+        "--data the input is seeded random numbers. For each layer that both have: the\n"
+        "largest difference, and that relative to the largest value of A.",
     .examples =
         "  octet diff mnist_cnn.safetensors --passes none --data t10k-images-idx3-ubyte.gz\n"
         "  octet diff cifar_cnn.safetensors other.safetensors --data test_batch.bin --json\n"

@@ -26,10 +26,10 @@ static int check_labels(const cli_args *a, const oct_source *source, int classes
     for (int i = 0; i < oct_source_count(source); i++) {
         const int label = oct_source_label(source, i);
         if (label < 0)
-            return cli_refuse(a, a->data, OCT_ERR_FORMAT, "%s: has no label", oct_source_name(source, i));
+            return cli_refuse(a, oct_source_name(source, i), OCT_ERR_FORMAT, "has no label");
         if (label >= classes)
-            return cli_refuse(a, a->data, OCT_ERR_FORMAT, "%s: label %d, the model has %d classes",
-                              oct_source_name(source, i), label, classes);
+            return cli_refuse(a, oct_source_name(source, i), OCT_ERR_FORMAT,
+                              "label %d, the model has %d classes", label, classes);
     }
     return CLI_OK;
 }
@@ -169,10 +169,10 @@ const cli_command cmd_eval = {
     .operands = "MODEL --data DATA", .run = run,
     .summary = "Accuracy, loss, run time and memory of a model on labelled data.",
     .details =
-        "The loss is the mean cross-entropy, natural logarithm; the bounds of the accuracy are the\n"
-        "95 % Wilson interval; times do not contain decoding.  --json prints one object: samples\n"
-        "correct accuracy accuracy_low accuracy_high loss ms_total ms_p50 ms_p99 batch threads isa\n"
-        "precision model_bytes peak_bytes.",
+        "The loss is the mean cross-entropy, natural logarithm; the bounds of the accuracy\n"
+        "are the 95 % Wilson interval; times do not contain decoding.\n"
+        "--json prints one object: samples correct accuracy accuracy_low accuracy_high loss\n"
+        "ms_total ms_p50 ms_p99 batch threads isa precision model_bytes peak_bytes.",
     .examples =
         "  octet eval mnist_cnn.safetensors --data t10k-images-idx3-ubyte.gz\n"
         "  octet eval cifar_cnn.safetensors --data test_batch.bin --batch 32 --json\n"

@@ -59,8 +59,9 @@ static json_t *json_of_tensors(const oct_weights *w)
         oct_tensor t = { .rank = e->rank };
         memcpy(t.dim, e->dim, sizeof t.dim);
         json_array_append_new(list, json_pack(
-            "{s:o, s:s, s:o, s:I}", "name", report_string(e->name), "dtype", oct_dtype_name(e->dtype),
-            "shape", report_shape(&t), "bytes", (json_int_t)e->size));
+            "{s:o, s:s, s:o, s:I}", "name", report_string(e->name),
+            "dtype", oct_dtype_name(e->dtype), "shape", report_shape(&t),
+            "bytes", (json_int_t)e->size));
     }
     return list;
 }
@@ -83,8 +84,9 @@ static json_t *json_of_plan(const oct_plan *plan)
     for (int i = 0; i < plan->n_steps; i++) {
         const oct_step *s = &plan->step[i];
         json_array_append_new(steps, json_pack(
-            "{s:o, s:s, s:o, s:o, s:I, s:I}", "name", report_string(s->node->name), "op", s->op->name,
-            "shape", report_shape(s->args.out), "kernel", report_string(s->kernel),
+            "{s:o, s:s, s:o, s:o, s:I, s:I}", "name", report_string(s->node->name),
+            "op", s->op->name, "shape", report_shape(s->args.out),
+            "kernel", report_string(s->kernel),
             "macs", (json_int_t)s->macs, "weight_bytes", (json_int_t)s->weight_size));
     }
     return json_pack("{s:o, s:I, s:I, s:I}", "steps", steps,
@@ -137,10 +139,11 @@ static void print_layers(const oct_graph *g)
         const stored s = count_stored(g, node);
         char name[100];
         cli_escape(node->name, name, sizeof name);
-        printf("%-24s %-11s %-20s %-5s", name, oct_ops[node->kind]->name,
-               oct_tensor_shape(node->args.out, shape, sizeof shape), s.dtype);
-        if (s.parameters > 0) printf(" %11.0f %11.0f", s.parameters, s.bytes);
-        putchar('\n');
+        oct_tensor_shape(node->args.out, shape, sizeof shape);
+        printf("%-24s %-11s ", name, oct_ops[node->kind]->name);
+        if (s.parameters > 0)
+            printf("%-20s %-5s %11.0f %11.0f\n", shape, s.dtype, s.parameters, s.bytes);
+        else puts(shape);
     }
 }
 
@@ -180,7 +183,7 @@ static void print_model(const oct_model *m)
     printf("classes     %d\n", m->classes);
     if (m->recipe) line("recipe", m->recipe);
     if (m->recipe_is_guess)
-        printf("            (a guess: the file says nothing; --mean, --std, --scale, --channels)\n");
+        puts("            (a guess: the file says nothing; --mean, --std, --scale, --channels)");
     if (m->label) print_labels(m);
 }
 
@@ -198,7 +201,8 @@ static void print_text(const char *path, const oct_weights *w, const oct_model *
     for (int i = 0; (key = oct_weights_meta_at(w, i, &value)); i++) {
         static const char *const shown[] = { "octet.arch", "octet.input", "octet.labels" };
         int above = 0;
-        for (size_t k = 0; m && k < sizeof shown / sizeof *shown; k++) above |= !strcmp(key, shown[k]);
+        for (size_t k = 0; m && k < sizeof shown / sizeof *shown; k++)
+            above |= !strcmp(key, shown[k]);
         if (above) continue;
         printf("metadata    ");
         cli_print_escaped(stdout, key);
@@ -242,7 +246,8 @@ static int run(const cli_args *a)
     const oct_status status = a->plan ? oct_model_load(a->arg[0], &options, &m)
                                       : oct_model_describe(a->arg[0], &options, &m);
     free(arch);
-    if (status == OCT_ERR_UNSUPPORTED && !a->plan && !a->layers && !a->passes) return run_unknown(a);
+    const int plain = !a->plan && !a->layers && !a->passes;
+    if (status == OCT_ERR_UNSUPPORTED && plain) return run_unknown(a);
     if (status) return cli_fail(a, a->arg[0], status);
     if (a->json) print_json(a->arg[0], m->weights, m);
     else print_text(a->arg[0], m->weights, m, "");
@@ -255,8 +260,9 @@ const cli_command cmd_inspect = {
     .operands = "MODEL", .run = run,
     .summary = "What is in a model file: kind, layers, parameters, recipe, labels, provenance.",
     .details =
-        "A file of tensors that are no network octet knows is listed tensor by tensor.  --plan shows\n"
-        "what will run instead: op, shape, kernel, multiply-adds and bytes of each step.",
+        "A file of tensors that are no network octet knows is listed tensor by tensor. --plan\n"
+        "shows what will run instead: op, shape, kernel, multiply-adds and bytes of each\n"
+        "step.",
     .examples =
         "  octet inspect mnist_cnn.safetensors\n"
         "  octet inspect resnet20.th --plan --isa avx2\n"

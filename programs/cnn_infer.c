@@ -150,21 +150,22 @@ static int run(const cli_args *a)
 static const cli_command command = {
     .program = "cnn_infer", .set = CLI_INFER, .min_args = 2, .max_args = -1,
     .operands = "MODEL INPUT...", .run = run,
-    .summary = "Classify images with a small CNN: MNIST, CIFAR-10, CIFAR ResNets, any chain of layers.",
+    .summary = "Classify images with a small CNN: MNIST, CIFAR-10, CIFAR ResNets, any chain.",
     .details =
-        "MODEL is a .safetensors, .pth, .pt or .th file, or a folder with one.  INPUT is a JPEG, PNG,\n"
-        "BMP or PPM image, a folder of them, - for standard input, an MNIST idx or CIFAR .bin file,\n"
-        "or one record of it, FILE#7.  For each input a line, tab separated:\n"
+        "MODEL is a .safetensors, .pth, .pt or .th file, or a folder with one. INPUT is a\n"
+        "JPEG, PNG, BMP or PPM image, a folder of them, - for standard input, an MNIST idx or\n"
+        "CIFAR .bin file, or one record of it, FILE#7. For each input a line, tab separated:\n"
         "    input  rank  index  label  probability\n"
-        "--json: {\"input\", \"top\": [{\"index\", \"label\", \"probability\"}], \"ms\"}; ms is the input's share\n"
-        "of its batch.  A bad input is reported on standard error and the others are done; then the\n"
-        "exit status is 2 and no --logits file is written.",
+        "--json: {\"input\", \"top\": [{\"index\", \"label\", \"probability\"}], \"ms\"}; ms is\n"
+        "the input's share of its batch. A bad input is reported on standard error and the others\n"
+        "are done; then the exit status is 2 and no --logits file is written.",
     .examples =
         "  cnn_infer mnist_cnn.safetensors digit.png\n"
         "  cnn_infer mnist_cnn.safetensors t10k-images-idx3-ubyte.gz#7 --top 3\n"
         "  cnn_infer cifar_cnn.safetensors photos/ --batch 64 --json --logits logits.npy\n"
-        "  cnn_infer mnist_classifier.pt digit.png --input 1,28,28 --channels L --mean 0.1307 \\\n"
-        "      --std 0.3081 --layers \"conv1 relu maxpool:2 conv2 relu maxpool:2 flatten fc1 relu fc2\"\n",
+        "  cnn_infer mnist_classifier.pt digit.png --input 1,28,28 --channels L \\\n"
+        "      --mean 0.1307 --std 0.3081 \\\n"
+        "      --layers \"conv1 relu maxpool:2 conv2 relu maxpool:2 flatten fc1 relu fc2\"\n",
 };
 
 int main(int argc, char **argv)

@@ -30,7 +30,7 @@ static extent extent_of(const oct_node *node)
     }
 }
 
-/* The node after node that has drawn in, or been followed by, all of want; NULL if there is none. */
+/* The first node from node on after which all of want has been applied; NULL: there is none. */
 static const oct_node *advance(const oct_graph *g, const oct_node *node, extent want)
 {
     extent have = extent_of(node);
@@ -84,7 +84,9 @@ static int pair(const oct_model *a, const oct_model *b, const oct_node *node, di
     extent want = extent_of(node);
     const extent has = extent_of(other);
     if (has.act && want.act && has.act != want.act) return 0;
-    want = (extent){ want.bn | has.bn, want.residual | has.residual, want.act ? want.act : has.act };
+    want.bn |= has.bn;
+    want.residual |= has.residual;
+    if (!want.act) want.act = has.act;
     const oct_tensor *x = value_of(a, advance(&a->graph, node, want));
     const oct_tensor *y = value_of(b, advance(&b->graph, other, want));
     if (!x || !y || !same_shape(x, y)) return 0;
@@ -151,8 +153,8 @@ static int open_dump(const char *folder, diff_layer *layer, diff_set *s, oct_sta
     if (d->rank == 4 && a->layout == OCT_BLOCKED)
         fits &= d->dim[1] == a->dim[3] && d->dim[2] == a->dim[1] && d->dim[3] == a->dim[2];
     if (!fits)
-        *status = oct_fail(OCT_ERR_SHAPE, "%.80s.npy: %zu numbers a sample, the layer is %s (n, %s)",
-                           layer->name, d->row, oct_tensor_shape(a, shape, sizeof shape),
+        *status = oct_fail(OCT_ERR_SHAPE, "%.80s.npy: %zu numbers a sample, the layer is %s "
+                           "(n, %s)", layer->name, d->row, oct_tensor_shape(a, shape, sizeof shape),
                            a->layout == OCT_BLOCKED ? "h, w, c" : "k");
     else if (s->samples && d->dim[0] != s->samples)
         *status = oct_fail(OCT_ERR_SHAPE, "%.80s.npy: %d samples, the others have %d", layer->name,
@@ -177,7 +179,7 @@ oct_status diff_pair_dumps(const oct_model *a, const char *folder, diff_set *out
         else out->skipped += node != NULL;
     }
     if (!status && !out->n)
-        status = oct_fail(OCT_ERR_FORMAT, "holds neither a model nor NAME.npy of one of the layers");
+        status = oct_fail(OCT_ERR_FORMAT, "holds neither a model nor NAME.npy of a layer");
     if (status) diff_free(out);
     return status;
 }

@@ -113,7 +113,8 @@ static int describe(const cli_args *a, const char *path, job *j)
     j->classes = out->dim[1];
     j->is_probability = last && last->kind == OCT_OP_SOFTMAX;
 
-    const oct_status bad = oct_recipe_parse(m->recipe ? m->recipe : "{\"type\":\"image\"}", &j->recipe);
+    const char *json = m->recipe ? m->recipe : "{\"type\":\"image\"}";
+    const oct_status bad = oct_recipe_parse(json, &j->recipe);
     if (bad) return cli_fail(a, path, bad);
     if (j->recipe.text) return cli_refuse(a, path, OCT_ERR_UNSUPPORTED, "takes text, not images");
     override(a, &j->recipe);
@@ -124,10 +125,18 @@ static int describe(const cli_args *a, const char *path, job *j)
         return cli_refuse(a, path, OCT_ERR_SHAPE, "takes %d channels, the recipe makes %d "
                           "(--channels)", j->channels, r->channels);
     if (r->n_mean > 1 && r->n_mean != r->channels)
-        return cli_usage(a->command, "--mean has %d values for %d channels", r->n_mean, r->channels);
+        return cli_usage(a->command, "--mean has %d values for %d channels", r->n_mean,
+                         r->channels);
     if (r->n_std > 1 && r->n_std != r->channels)
-        return cli_usage(a->command, "--std has %d values for %d channels", r->n_std, r->channels);
+        return cli_usage(a->command, "--std has %d values for %d channels", r->n_std,
+                         r->channels);
     return CLI_OK;
+}
+
+static int has_size(oct_model *m, int h, int w)
+{
+    const oct_tensor *in = oct_model_input(m, 0);
+    return in->rank != 4 || (in->dim[2] == h && in->dim[3] == w);
 }
 
 int job_open(const cli_args *a, const job_settings *s, job *out)
@@ -139,18 +148,14 @@ int job_open(const cli_args *a, const job_settings *s, job *out)
     if (unknown && !h)
         return cli_usage(a->command, "--input C,H,W expected: the data does not tell the size");
 
-    /* The model's own size first; records of another size, if it takes them. */
     oct_status status = load(a, s, unknown ? h : 0, unknown ? w : 0, &out->model);
     if (status) return cli_fail(a, s->path, status);
-    const oct_tensor *in = oct_model_input(out->model, 0);
-    if (h && in->rank == 4 && (in->dim[2] != h || in->dim[3] != w)) {
-        const int own_h = in->dim[2], own_w = in->dim[3];
+    if (h && !has_size(out->model, h, w)) {
+        /* A network that takes any size gets theirs.  One that does not keeps its own, and the
+         * samples are refused one by one. */
         oct_model_free(out->model);
-        status = load(a, s, h, w, &out->model);
-        if (status == OCT_ERR_MEMORY) return cli_fail(a, s->path, status);
-        if (status)
-            return cli_refuse(a, s->path, OCT_ERR_SHAPE, "takes images of %dx%d, these are %dx%d",
-                              own_h, own_w, h, w);
+        if (load(a, s, h, w, &out->model)) status = load(a, s, 0, 0, &out->model);
+        if (status) return cli_fail(a, s->path, status);
     }
     return describe(a, s->path, out);
 }

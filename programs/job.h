@@ -38,11 +38,11 @@ void job_close(job *j);
 OCT_MUST_CHECK oct_status job_run(job *j, const float *samples, int n, const float **logits,
                                   double *ms);
 
-/* n samples of seeded random numbers, uniform in -2 .. 2: the range of normalized images.  malloc'd;
- * NULL: out of memory. */
+/* n samples of seeded random numbers, uniform in -2 .. 2: the range of normalized images.
+ * malloc'd; NULL: out of memory. */
 float *job_random(const job *j, int n);
 
-/* octet.arch of --layers and --input; NULL without --layers, or if there is no memory.  malloc'd. */
+/* octet.arch of --layers and --input, malloc'd; NULL without --layers, or out of memory. */
 char *job_arch(const cli_args *a);
 
 #endif

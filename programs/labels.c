@@ -22,7 +22,8 @@ static char *read_text(const cli_args *a, const char *path, size_t *size, int *c
     if (!file || fstat(fileno(file), &st)) {
         *code = cli_refuse(a, path, OCT_ERR_IO, "cannot be opened: %s", strerror(errno));
     } else if (!S_ISREG(st.st_mode) || st.st_size > MAX_FILE) {
-        *code = cli_refuse(a, path, OCT_ERR_FORMAT, "not a plain file of at most %d bytes", MAX_FILE);
+        *code = cli_refuse(a, path, OCT_ERR_FORMAT, "not a plain file of at most %d bytes",
+                           MAX_FILE);
     } else if (!(text = malloc((size_t)st.st_size + 1))) {
         *code = cli_refuse(a, path, OCT_ERR_MEMORY, "out of memory");
     } else {
@@ -56,7 +57,8 @@ int labels_read(const cli_args *a, const char *path, int classes, char ***out)
     }
     if (!labels) code = cli_refuse(a, path, OCT_ERR_MEMORY, "out of memory");
     else if (n != classes)
-        code = cli_refuse(a, path, OCT_ERR_FORMAT, "%d lines, the model has %d classes", n, classes);
+        code = cli_refuse(a, path, OCT_ERR_FORMAT, "%d lines, the model has %d classes", n,
+                          classes);
     if (code) {
         free(labels);
         free(text);

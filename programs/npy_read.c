@@ -65,7 +65,8 @@ static oct_status parse(npy_reader *r, size_t file_size)
     size_t size = (size_t)(fixed[8] | fixed[9] << 8);
     if (fixed[6] > 1) size |= (size_t)fixed[10] << 16 | (size_t)fixed[11] << 24;
     if (size >= sizeof dict || size > file_size - start)
-        return oct_fail(OCT_ERR_FORMAT, "npy header of %zu bytes in a file of %zu", size, file_size);
+        return oct_fail(OCT_ERR_FORMAT, "npy header of %zu bytes in a file of %zu", size,
+                        file_size);
     OCT_TRY(read_at(r->fd, dict, size, start));
     dict[size] = 0;
     const char *descr = value_of(dict, "'descr'"), *order = value_of(dict, "'fortran_order'");

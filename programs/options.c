@@ -111,7 +111,8 @@ static int store(const option_row *row, int lists, char *value, cli_args *a)
 
 static int refuse_value(const cli_command *c, const option_row *row, const char *value)
 {
-    const char *what = row->max == 1 ? "" : row->max || c->lists ? " (or several, with commas)" : "";
+    const int several = row->max > 1 || (!row->max && c->lists);
+    const char *what = several ? " (or several, with commas)" : "";
     if (row->kind == WORDS) return cli_usage(c, "--%s '%s': one name expected", row->name, value);
     return cli_usage(c, "--%s '%s': expected %s from %g to %g%s", row->name, value,
                      row->kind == INTS ? "a whole number" : "a number", row->low, row->high, what);
@@ -138,7 +139,8 @@ static int check_names(const cli_command *c, cli_args *a)
     }
     for (int i = 0; i < a->isa.n; i++) {
         unsigned flags;
-        if (oct_cpu_isa(a->isa.v[i], &flags)) return cli_usage(c, "%s: %s", origin, oct_last_error());
+        if (oct_cpu_isa(a->isa.v[i], &flags))
+            return cli_usage(c, "%s: %s", origin, oct_last_error());
     }
     for (int i = 0; i < a->precision.n; i++) {
         const char *p = a->precision.v[i];
@@ -215,10 +217,12 @@ void cli_print_help(const cli_command *c)
     printf("Usage: %s%s%s %s [OPTION]...\n%s\n", c->program, c->name ? " " : "",
            c->name ? c->name : "", c->operands, c->summary);
     if (c->details) printf("\n%s\n", c->details);
-    printf("\nOptions%s:\n", c->lists ? " (--batch --length --threads --isa --precision take lists: 1,8)"
-                                      : "");
+    printf("\nOptions%s:\n",
+           c->lists ? " (--batch --length --threads --isa --precision take lists: 1,8)" : "");
     for (int i = 0; i < N_ROWS; i++)
         if (rows[i].sets & c->set) print_row(&rows[i]);
-    printf("\nExamples:\n%s\nExit status: 0 done, 1 usage, 2 bad input file, 3 I/O error or out of memory,"
-           "\n4 an internal check failed, 5 a promise such as --tolerance was not met.\n", c->examples);
+    printf("\nExamples:\n%s\n"
+           "Exit status: 0 done, 1 usage, 2 bad input file, 3 I/O error or out of memory,\n"
+           "4 an internal check failed, 5 a promise such as --tolerance was not met.\n",
+           c->examples);
 }

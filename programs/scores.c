@@ -40,7 +40,8 @@ void scores_top(const double *p, int n, int k, int *order)
         for (int j = 0; j < n; j++) {
             int taken = 0;
             for (int t = 0; t < i && !taken; t++) taken = order[t] == j;
-            if (!taken && (best < 0 || p[j] > p[best] || (isnan(p[best]) && !isnan(p[j])))) best = j;
+            if (taken) continue;
+            if (best < 0 || p[j] > p[best] || (isnan(p[best]) && !isnan(p[j]))) best = j;
         }
         order[i] = best;
     }
@@ -51,8 +52,6 @@ void scores_wilson(double correct, double n, double *low, double *high)
     const double z = 1.959963984540054, z2 = z * z;
     const double q = correct / n, middle = q + z2 / (2 * n);
     const double half = z * sqrt(q * (1 - q) / n + z2 / (4 * n * n));
-    *low = (middle - half) / (1 + z2 / n);
-    *high = (middle + half) / (1 + z2 / n);
-    if (*low < 0) *low = 0; /* rounding, at the ends */
-    if (*high > 1) *high = 1;
+    *low = correct > 0 ? (middle - half) / (1 + z2 / n) : 0; /* exactly, but for rounding */
+    *high = correct < n ? (middle + half) / (1 + z2 / n) : 1;
 }

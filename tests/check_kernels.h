@@ -12,7 +12,7 @@ typedef struct check_family {
     const char *name;                               /* "gemm_f32" */
     const char *(*variant)(int i, unsigned *needs); /* its isa and CPU flags; NULL: there is none */
     int (*check)(int i);                            /* CHECKs variant i; returns how many cases */
-    void (*bench)(int i);                           /* prints lines with check_bench; ref is first */
+    void (*bench)(int i);                           /* prints with check_bench; ref comes first */
 } check_family;
 
 /* One line a family and nothing else, so that families can be written side by side. */

@@ -4,9 +4,16 @@ EXTRA_DIST += tests/test.h tests/suite.h
 
 # Unit tests: one Check suite a file, added to unit_tests; each needs a _SOURCES line.
 unit_tests =
+# Those of them that start threads are thread_tests as well, for the thread sanitizer.
+thread_tests =
 if HAVE_CHECK
 check_PROGRAMS += $(unit_tests)
+check-threads:
+	$(MAKE) check-TESTS TESTS="$(thread_tests)"
+else
+check-threads:
 endif
+.PHONY: check-threads
 
 # The kernel checker needs no Check; a family is one more file here and one row in its table.
 check_PROGRAMS += tests/check_kernels
@@ -32,6 +39,7 @@ AM_TESTS_ENVIRONMENT = \
 
 # tensor: the pool (also as built where there is no futex) and its default size.
 unit_tests += tests/test_threads tests/test_threads_cond tests/test_cgroup
+thread_tests += tests/test_threads tests/test_threads_cond
 test_threads_flags = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 if HAVE_LD_WRAP
 test_threads_flags += -DHAVE_LD_WRAP
@@ -109,8 +117,54 @@ tests_test_programs_SOURCES  = tests/test_programs.c
 tests_test_programs_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_test_programs_CFLAGS   = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 tests_test_programs_LDADD    = libprograms.la $(LDADD) $(CHECK_LIBS)
+	tests/check_kernels.c tests/check_buffers.c tests/check_vec.c
+
+# Operators: against naive loops, against PyTorch's own numbers.
+unit_tests += tests/test_ops
+tests_test_ops_SOURCES  = tests/test.h tests/suite.h tests/ops_fixture.h tests/test_ops.c
+tests_test_ops_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_test_ops_LDADD    = $(LDADD) $(CHECK_LIBS)
+unit_tests += tests/test_ops_golden
+tests_test_ops_golden_SOURCES  = tests/test.h tests/suite.h tests/ops_fixture.h tests/golden/ops.h \
+	tests/test_ops_golden.c
+tests_test_ops_golden_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_test_ops_golden_LDADD    = $(LDADD) $(CHECK_LIBS)
+EXTRA_DIST += tests/golden/make_ops.py
 EXTRA_DIST += weights/pretrained/mnist_cnn.safetensors weights/pretrained/cifar_cnn.safetensors
 unit_tests += tests/test_models
 tests_test_models_SOURCES  = tests/test_models.c tests/fail_alloc.c tests/fail_alloc.h
 tests_test_models_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(ZLIB_CFLAGS)
 tests_test_models_LDADD    = $(LDADD) $(CHECK_LIBS)
+
+# Operators: against naive loops, against PyTorch's own numbers.
+unit_tests += tests/test_ops
+tests_test_ops_SOURCES  = tests/test.h tests/suite.h tests/ops_fixture.h tests/test_ops.c
+tests_test_ops_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_test_ops_LDADD    = $(LDADD) $(CHECK_LIBS)
+unit_tests += tests/test_ops_golden
+tests_test_ops_golden_SOURCES  = tests/test.h tests/suite.h tests/ops_fixture.h tests/golden/ops.h \
+	tests/test_ops_golden.c
+tests_test_ops_golden_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_test_ops_golden_LDADD    = $(LDADD) $(CHECK_LIBS)
+EXTRA_DIST += tests/golden/make_ops.py
+# input: decoding, resizing and recipes against Pillow and torchvision; sources; the loader.
+unit_tests += tests/test_image tests/test_resize tests/test_recipe tests/test_input \
+	tests/test_loader
+tests_test_image_SOURCES   = tests/files.h tests/test_image.c
+tests_test_image_CPPFLAGS  = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_test_image_LDADD     = $(LDADD) $(CHECK_LIBS)
+tests_test_resize_SOURCES  = tests/files.h tests/test_resize.c
+tests_test_resize_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_test_resize_LDADD    = $(LDADD) $(CHECK_LIBS)
+tests_test_recipe_SOURCES  = tests/test_recipe.c
+tests_test_recipe_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_test_recipe_LDADD    = $(LDADD) $(CHECK_LIBS)
+tests_test_input_SOURCES   = tests/files.h tests/test_input.c
+tests_test_input_CPPFLAGS  = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_test_input_LDADD     = $(LDADD) $(CHECK_LIBS)
+tests_test_loader_SOURCES  = tests/files.h tests/test_loader.c
+tests_test_loader_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_test_loader_LDADD    = $(LDADD) $(CHECK_LIBS)
+check_PROGRAMS += tests/fuzz_input
+tests_fuzz_input_SOURCES = tests/fuzz_input.c
+EXTRA_DIST += tests/corpus/input

@@ -52,10 +52,11 @@ check_golden() { # what, golden file, model, data, options
     shift 4
     mkdir "$work/dumps"
     cp "$file" "$work/dumps/logits.npy"
-    run ./octet diff "$model" "$work/dumps" --data "$images" --tolerance 1e-4 --passes fold_bn,fuse,dce \
-        --json --quiet "$@" >"$work/diff.json" || fail "$what: logits are not PyTorch's"
+    run ./octet diff "$model" "$work/dumps" --data "$images" --tolerance 1e-4 \
+        --passes fold_bn,fuse,dce --json --quiet "$@" >"$work/diff.json" ||
+        fail "$what: logits are not PyTorch's"
     [ "$(field same_top1 "$work/diff.json")" = "$(field samples "$work/diff.json")" ] ||
         fail "$what: $(field same_top1 "$work/diff.json") answers are PyTorch's"
     echo "$what: logits within $(field largest_relative "$work/diff.json")"
-    rm -r "$work/dumps"
+    rm -rf "$work/dumps"
 }

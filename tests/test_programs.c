@@ -18,7 +18,8 @@ static void check_escape(const char *s, const char *want)
 
 START_TEST(escapes)
 {
-    check_escape("plain \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", "plain \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80");
+    const char *plain = "plain \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80";
+    check_escape(plain, plain);
     check_escape("a\nb\tc\rd\x1b[31m\x7f", "a\\nb\\tc\\rd\\x1b[31m\\x7f");
     check_escape("\xc2\x9b", "\\xc2\\x9b");         /* U+009B is a control character, too */
     check_escape("\xff\xc3", "\\xff\\xc3");         /* no UTF-8; cut short */
@@ -75,8 +76,7 @@ START_TEST(statistics)
     ck_assert(report_percentile(v, 5, 0.5) == 3 && report_percentile(v, 5, 0.99) == 5);
     ck_assert(report_percentile(v, 5, 0.2) == 1 && report_percentile(v, 5, 0.21) == 2);
     ck_assert(report_percentile(v, 1, 0.99) == 1);
-    /* Brown, Cai, DasGupta, Interval Estimation for a Binomial Proportion (2001): closed form of
-     * the ends, and 5 of 10, computed with 30 digits */
+    /* 5 of 10 as statsmodels' proportion_confint has it; at the end it is n / (n + z^2) */
     scores_wilson(5, 10, &low, &high);
     ck_assert_double_eq_tol(low, 0.236593090512564, 1e-12);
     ck_assert_double_eq_tol(high, 0.763406909487436, 1e-12);
@@ -174,7 +174,7 @@ START_TEST(npy_refuses)
         write_file(path, bytes, 10 + size + 24);
         ck_assert_int_eq(npy_open(path, &r), i ? OCT_ERR_FORMAT : OCT_OK);
         npy_close(&r);
-        for (size_t cut = 0; cut < 10 + size + 24; cut++) {
+        for (size_t cut = 0; !i && cut < 10 + size + 24; cut++) {
             write_file(path, bytes, cut);
             ck_assert_int_ne(npy_open(path, &r), OCT_OK);
         }

@@ -209,7 +209,8 @@ END_TEST
 
 /* ---- the same bits ---- */
 
-static void same_bits(const char *what, const conv *v, const float *want, const float *got, size_t n)
+static void same_bits(const char *what, const conv *v, const float *want, const float *got,
+                      size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if (oct_bits_of_f32(want[i]) != oct_bits_of_f32(got[i]) &&
