@@ -3,7 +3,6 @@ liboctet_all_la_SOURCES += \
 	models/metadata.h models/metadata.c \
 	models/layers.h models/layers.c \
 	models/build.h models/build.c \
-	models/cnn.c models/cifar_resnet.c models/resnet.c \
 	models/cnn.c models/cnn_input.h models/cnn_input.c \
-	models/cifar_resnet.c \
+	models/cifar_resnet.c models/resnet.c \
 	models/openblas.h models/openblas.c
