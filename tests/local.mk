@@ -90,66 +90,6 @@ unit_tests += tests/test_weights
 tests_test_weights_SOURCES = tests/weights_util.h tests/test_weights.c
 tests_test_weights_LDADD   = $(LDADD) $(CHECK_LIBS)
 
-# models/
-unit_tests += tests/test_layers tests/test_builders
-tests_test_layers_SOURCES    = tests/test_layers.c
-tests_test_layers_CPPFLAGS   = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_test_layers_LDADD      = $(LDADD) $(CHECK_LIBS)
-tests_test_builders_SOURCES  = tests/test_builders.c
-tests_test_builders_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_test_builders_LDADD    = $(LDADD) $(CHECK_LIBS)
-EXTRA_DIST += weights/pretrained/mnist_cnn.safetensors weights/pretrained/cifar_cnn.safetensors
-unit_tests += tests/test_models
-tests_test_models_SOURCES  = tests/test_models.c tests/fail_alloc.c tests/fail_alloc.h
-tests_test_models_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(ZLIB_CFLAGS)
-tests_test_models_LDADD    = $(LDADD) $(CHECK_LIBS)
-# The built programs, as a user runs them.
-program_tests = tests/test_cli.sh tests/accuracy_mnist.sh tests/accuracy_mnist_classifier.sh \
-	tests/accuracy_cifar.sh tests/accuracy_cifar_resnets.sh tests/bits.sh
-TESTS      += $(program_tests)
-EXTRA_DIST += $(program_tests) tests/programs.sh
-$(program_tests:.sh=.log): cnn_infer$(EXEEXT) octet$(EXEEXT)
-
-# programs/
-unit_tests += tests/test_programs
-tests_test_programs_SOURCES  = tests/test_programs.c
-tests_test_programs_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_test_programs_CFLAGS   = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
-tests_test_programs_LDADD    = libprograms.la $(LDADD) $(CHECK_LIBS)
-
-# Operators: against naive loops, against PyTorch's own numbers.
-unit_tests += tests/test_ops
-tests_test_ops_SOURCES  = tests/test.h tests/suite.h tests/ops_fixture.h tests/test_ops.c
-tests_test_ops_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_test_ops_LDADD    = $(LDADD) $(CHECK_LIBS)
-unit_tests += tests/test_ops_golden
-tests_test_ops_golden_SOURCES  = tests/test.h tests/suite.h tests/ops_fixture.h tests/golden/ops.h \
-	tests/test_ops_golden.c
-tests_test_ops_golden_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_test_ops_golden_LDADD    = $(LDADD) $(CHECK_LIBS)
-EXTRA_DIST += tests/golden/make_ops.py
-
-# input: decoding, resizing and recipes against Pillow and torchvision; sources; the loader.
-unit_tests += tests/test_image tests/test_resize tests/test_recipe tests/test_input \
-	tests/test_loader
-tests_test_image_SOURCES   = tests/files.h tests/test_image.c
-tests_test_image_CPPFLAGS  = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_test_image_LDADD     = $(LDADD) $(CHECK_LIBS)
-tests_test_resize_SOURCES  = tests/files.h tests/test_resize.c
-tests_test_resize_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_test_resize_LDADD    = $(LDADD) $(CHECK_LIBS)
-tests_test_recipe_SOURCES  = tests/test_recipe.c
-tests_test_recipe_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_test_recipe_LDADD    = $(LDADD) $(CHECK_LIBS)
-tests_test_input_SOURCES   = tests/files.h tests/test_input.c
-tests_test_input_CPPFLAGS  = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_test_input_LDADD     = $(LDADD) $(CHECK_LIBS)
-tests_test_loader_SOURCES  = tests/files.h tests/test_loader.c
-tests_test_loader_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_test_loader_LDADD    = $(LDADD) $(CHECK_LIBS)
-check_PROGRAMS += tests/fuzz_input
-tests_fuzz_input_SOURCES = tests/fuzz_input.c
-EXTRA_DIST += tests/corpus/input
 # input: decoding, resizing and recipes against Pillow and torchvision; sources; the loader.
 unit_tests   += tests/test_image tests/test_resize tests/test_recipe tests/test_input \
 	tests/test_loader
