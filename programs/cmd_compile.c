@@ -104,8 +104,8 @@ static int run(const cli_args *a)
     if (a->gemm && strcmp(a->gemm, "ours"))
         return cli_usage(a->command, "--gemm %s: it packs no weights", a->gemm);
     if (is_same_file(a->arg[0], a->output))
-        return cli_refuse(a, a->output, OCT_ERR_IO, "is the model itself, which has more than the "
-                          "compiled one");
+        return cli_usage(a->command, "--output '%s': the model itself, which has more than the "
+                         "compiled one", a->output);
     job_settings settings = job_defaults(a, a->arg[0], 1);
     settings.pack = 1;
     job j;

@@ -1,4 +1,5 @@
 TESTS      += tests/check_layers.sh
+CLEANFILES += test_compile-*
 EXTRA_DIST += tests/check_layers.sh tests/test.h tests/suite.h tests/data tests/golden \
 	tests/corpus
 
@@ -23,7 +24,8 @@ tests_fuzz_input_SOURCES = tests/fuzz_input.c
 
 # The built programs, as a user runs them.
 program_tests = tests/test_cli.sh tests/accuracy_mnist.sh tests/accuracy_mnist_classifier.sh \
-	tests/accuracy_cifar.sh tests/accuracy_cifar_resnets.sh tests/bits.sh
+	tests/accuracy_cifar.sh tests/accuracy_cifar_resnets.sh tests/bits.sh \
+	tests/compile.sh
 TESTS      += $(program_tests)
 EXTRA_DIST += $(program_tests) tests/programs.sh
 $(program_tests:.sh=.log): cnn_infer$(EXEEXT) octet$(EXEEXT)
@@ -105,12 +107,15 @@ tests_test_loader_SOURCES = tests/files.h tests/test_loader.c
 tests_test_loader_LDADD   = $(LDADD) $(CHECK_LIBS)
 
 # models
-unit_tests += tests/test_layers tests/test_builders tests/test_models
+unit_tests += tests/test_layers tests/test_builders tests/test_models tests/test_compile
 tests_test_layers_LDADD    = $(LDADD) $(CHECK_LIBS)
 tests_test_builders_LDADD  = $(LDADD) $(CHECK_LIBS)
 tests_test_models_SOURCES  = tests/test_models.c tests/fail_alloc.c tests/fail_alloc.h
 tests_test_models_CPPFLAGS = $(AM_CPPFLAGS) $(ZLIB_CFLAGS)
 tests_test_models_LDADD    = $(LDADD) $(CHECK_LIBS)
+tests_test_compile_SOURCES = tests/weights_util.h tests/test_compile.c tests/fail_alloc.c \
+	tests/fail_alloc.h
+tests_test_compile_LDADD   = $(LDADD) $(CHECK_LIBS)
 
 # programs
 unit_tests += tests/test_programs

@@ -2,13 +2,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "weights/json.h"
 #include "weights/weights.h"
 
 enum { LINE = 64, MAX_HEADER = 100000000 };
@@ -66,11 +66,15 @@ static oct_status put(json_t *object, const char *key, json_t *value)
     return oct_fail(OCT_ERR_FORMAT, "%.80s: not UTF-8 text, or no memory", key);
 }
 
+/* NULL: out of memory. */
 static json_t *describe(const piece *p, uint64_t begin)
 {
     json_t *shape = json_array();
     for (int i = 0; i < p->tensor->rank; i++)
-        json_array_append_new(shape, json_integer(p->tensor->dim[i]));
+        if (json_array_append_new(shape, json_integer(p->tensor->dim[i]))) {
+            json_decref(shape);
+            return NULL;
+        }
     return json_pack("{s:s, s:o, s:[I, I]}", "dtype", oct_dtype_name(p->tensor->dtype), "shape",
                      shape, "data_offsets", (json_int_t)begin,
                      (json_int_t)(begin + p->size));
@@ -103,7 +107,7 @@ static oct_status make_header(const piece *list, int n, const oct_save_meta *pai
     if (!root) return oct_fail(OCT_ERR_MEMORY, "out of memory");
     oct_status status = build(root, list, n, pairs, n_meta);
     /* keys come in the order they were put */
-    char *text = status == OCT_OK ? json_dumps(root, JSON_COMPACT) : NULL;
+    char *text = status == OCT_OK ? oct_json_dump(root, JSON_COMPACT) : NULL;
     json_decref(root);
     OCT_TRY(status);
     if (!text) return oct_fail(OCT_ERR_MEMORY, "out of memory");
