@@ -136,7 +136,8 @@ static oct_status op_stop(machine *m, uint8_t op)
 {
     (void)op;
     m->done = true;
-    if (m->n == 1 && m->n_marks == 0) return OCT_OK;
+    if (m->n_marks) return oct_pickle_fail(m->p, "a mark without its end");
+    if (m->n == 1) return OCT_OK;
     return oct_pickle_fail(m->p, "%zu values at the end, expected 1", m->n);
 }
 

@@ -172,6 +172,8 @@ def make():
         expect(target, torch.load(os.path.join(HERE, source)))
     rezip("tensor.pt", "bzip2.pt", zipfile.ZIP_BZIP2)
     refused.append("bzip2.pt\tcompression method 12")
+    save("large.pt", {"a": torch.randn(1500), "b": torch.randn(1500)}) # more than a buffer
+    rezip("large.pt", "large_deflated.pt", zipfile.ZIP_DEFLATED)
     torch.serialization.set_crc32_options(False)
     save("no_crc.pt", inner)
     torch.serialization.set_crc32_options(True)
