@@ -10,7 +10,7 @@ endif
 
 # weights
 unit_tests += tests/test_weights tests/test_weights_hostile tests/test_weights_save
-unit_tests += tests/test_pickle
+unit_tests += tests/test_weights_zip tests/test_pickle
 EXTRA_DIST += tests/weights_util.h tests/golden/make_weights.py tests/golden/weights
 check_PROGRAMS += tests/fuzz_weights
 EXTRA_DIST += tests/fuzz_main.h tests/corpus/weights
@@ -27,3 +27,6 @@ tests_test_weights_save_LDADD    = $(LDADD) $(CHECK_LIBS)
 tests_test_pickle_SOURCES  = tests/test_pickle.c
 tests_test_pickle_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_test_pickle_LDADD    = $(LDADD) $(CHECK_LIBS)
+tests_test_weights_zip_SOURCES  = tests/test_weights_zip.c
+tests_test_weights_zip_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_test_weights_zip_LDADD    = $(LDADD) $(CHECK_LIBS)

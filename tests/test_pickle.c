@@ -14,7 +14,12 @@ static oct_status read_bytes(void *arg, uint64_t at, void *to, size_t size)
     return OCT_OK;
 }
 
-typedef struct run { oct_slab slab; oct_pickle p; oct_pickle_input in; oct_pickle_value *root; } run;
+typedef struct run {
+    oct_slab slab;
+    oct_pickle p;
+    oct_pickle_input in;
+    oct_pickle_value *root;
+} run;
 
 /* The input lies in a block of its own size, so that reading past it is seen. */
 static oct_status start(run *r, bytes b)
@@ -63,12 +68,14 @@ START_TEST(refusals)
         { BYTES("N\x86."), "the stack has too few values (byte 1)" },
         { BYTES("N(\x85."), "the stack has too few values (byte 2)" }, /* not through a mark */
         { BYTES("t."), "there is no mark (byte 0)" },
+        { BYTES("(u."), "the stack has too few values (byte 1)" },
         { BYTES("NNa."), "items for what is not a list (byte 2)" },
         { BYTES("]NNs."), "items for what is not a dictionary (byte 3)" },
         { BYTES("}(Nu."), "a key without a value (byte 3)" },
         { BYTES("N)R."), "a call of what is not an allowed function (byte 2)" },
         { BYTES("ctorch\nfloat32\n)R."), "a call of what is not an allowed function (byte 16)" },
-        { BYTES("ctorch\nFloatStorage\n)R."), "a call of what is not an allowed function (byte 21)" },
+        { BYTES("ctorch\nFloatStorage\n)R."),
+          "a call of what is not an allowed function (byte 21)" },
         { BYTES("ccollections\nOrderedDict\nNR."), "arguments are no tuple (byte 26)" },
         { BYTES("ccollections\nOrderedDict\nN\x85R."),
           "'collections.OrderedDict' with unexpected arguments (byte 27)" },

@@ -6,6 +6,7 @@
  *
  * Refused, as the format's own library refuses it: offsets out of order or out of the file, holes,
  * overlaps, bytes behind the last tensor, a size that is not shape times dtype, a name twice. */
+#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -68,8 +69,9 @@ static oct_status read_header(oct_weights *w, json_t **out, uint64_t *data)
     if (status == OCT_OK && (n == 0 || text[0] != '{'))
         status = oct_fail(OCT_ERR_FORMAT, "the header does not begin with '{' (byte 8)");
     if (status == OCT_OK) status = check_header_cost(w, text, n);
+    errno = 0; /* jansson calls some failed allocations errors of the text */
     if (status == OCT_OK && !(*out = json_loadb(text, n, JSON_REJECT_DUPLICATES, &error)))
-        status = json_error_code(&error) == json_error_out_of_memory
+        status = errno == ENOMEM || json_error_code(&error) == json_error_out_of_memory
                      ? oct_fail(OCT_ERR_MEMORY, "out of memory")
                      : oct_fail(OCT_ERR_FORMAT, "header: %s (byte %d)", error.text,
                                 8 + error.position);
