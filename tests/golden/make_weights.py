@@ -153,6 +153,8 @@ def make():
     for dtype in torch.float32, torch.float16, torch.bfloat16, torch.float64:
         state, want = pruned(dtype)
         save(f"pruned_{DTYPES[dtype]}.pt", state, want)
+    save("pruned_kept.pt", {"w": torch.ones(2), "w_orig": torch.ones(2), "w_mask": torch.zeros(2),
+                            "v_orig": torch.ones(3), "v_u": torch.ones(3)})
     wrong = {"a.weight_orig": torch.ones(2, 3), "a.weight_mask": torch.ones(3, 2)}
     save("pruned_wrong.pt", wrong, words="its mask has another shape")
 
