@@ -333,6 +333,8 @@ START_TEST(npy_refusals)
         { "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 0, 2, 3), }", "0 channels" },
         { "{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 1, 65536, 2), }",
           "4294967296" },
+        { "{'descr': '<f4', 'fortran_order': False, 'shape': (922337203685477582, 5, 1, 1), }",
+          "922337203685477582 samples" }, /* times 20 is 2^64 + 24, and there are 24 bytes */
         { "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1, 99999999999999999999, 3), }",
           "malformed" },
         { "{'descr': '|u1', 'fortran_order': False, 'shape': (1, 2, 3, 4), }", "4 channels" },
@@ -420,6 +422,35 @@ START_TEST(image_folder)
 }
 END_TEST
 
+/* Enough names, made in no order, that no file system lists them sorted by luck. */
+START_TEST(sorted_like_torchvision)
+{
+    test_seed = 9;
+    for (int k = 0; k < 40; k++) {
+        char name[64];
+        const int c = (k * 17 + 5) % 40;
+        snprintf(name, sizeof name, "class%02d", c);
+        make_folder(name);
+        for (int i = 0; i < 5; i++) {
+            snprintf(name, sizeof name, "class%02d/%02d", c, (i * 3 + c) % 5);
+            make_folder(name);
+            for (int j = 0; j < 7; j++) {
+                snprintf(name, sizeof name, "class%02d/%02d/%d.png", c, (i * 3 + c) % 5, (j * 3) % 7);
+                file_write(in_folder(name), "x", 1);
+            }
+        }
+    }
+    oct_source *s = open_ok(folder);
+    ck_assert_int_eq(oct_source_count(s), 40 * 35);
+    for (int i = 0; i < 40 * 35; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "class%02d/%02d/%d.png", i / 35, i / 7 % 5, i % 7);
+        expect(s, i, name, i / 35);
+    }
+    oct_source_close(s);
+}
+END_TEST
+
 START_TEST(plain_folder)
 {
     refuse(folder, "no image");
@@ -491,6 +522,14 @@ START_TEST(lists)
     ck_assert_int_eq(oct_source_read(s, 0, &gray, 28, 28, out), OCT_ERR_IO);
     ck_assert_int_eq(oct_source_read(s, 1, &gray, 28, 28, out), OCT_OK);
     oct_source_close(s);
+    /* a list of CIFAR's size is a list: its first byte is no label */
+    char text[3073];
+    for (size_t i = 0; i < sizeof text; i++) text[i] = "a.png\n"[i % 6];
+    memcpy(text + 3072 - 6, "a.png\n\n", 7);
+    file_write(in_folder("list"), text, sizeof text);
+    s = open_ok(in_folder("list"));
+    ck_assert_int_eq(oct_source_count(s), 512);
+    oct_source_close(s);
     file_write(in_folder("rubbish"), "\1\2\3\4rubbish", 11);
     refuse(in_folder("rubbish"), "neither an image");
 }
@@ -519,8 +558,8 @@ int main(void)
 {
     const TTest *const tests[] = {
         idx_plain_and_gz, idx_damage, idx_bomb, mnist_itself, cifar_records, cifar_damage,
-        npy_floats_and_bytes, npy_refusals, image_folder, plain_folder, lists,
-        standard_input_and_pipes,
+        npy_floats_and_bytes, npy_refusals, image_folder, sorted_like_torchvision, plain_folder,
+        lists, standard_input_and_pipes,
     };
     return suite_run_in("input", tests, sizeof tests / sizeof *tests, setup, teardown);
 }
