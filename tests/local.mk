@@ -92,15 +92,17 @@ tests_test_weights_LDADD   = $(LDADD) $(CHECK_LIBS)
 
 # input: decoding, resizing and recipes against Pillow and torchvision; sources; the loader.
 unit_tests   += tests/test_image tests/test_resize tests/test_recipe tests/test_input \
-	tests/test_loader
+	tests/test_lists tests/test_loader
 thread_tests += tests/test_loader
 tests_test_image_SOURCES  = tests/files.h tests/test_image.c
 tests_test_image_LDADD    = $(LDADD) $(CHECK_LIBS)
 tests_test_resize_SOURCES = tests/files.h tests/test_resize.c
 tests_test_resize_LDADD   = $(LDADD) $(CHECK_LIBS)
 tests_test_recipe_LDADD   = $(LDADD) $(CHECK_LIBS)
-tests_test_input_SOURCES  = tests/files.h tests/test_input.c
+tests_test_input_SOURCES  = tests/files.h tests/sources.h tests/test_input.c
 tests_test_input_LDADD    = $(LDADD) $(CHECK_LIBS)
+tests_test_lists_SOURCES  = tests/files.h tests/sources.h tests/test_lists.c
+tests_test_lists_LDADD    = $(LDADD) $(CHECK_LIBS)
 tests_test_loader_SOURCES = tests/files.h tests/test_loader.c
 tests_test_loader_LDADD   = $(LDADD) $(CHECK_LIBS)
 
@@ -116,26 +118,3 @@ tests_test_models_LDADD    = $(LDADD) $(CHECK_LIBS)
 unit_tests += tests/test_programs
 tests_test_programs_CFLAGS = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 tests_test_programs_LDADD  = libprograms.la $(LDADD) $(CHECK_LIBS)
-unit_tests += tests/test_image tests/test_resize tests/test_recipe tests/test_input \
-	tests/test_lists tests/test_loader
-tests_test_image_SOURCES   = tests/files.h tests/test_image.c
-tests_test_image_CPPFLAGS  = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_test_image_LDADD     = $(LDADD) $(CHECK_LIBS)
-tests_test_resize_SOURCES  = tests/files.h tests/test_resize.c
-tests_test_resize_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_test_resize_LDADD    = $(LDADD) $(CHECK_LIBS)
-tests_test_recipe_SOURCES  = tests/test_recipe.c
-tests_test_recipe_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_test_recipe_LDADD    = $(LDADD) $(CHECK_LIBS)
-tests_test_input_SOURCES   = tests/files.h tests/sources.h tests/test_input.c
-tests_test_input_CPPFLAGS  = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_test_input_LDADD     = $(LDADD) $(CHECK_LIBS)
-tests_test_lists_SOURCES   = tests/files.h tests/sources.h tests/test_lists.c
-tests_test_lists_CPPFLAGS  = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_test_lists_LDADD     = $(LDADD) $(CHECK_LIBS)
-tests_test_loader_SOURCES  = tests/files.h tests/test_loader.c
-tests_test_loader_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_test_loader_LDADD    = $(LDADD) $(CHECK_LIBS)
-check_PROGRAMS += tests/fuzz_input
-tests_fuzz_input_SOURCES   = tests/fuzz_input.c
-EXTRA_DIST += tests/corpus/input
