@@ -18,8 +18,8 @@ tests_check_kernels_SOURCES = tests/check_kernels.h tests/check_kernels.c \
 	tests/winograd_matrices.h
 
 # Readers of files against what fuzzing found; with libFuzzer, the fuzzers themselves.
-check_PROGRAMS += tests/fuzz_input
-tests_fuzz_input_SOURCES = tests/fuzz_input.c
+check_PROGRAMS += tests/fuzz_input tests/fuzz_weights
+tests_fuzz_weights_SOURCES = tests/fuzz_main.h tests/fuzz_weights.c
 
 # The built programs, as a user runs them.
 program_tests = tests/test_cli.sh tests/accuracy_mnist.sh tests/accuracy_mnist_classifier.sh \
@@ -86,9 +86,14 @@ tests_test_plan_SOURCES   = tests/graph_case.h tests/graph_case.c tests/fail_all
 tests_test_plan_LDADD     = $(LDADD) $(CHECK_LIBS)
 
 # weights
-unit_tests += tests/test_weights
-tests_test_weights_SOURCES = tests/weights_util.h tests/test_weights.c
-tests_test_weights_LDADD   = $(LDADD) $(CHECK_LIBS)
+unit_tests += tests/test_weights tests/test_weights_hostile tests/test_weights_save \
+	tests/test_weights_zip tests/test_pickle
+tests_test_weights_SOURCES       = tests/weights_util.h tests/test_weights.c
+tests_test_weights_LDADD         = $(LDADD) $(CHECK_LIBS)
+tests_test_weights_hostile_LDADD = $(LDADD) $(CHECK_LIBS)
+tests_test_weights_save_LDADD    = $(LDADD) $(CHECK_LIBS)
+tests_test_weights_zip_LDADD     = $(LDADD) $(CHECK_LIBS)
+tests_test_pickle_LDADD          = $(LDADD) $(CHECK_LIBS)
 
 # input: decoding, resizing and recipes against Pillow and torchvision; sources; the loader.
 unit_tests   += tests/test_image tests/test_resize tests/test_recipe tests/test_input \
@@ -118,24 +123,3 @@ tests_test_models_LDADD    = $(LDADD) $(CHECK_LIBS)
 unit_tests += tests/test_programs
 tests_test_programs_CFLAGS = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 tests_test_programs_LDADD  = libprograms.la $(LDADD) $(CHECK_LIBS)
-unit_tests += tests/test_weights tests/test_weights_hostile tests/test_weights_save
-unit_tests += tests/test_weights_zip tests/test_pickle
-EXTRA_DIST += tests/weights_util.h tests/golden/make_weights.py tests/golden/weights
-check_PROGRAMS += tests/fuzz_weights
-EXTRA_DIST += tests/fuzz_main.h tests/corpus/weights
-tests_fuzz_weights_SOURCES  = tests/fuzz_weights.c
-tests_test_weights_SOURCES  = tests/test_weights.c
-tests_test_weights_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_test_weights_LDADD    = $(LDADD) $(CHECK_LIBS)
-tests_test_weights_hostile_SOURCES  = tests/test_weights_hostile.c
-tests_test_weights_hostile_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_test_weights_hostile_LDADD    = $(LDADD) $(CHECK_LIBS)
-tests_test_weights_save_SOURCES  = tests/test_weights_save.c
-tests_test_weights_save_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_test_weights_save_LDADD    = $(LDADD) $(CHECK_LIBS)
-tests_test_pickle_SOURCES  = tests/test_pickle.c
-tests_test_pickle_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_test_pickle_LDADD    = $(LDADD) $(CHECK_LIBS)
-tests_test_weights_zip_SOURCES  = tests/test_weights_zip.c
-tests_test_weights_zip_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_test_weights_zip_LDADD    = $(LDADD) $(CHECK_LIBS)
