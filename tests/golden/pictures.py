@@ -96,6 +96,7 @@ def jpegs():
     write("cut.jpg", data[: len(data) * 2 // 3])
     write("cut_progressive.jpg", saved(im, "JPEG", progressive=True)[:-200])
     write("only_head.jpg", data[:200])
+    write("large.jpg", saved(Image.new("L", (4500, 4500), 70), "JPEG", optimize=True))  # 60 MB
     bits12 = bytearray(data)
     bits12[bits12.index(b"\xff\xc0") + 4] = 12
     write("12bit.jpg", bytes(bits12))
@@ -203,6 +204,7 @@ def pngs():
     write("gamma.png", png(a, 8, 0, 0, chunk(b"gAMA", struct.pack(">I", 100000))))
     for w, h in ((1, 1), (1, 9), (9, 1), (3, 2)):
         write(f"{w}x{h}i.png", png(samples(w, h, 2, 8, w), 8, 2, 1))
+    write("large.png", saved(Image.new("1", (4500, 4500), 1), "PNG"))
     write("pillow.png", saved(picture(31, 23), "PNG"))
     good = png(a, 8, 0)
     write("no_end.png", good[:-12])
