@@ -18,3 +18,8 @@ bench-peers: octet$(EXEEXT)
 	PYTHONDONTWRITEBYTECODE=1 peers-venv/bin/python $(srcdir)/bench/peers/bench.py ./octet \
 	  $(bench_models)
 .PHONY: bench bench-peers
+
+# Single convolution layers, direct and Winograd: what ops/conv2d_winograd.c's rule was read from.
+EXTRA_PROGRAMS += bench/bench_conv
+bench_bench_conv_SOURCES = bench/bench_conv.c
+CLEANFILES += bench/bench_conv$(EXEEXT)

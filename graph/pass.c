@@ -9,7 +9,11 @@ oct_status oct_passes_run(oct_graph *g, const oct_pass *passes, int n, int *chan
         int changed = 0;
         oct_status status = passes[i].run(g, &changed);
         if (status == OCT_OK) status = oct_graph_verify(g);
-        if (status != OCT_OK) return oct_graph_fail(status, passes[i].name);
+        if (status != OCT_OK) {
+            char name[80];
+            snprintf(name, sizeof name, "pass %s", passes[i].name);
+            return oct_graph_fail(status, name);
+        }
         if (changes) changes[i] = changed;
     }
     return OCT_OK;

@@ -18,14 +18,16 @@ enum { X = OCT_CONV2D_X, W = OCT_CONV2D_W, BIAS = OCT_CONV2D_BIAS, RESIDUAL = OC
 _Static_assert(X == (int)OCT_LINEAR_X && W == (int)OCT_LINEAR_W && BIAS == (int)OCT_LINEAR_BIAS &&
                RESIDUAL == (int)OCT_LINEAR_RESIDUAL, "operands of linear");
 
+static oct_act act_of(const oct_node *node)
+{
+    return node->kind == OCT_OP_CONV2D ? ((const oct_conv2d_attr *)node->args.attr)->act
+                                       : ((const oct_linear_attr *)node->args.attr)->act;
+}
+
 static int producer(const oct_node *node)
 {
-    if (node->dead || node->args.in[RESIDUAL] || !node->args.in[W]->data) return 0;
-    switch (node->kind) {
-    case OCT_OP_CONV2D: return ((const oct_conv2d_attr *)node->args.attr)->act == OCT_ACT_NONE;
-    case OCT_OP_LINEAR: return ((const oct_linear_attr *)node->args.attr)->act == OCT_ACT_NONE;
-    default:            return 0;
-    }
+    if (node->dead || (node->kind != OCT_OP_CONV2D && node->kind != OCT_OP_LINEAR)) return 0;
+    return node->args.in[W]->data && !node->args.in[RESIDUAL] && act_of(node) == OCT_ACT_NONE;
 }
 
 static float entry(const oct_tensor *t, int o, float absent)
@@ -73,17 +75,20 @@ static oct_status fold(oct_graph *g, oct_node *lin, const oct_node *bn)
     return OCT_OK;
 }
 
+/* The batch norm that alone reads lin, or NULL. */
+static oct_node *follower(const oct_graph *g, const oct_node *lin)
+{
+    oct_node *bn = producer(lin) ? oct_graph_sole_user(g, lin->args.out) : NULL;
+    if (!bn || bn->kind != OCT_OP_BATCHNORM) return NULL;
+    return bn->args.in[OCT_BATCHNORM_X] == lin->args.out ? bn : NULL;
+}
+
 oct_status oct_pass_fold_bn(oct_graph *g, int *changes)
 {
-    for (int i = 0; i < g->n_nodes; i++) {
-        oct_node *lin = &g->node[i];
-        if (!producer(lin)) continue;
-        oct_node *bn = oct_graph_sole_user(g, lin->args.out);
-        if (!bn || bn->kind != OCT_OP_BATCHNORM) continue;
-        if (bn->args.in[OCT_BATCHNORM_X] != lin->args.out) continue;
-        OCT_TRY(fold(g, lin, bn));
-        oct_graph_bypass(g, bn, OCT_BATCHNORM_X);
-        ++*changes;
-    }
+    for (int i = 0; i < g->n_nodes; i++)
+        for (oct_node *bn; (bn = follower(g, &g->node[i])); ++*changes) {
+            OCT_TRY(fold(g, &g->node[i], bn));
+            oct_graph_bypass(g, bn, OCT_BATCHNORM_X);
+        }
     return OCT_OK;
 }

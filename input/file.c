@@ -90,7 +90,7 @@ oct_status oct_file_read_at(int fd, uint64_t offset, size_t n, void *to)
     return OCT_OK;
 }
 
-oct_status oct_file_open(const char *path, int *fd, uint64_t *size)
+oct_status oct_file_open_regular(const char *path, int *fd, uint64_t *size)
 {
     struct stat st;
     OCT_TRY(open_any(path, fd, &st));

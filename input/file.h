@@ -19,6 +19,6 @@ OCT_MUST_CHECK oct_status oct_file_read_all(const char *path, uint8_t **bytes, s
 OCT_MUST_CHECK oct_status oct_file_read_at(int fd, uint64_t offset, size_t n, void *to);
 
 /* Opens a regular file for reading; *fd is the caller's. */
-OCT_MUST_CHECK oct_status oct_file_open(const char *path, int *fd, uint64_t *size);
+OCT_MUST_CHECK oct_status oct_file_open_regular(const char *path, int *fd, uint64_t *size);
 
 #endif

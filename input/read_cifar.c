@@ -26,7 +26,7 @@ static oct_status read_labels(oct_source *s, uint8_t *chunk)
 oct_status oct_read_cifar(oct_source *s, int only)
 {
     uint64_t size;
-    OCT_TRY(oct_file_open(s->path, &s->fd, &size));
+    OCT_TRY(oct_file_open_regular(s->path, &s->fd, &size));
     if (size % RECORD)
         return oct_fail(OCT_ERR_FORMAT, "CIFAR-10: %llu bytes are no multiple of %d%s",
                         (unsigned long long)size, RECORD,

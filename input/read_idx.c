@@ -37,7 +37,7 @@ static oct_status stream_open(stream *in, const char *path, const char *what)
 {
     int fd;
     in->what = what;
-    OCT_TRY(oct_file_open(path, &fd, &in->size));
+    OCT_TRY(oct_file_open_regular(path, &fd, &in->size));
     in->gz = gzdopen(fd, "rb");
     if (in->gz) return OCT_OK;
     close(fd);
@@ -204,7 +204,7 @@ static oct_status read_images(oct_source *s, stream *in, int only)
     OCT_TRY(open_labels(s, size[0]));
     if (gz) return inflate_records(s, in, total, only);
     uint64_t again;
-    return oct_file_open(s->path, &s->fd, &again);
+    return oct_file_open_regular(s->path, &s->fd, &again);
 }
 
 oct_status oct_read_idx(oct_source *s, int only)

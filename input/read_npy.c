@@ -169,7 +169,7 @@ oct_status oct_read_npy(oct_source *s, int only)
     uint64_t size;
     char *text = NULL;
     header h = { 0 };
-    OCT_TRY(oct_file_open(s->path, &s->fd, &size));
+    OCT_TRY(oct_file_open_regular(s->path, &s->fd, &size));
     oct_status status = size < 12 ? oct_fail(OCT_ERR_FORMAT, "npy: the file is truncated")
                                   : read_text(s, size, &text);
     h.p = text;

@@ -100,7 +100,7 @@ static oct_status open_regular(oct_source *s, int only)
     uint8_t head[4096];
     uint64_t size;
     int fd;
-    OCT_TRY(oct_file_open(s->path, &fd, &size));
+    OCT_TRY(oct_file_open_regular(s->path, &fd, &size));
     const size_t n = size < sizeof head ? (size_t)size : sizeof head;
     const oct_status status = oct_file_read_at(fd, 0, n, head);
     close(fd);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "models/cnn_input.h"
 #include "models/layers.h"
 #include "models/metadata.h"
 #include "ops/attr.h"
@@ -21,8 +22,6 @@ typedef struct net {
     const oct_layer *layer;    /* the word at hand */
     oct_tensor *x;             /* the value so far */
 } net;
-
-enum { MAX_SIDE = 1 << 16, MAX_SAMPLE = 1 << 26 };
 
 static const float eps = 1e-5f; /* torch.nn.BatchNorm2d's; state dicts do not hold it */
 
@@ -63,7 +62,11 @@ static oct_status add(net *b, oct_op_kind kind, const void *attr, size_t attr_si
     const int module = kind == OCT_OP_CONV2D || kind == OCT_OP_LINEAR || kind == OCT_OP_BATCHNORM;
     if (module) snprintf(name, sizeof name, "%s", b->layer->name);
     else snprintf(name, sizeof name, "%s@%d", b->layer->word, b->layer->position);
-    return oct_graph_add(&b->m->graph, kind, name, attr, attr_size, in, &b->x);
+    OCT_TRY(oct_graph_add(&b->m->graph, kind, name, attr, attr_size, in, &b->x));
+    if (oct_tensor_sample_count(b->x) <= OCT_MAX_SAMPLE) return OCT_OK;
+    return oct_fail(OCT_ERR_SHAPE, "layers: word %d '%.80s' makes %zu elements, at most %d",
+                    b->layer->position, b->layer->word, oct_tensor_sample_count(b->x),
+                    OCT_MAX_SAMPLE);
 }
 
 static oct_status add_conv2d(net *b)
@@ -72,8 +75,8 @@ static oct_status add_conv2d(net *b)
     OCT_TRY(oct_layer_takes(l, "spdg"));
     if (b->x->layout != OCT_BLOCKED) return refuse(b, "is a convolution and needs an image");
     const int s = oct_layer_get(l, OCT_LAYER_STRIDE, 1), p = oct_layer_get(l, OCT_LAYER_PAD, 0);
-    const int d = oct_layer_get(l, OCT_LAYER_DILATION, 1), g = oct_layer_get(l, OCT_LAYER_GROUPS, 1);
-    const int c = b->x->dim[3];
+    const int d = oct_layer_get(l, OCT_LAYER_DILATION, 1), c = b->x->dim[3];
+    const int g = oct_layer_get(l, OCT_LAYER_GROUPS, 1);
     if (c % g) return refuse(b, "has groups that do not divide the channels");
     oct_tensor *w, *bias;
     OCT_TRY(constant(b, "weight", 4, (int[]){ -1, c / g, -1, -1 }, &w));
@@ -174,13 +177,27 @@ static oct_status add_operation(net *b)
                     "an operation", b->layer->position, b->layer->word);
 }
 
+/* Each use of a module packs its weights again, so a short line over a large file could ask for any
+ * amount of memory: a module stands once, as it does in a chain written by hand. */
+static oct_status check_first_use(const net *b, const oct_layer *first)
+{
+    for (const oct_layer *l = first; l < b->layer; l++)
+        if (strcmp(l->name, b->layer->name) == 0)
+            return oct_fail(OCT_ERR_UNSUPPORTED, "layers: word %d '%.80s' is a module that stands "
+                            "in the line already, as word %d", b->layer->position, b->layer->word,
+                            l->position);
+    return OCT_OK;
+}
+
 /* The kind of a module is told by its tensors. */
-static oct_status add_layer(net *b)
+static oct_status add_layer(net *b, const oct_layer *first)
 {
     const char *name = b->layer->name;
     const oct_weights_entry *weight = part(b->m, name, "weight");
-    if (part(b->m, name, "running_mean")) return add_batchnorm(b);
-    if (!weight) return add_operation(b);
+    const int batchnorm = part(b->m, name, "running_mean") != NULL;
+    if (!weight && !batchnorm) return add_operation(b);
+    OCT_TRY(check_first_use(b, first));
+    if (batchnorm) return add_batchnorm(b);
     if (weight->rank == 4) return add_conv2d(b);
     if (weight->rank == 2) return add_linear(b);
     return oct_fail(OCT_ERR_UNSUPPORTED, "layers: word %d '%.80s': a weight of rank %d is neither "
@@ -188,68 +205,9 @@ static oct_status add_layer(net *b)
                     b->layer->word, weight->rank);
 }
 
-/* "input" of the arch into dim: [c, h, w] or [features].  Returns its length in *rank, 0: none. */
-static oct_status read_input(const json_t *arch, int dim[3], int *rank)
-{
-    const json_t *list = json_object_get(arch, "input");
-    *rank = 0;
-    if (!list) return OCT_OK;
-    const size_t n = json_array_size(list);
-    if (n != 1 && n != 3)
-        return oct_fail(OCT_ERR_FORMAT, "octet.arch: 'input' is neither [c, h, w] nor [features]");
-    for (size_t i = 0; i < n; i++) {
-        const json_int_t side = json_integer_value(json_array_get(list, i));
-        if (side < 1 || side > (n == 1 ? MAX_SAMPLE : MAX_SIDE))
-            return oct_fail(OCT_ERR_FORMAT, "octet.arch: entry %zu of 'input' is not an integer "
-                            "from 1 to %d", i, n == 1 ? MAX_SAMPLE : MAX_SIDE);
-        dim[i] = (int)side;
-    }
-    *rank = (int)n;
-    return OCT_OK;
-}
-
-/* Channels the first module of the line takes in an image of `pixels`; 0: cannot be told. */
-static int first_channels(const oct_model *m, const oct_layer *layer, int n, int pixels)
-{
-    for (int i = 0; i < n; i++) {
-        const oct_weights_entry *w = part(m, layer[i].name, "weight");
-        if (!w) continue;
-        const int64_t c = w->dim[1] * (int64_t)oct_layer_get(&layer[i], OCT_LAYER_GROUPS, 1);
-        if (w->rank == 4) return c <= MAX_SIDE ? (int)c : 0;
-        if (w->rank == 2) return w->dim[1] % pixels ? 0 : w->dim[1] / pixels;
-        return w->rank == 1 ? w->dim[0] : 0;
-    }
-    return 0;
-}
-
-/* The sample's shape: the arch's, the caller's height and width, the first module's channels. */
-static oct_status find_input(const oct_model *m, const json_t *arch, const oct_layer *layer,
-                             int n, const oct_options *options, int dim[3], int *rank)
-{
-    OCT_TRY(read_input(arch, dim, rank));
-    const int h = options->height, w = options->width;
-    if (h < 0 || w < 0 || h > MAX_SIDE || w > MAX_SIDE || !h != !w)
-        return oct_fail(OCT_ERR_SHAPE, "input of height %d and width %d, each from 1 to %d", h, w,
-                        MAX_SIDE);
-    if (h && *rank != 1) {
-        if (!*rank && (size_t)h * (size_t)w <= MAX_SAMPLE)
-            dim[0] = first_channels(m, layer, n, h * w);
-        dim[1] = h;
-        dim[2] = w;
-        *rank = dim[0] ? 3 : 0;
-    }
-    if (!*rank)
-        return oct_fail(OCT_ERR_FORMAT, "octet.arch: the shape of the input is not known: "
-                        "pass \"input\": [channels, height, width]");
-    if (*rank == 3 && (size_t)dim[0] * (size_t)dim[1] > MAX_SAMPLE / (size_t)dim[2])
-        return oct_fail(OCT_ERR_SHAPE, "input [%d, %d, %d] has more than %d elements", dim[0],
-                        dim[1], dim[2], MAX_SAMPLE);
-    return OCT_OK;
-}
-
 static oct_status add_input(net *b, const int *dim, int rank, int batch)
 {
-    oct_tensor shape = { .dtype = OCT_F32, .layout = OCT_DENSE, .rank = rank + 1, .dim = { batch } };
+    oct_tensor shape = { .dtype = OCT_F32, .rank = rank + 1, .dim = { batch } };
     memcpy(shape.dim + 1, dim, (size_t)rank * sizeof *dim);
     OCT_TRY(oct_graph_input(&b->m->graph, &shape, &b->x));
     if (rank == 1) return OCT_OK;
@@ -286,15 +244,15 @@ static oct_status build_chain(oct_model *m, json_t *arch, const oct_options *opt
     OCT_TRY(oct_json_known("octet.arch", arch, known));
     OCT_TRY(oct_json_string("octet.arch", arch, "layers", &line));
     if (!line) return oct_fail(OCT_ERR_FORMAT, "octet.arch: 'layers' is missing");
-    OCT_TRY(oct_json_int("octet.arch", arch, "classes", 1, MAX_SAMPLE, &classes));
+    OCT_TRY(oct_json_int("octet.arch", arch, "classes", 1, OCT_MAX_SAMPLE, &classes));
     OCT_TRY(oct_layers_parse(line, &m->arena, &layer, &n));
-    OCT_TRY(find_input(m, arch, layer, n, options, dim, &rank));
+    OCT_TRY(oct_cnn_input(m, arch, layer, n, options, dim, &rank));
 
     net b = { .m = m };
     OCT_TRY(add_input(&b, dim, rank, options->batch ? options->batch : 1));
     for (int i = 0; i < n; i++) {
         b.layer = &layer[i];
-        OCT_TRY(add_layer(&b));
+        OCT_TRY(add_layer(&b, layer));
     }
     OCT_TRY(finish(&b));
     if (classes && classes != m->classes)

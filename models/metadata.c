@@ -1,5 +1,6 @@
 #include "models/metadata.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +13,12 @@ oct_status oct_json_parse(const char *what, const char *text, json_type type, js
     *out = NULL;
     if (size > MAX_TEXT)
         return oct_fail(OCT_ERR_FORMAT, "%s: %zu bytes of JSON, at most %d", what, size, MAX_TEXT);
+    errno = 0; /* jansson calls a failed allocation a syntax error, or loses a character */
     json_t *value = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+    if (errno == ENOMEM) {
+        json_decref(value);
+        return oct_fail(OCT_ERR_MEMORY, "%s: out of memory", what);
+    }
     if (!value)
         return oct_fail(OCT_ERR_FORMAT, "%s: %.120s (byte %d)", what, error.text, error.position);
     if (json_typeof(value) != type) {

@@ -8,7 +8,9 @@
 #include "models/openblas.h"
 #include "tensor/cpu.h"
 
-static const oct_builder *const builders[] = { &oct_builder_cifar_resnet, &oct_builder_cnn };
+static const oct_builder *const builders[] = {
+    &oct_builder_resnet, &oct_builder_cifar_resnet, &oct_builder_cnn,
+};
 enum { N_BUILDERS = sizeof builders / sizeof *builders, MAX_BATCH = 1 << 16,
        MAX_THREADS = 1024 };
 
@@ -82,7 +84,7 @@ static oct_status find_builder(const oct_model *m, const char *arch, const oct_b
         for (int i = 0; i < N_BUILDERS && !*out; i++)
             if (builders[i]->recognise(m->weights)) *out = builders[i];
         return *out ? OCT_OK
-                    : oct_fail(OCT_ERR_FORMAT, "the tensors do not tell the layers: pass them "
+                    : oct_fail(OCT_ERR_UNSUPPORTED, "the tensors do not tell the layers: pass them "
                                "(--layers \"conv1 relu maxpool:2 flatten fc1\")");
     }
     OCT_TRY(oct_json_parse("octet.arch", arch, JSON_OBJECT, &object));
@@ -104,10 +106,15 @@ static const char *guess_recipe(const oct_tensor *x)
     return "{\"channels\":\"RGB\",\"scale\":0.00392156862745098,\"type\":\"image\"}";
 }
 
+oct_status oct_model_passes(const char *list, oct_pass out[OCT_MODEL_MAX_PASSES], int *n)
+{
+    memcpy(out, passes, sizeof passes);
+    return oct_passes_select(list, out, N_PASSES, n);
+}
+
 static oct_status run_passes(oct_model *m, const char *list)
 {
-    memcpy(m->pass, passes, sizeof passes);
-    OCT_TRY(oct_passes_select(list, m->pass, N_PASSES, &m->n_passes));
+    OCT_TRY(oct_model_passes(list, m->pass, &m->n_passes));
     return oct_passes_run(&m->graph, m->pass, m->n_passes, m->pass_changes);
 }
 

@@ -193,8 +193,9 @@ typedef struct work {
     oct_act act;
 } work;
 
+/* ahead: the panel to prefetch meanwhile, or NULL. */
 static void one_tile(const work *w, const panel_pos *panel, const float *packed,
-                     const tile_pos *tile, int image)
+                     const float *ahead, const tile_pos *tile, int image)
 {
     const state *s = w->s;
     const segs *k = &s->segs[panel->group];
@@ -208,7 +209,7 @@ static void one_tile(const work *w, const panel_pos *panel, const float *packed,
     s->gemm->tile(&(oct_gemm_f32_args){
         .n_segs = k->n, .seg = k->seg, .a = { x, x }, .pos = { tile->in[0], tile->in[1] },
         .step = s->c.stride[1], .rows = tile->rows, .groups = tile->groups, .cols = panel->cols,
-        .panel = packed, .c = { w->y + at0, w->y + at1 },
+        .panel = packed, .ahead = ahead, .c = { w->y + at0, w->y + at1 },
         .residual = { w->residual ? w->residual + at0 : NULL,
                       w->residual ? w->residual + at1 : NULL },
         .ldc = width, .act = w->act });
@@ -229,9 +230,11 @@ static void item(void *arg, int i, int thread)
     const int chunk = 1 + (int)(CHUNK_SIZE / tile_size);
     for (int c = t0; c < t1; c += chunk)
         for (int p = p0; p < p1; p++)
-            for (int t = c; t < t1 && t < c + chunk; t++)
-                one_tile(w, &s->panel[p], s->packed + (size_t)p * s->panel_size, &s->tile[t],
-                         image);
+            for (int t = c; t < t1 && t < c + chunk; t++) {
+                const float *packed = s->packed + (size_t)p * s->panel_size;
+                const float *next = t == c && p + 1 < p1 ? packed + s->panel_size : NULL;
+                one_tile(w, &s->panel[p], packed, next, &s->tile[t], image);
+            }
 }
 
 /* As many items as keep all threads busy to the end, cut first by image, then by panel where the

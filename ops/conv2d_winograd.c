@@ -16,20 +16,22 @@
  * different sets of the caches.  No result depends on blocks, panels or threads. */
 #include "ops/conv2d_winograd.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "ops/kernels/gemm_f32.h"
 #include "ops/kernels/winograd_f32.h"
 
-/* Where it pays, Zen 5, AVX-512.  Few input channels: the transforms cost more than the products
- * save.  F(4) on small maps: few rows to a product, which then waits for U, 36 / 9 times the
- * weights; and 7x7, 8x8 are 4 tiles of F(4) but 16 of F(2). */
+/* Where it pays, measured on a Zen 5, one thread, batch 1 and 32, AVX-512 and AVX2
+ * (bench/bench_conv --shape).  Below MIN_C input channels the transforms cost what the products
+ * save.  Maps of up to 3x3 leave most of a tile idle, 4x4 to 6x6 that of F(4).  Of four tiles or
+ * fewer a product waits for its weights, 36 floats for each of the filter's 9: F(4) still wins
+ * while they stay in L3, F(2) beyond. */
 enum {
-    MIN_C2 = 16, MIN_C4 = 16, /* input channels */
-    MIN_OUT = 16,             /* output channels: the input transform is paid once for all */
-    MIN_SIDE2 = 5,            /* below, direct reads 9 / 16 of the weights, and that is all it does */
-    MIN_SIDE4 = 9,
-    MAX_PIXELS = 1 << 28,     /* so that an int counts tiles */
+    MIN_C = 16, MIN_OUT = 8,
+    MIN_SIDE2 = 4, MIN_SIDE4 = 7,
+    FEW_TILES = 4, MAX_FILTERS = 1 << 17, /* 19 MB of U */
+    MAX_PIXELS = 1 << 28,                 /* so that an int counts tiles */
 };
 
 /* Blocks of tiles.  All of V in one block if it fits L2 as well as can be; else smaller ones, so
@@ -37,9 +39,8 @@ enum {
 enum { ALL_SIZE = 900 << 10, BLOCK_SIZE = 450 << 10, FEW = 28 };
 
 enum {
-    ALONE = 100000, /* multiply-adds of the product that are not worth a parallel region */
+    ALONE = 400000, /* multiply-adds of a product: about 3 us, not worth a parallel region */
     WAIT = 12,      /* reading a line of U from L3 takes as long as multiplying it by 12 rows */
-    RUN_TILES = 1 << 24,
 };
 
 typedef struct state {
@@ -66,10 +67,10 @@ int oct_conv2d_winograd_pick(const oct_conv2d_shape *c)
     for (int i = 0; i < 2; i++)
         if (c->kernel[i] != 3 || c->stride[i] != 1 || c->dilation[i] != 1 || c->pad[i] > 2)
             return 0;
-    const int side = min_int(c->oh, c->ow);
-    if (c->groups != 1 || c->out < MIN_OUT || c->oh > MAX_PIXELS / c->ow) return 0;
-    if (c->c >= MIN_C4 && side >= MIN_SIDE4) return 4;
-    return c->c >= MIN_C2 && side >= MIN_SIDE2 ? 2 : 0;
+    if (c->groups != 1 || c->c < MIN_C || c->out < MIN_OUT || c->oh > MAX_PIXELS / c->ow) return 0;
+    const int side = min_int(c->oh, c->ow), tiles4 = ceil_div(c->oh, 4) * ceil_div(c->ow, 4);
+    if (side < MIN_SIDE4) return side >= MIN_SIDE2 ? 2 : 0;
+    return tiles4 <= FEW_TILES && c->c > MAX_FILTERS / c->out ? 2 : 4;
 }
 
 /* ---- prepare ---- */
@@ -79,15 +80,14 @@ static size_t odd_lines(size_t n) { return ((n + 15) / 16 | 1) * 16; }
 
 static int rounded_width(int c, int b) { return (oct_block_width(c, b) + 15) / 16 * 16; }
 
-static int block_capacity(const state *s, int images)
+static int block_capacity(const state *s, int all)
 {
     const size_t lines = ((size_t)s->c.c + 15) / 16, tile = (size_t)(s->p * s->p) * lines * 64;
-    const long long all = (long long)images * s->tiles;
     const int most = (int)(ALL_SIZE / tile);
-    if (all <= most) return (int)all;
+    if (all <= most) return all;
     const int few = max_int(min_int(FEW, most), 2 * s->gemm->rows);
     const int block = max_int((int)(BLOCK_SIZE / tile), few);
-    return all < block ? (int)all : block;
+    return min_int(all, block);
 }
 
 /* U of the 16 or fewer columns of a panel from `first` on; rows are read in runs of RUN channels,
@@ -135,7 +135,10 @@ oct_status oct_conv2d_winograd_prepare(const oct_args *args, oct_prepare *how, i
     s->gemm = oct_gemm_f32_pick(how->cpu);
     s->tiles_x = ceil_div(s->c.ow, m);
     s->tiles = s->tiles_x * ceil_div(s->c.oh, m);
-    s->capacity = block_capacity(s, args->out->dim[0]);
+    if (args->out->dim[0] > INT_MAX / s->tiles)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "conv2d: %d images of %d tiles", args->out->dim[0],
+                        s->tiles);
+    s->capacity = block_capacity(s, args->out->dim[0] * s->tiles);
     s->n_panels = ceil_div(s->c.out, s->gemm->nr);
 
     const int n_xi = s->p * s->p, n_segs = oct_block_count(s->c.c);
@@ -253,8 +256,7 @@ static void transform_output(const work *w, int panel, int first, int n, const f
     const size_t pixels = (size_t)c->oh * (size_t)c->ow;
     place at = place_of(s, first);
     oct_winograd_f32_out out = {
-        .m = s->m, .step = s->m_step,
-        .bias = s->bias + k, .act = w->act,
+        .m = s->m, .step = s->m_step, .bias = s->bias + k, .act = w->act,
         .lanes = min_int(s->gemm->nr, c->out - k),
         .row = (size_t)c->ow * (size_t)width, .pixel = (size_t)width };
     for (int t = 0; t < n; t++, next_place(s, &at)) {
@@ -317,21 +319,13 @@ void oct_conv2d_winograd_run(const oct_args *args, const void *opaque, const oct
     const state *s = opaque;
     const oct_tensor *x = args->in[OCT_CONV2D_X];
     const oct_tensor *residual = args->in[OCT_CONV2D_RESIDUAL];
-    const size_t x_count = oct_tensor_sample_count(x), y_count = oct_tensor_sample_count(args->out);
-    const int step = max_int(1, RUN_TILES / s->tiles);
-    for (int n = 0; n < r->n; n += step) {
-        const size_t to = (size_t)n * y_count;
-        work w = { .s = s, .r = r, .x = (const float *)x->data + (size_t)n * x_count,
-                   .residual = residual ? (const float *)residual->data + to : NULL,
-                   .y = (float *)args->out->data + to,
-                   .act = ((const oct_conv2d_attr *)args->attr)->act,
-                   .total = min_int(step, r->n - n) * s->tiles };
-        const double macs = (double)w.total * s->p * s->p * s->c.c * s->c.out;
-        cut(&w, macs < ALONE ? 1 : r->pool->threads);
-        const int items = w.blocks * w.panel_items;
-        if (macs < ALONE)
-            for (int i = 0; i < items; i++) item(&w, i, 0);
-        else
-            oct_parallel_for(r->pool, items, item, &w);
-    }
+    work w = { .s = s, .r = r, .x = x->data, .residual = residual ? residual->data : NULL,
+               .y = args->out->data, .act = ((const oct_conv2d_attr *)args->attr)->act,
+               .total = r->n * s->tiles };
+    const double macs = (double)w.total * s->p * s->p * s->c.c * s->c.out;
+    const int alone = macs < ALONE;
+    cut(&w, alone ? 1 : r->pool->threads);
+    const int items = w.blocks * w.panel_items;
+    if (!alone) oct_parallel_for(r->pool, items, item, &w);
+    else for (int i = 0; i < items; i++) item(&w, i, 0);
 }

@@ -70,7 +70,7 @@ void check_bench(const char *family, const char *isa, const char *what, double s
     }
     for (int i = 0; i < n_refs; i++)
         if (!strcmp(ref[i].key, key)) ratio = ref[i].seconds / seconds;
-    printf("  %s/%-8s %-28s %9.4f ms  %7.2f G%s/s  %6.2fx ref\n", family, isa, what, seconds * 1e3,
+    printf("  %s/%-8s %-28s %9.3f us  %7.2f G%s/s  %6.2fx ref\n", family, isa, what, seconds * 1e6,
            work / seconds * 1e-9, unit, ratio);
 }
 

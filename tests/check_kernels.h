@@ -12,7 +12,7 @@ typedef struct check_family {
     const char *name;                               /* "gemm_f32" */
     const char *(*variant)(int i, unsigned *needs); /* its isa and CPU flags; NULL: there is none */
     int (*check)(int i);                            /* CHECKs variant i; returns how many cases */
-    void (*bench)(int i);                           /* prints lines with check_bench; ref is first */
+    void (*bench)(int i);                           /* prints with check_bench; ref comes first */
 } check_family;
 
 /* One line a family and nothing else, so that families can be written side by side. */
@@ -74,7 +74,7 @@ double check_ulps(float got, double want);
 
 /* Best of several runs of body, in seconds a run; short ones are repeated until they count. */
 double check_time(void (*body)(void *arg), void *arg);
-/* "  family/isa  what  0.123 ms  45.6 GFLOP/s  7.89x ref"; work in units a run.  Ratio to the last
+/* "  family/isa  what  1.234 us  45.6 GFLOP/s  7.89x ref"; work in units a run.  Ratio to the last
  * line of isa "ref" with the same what. */
 void check_bench(const char *family, const char *isa, const char *what, double seconds, double work,
                  const char *unit);

@@ -28,12 +28,14 @@ static oct_winograd_f32_in make_input(int m, const int box[4], int lanes, check_
                                .row = row, .pixel = pixel, .lanes = lanes };
     in.step = check_odd_stride((size_t)round_up(lanes, 16));
     const int h = in.y1 - in.y0, w = in.x1 - in.x0;
-    const size_t span = h && w ? (size_t)(h - 1) * row + (size_t)(w - 1) * pixel + (size_t)lanes : 0;
+    const size_t first = (size_t)in.y0 * row + (size_t)in.x0 * pixel;
+    const size_t last = (size_t)(in.y1 - 1) * row + (size_t)(in.x1 - 1) * pixel;
+    const size_t span = h && w ? last - first + (size_t)lanes : 0;
     float *x = check_in(span * sizeof *x, sizeof *x);
     for (int i = 0; i < h; i++)
         for (int j = 0; j < w; j++)
             check_fill_f32(x + (size_t)i * row + (size_t)j * pixel, (size_t)lanes, fill);
-    in.x = x - ((ptrdiff_t)in.y0 * (ptrdiff_t)row + (ptrdiff_t)in.x0 * (ptrdiff_t)pixel);
+    in.x = x - first;
     return in;
 }
 
@@ -196,7 +198,7 @@ static void check_weights(int m, int lanes)
         for (int q = 0; q < 9; q++) d[q] = (double)w[q * N + l];
         for (int xi = 0; xi < n_xi; xi++) one[xi] = u[(size_t)xi * step + (size_t)l];
         winograd_both(WINOGRAD_G, m, 0, d, want);
-        for (int xi = 0; xi < n_xi; xi++) size[xi] = fabs(want[xi]) + 1e-7; /* + what double loses */
+        for (int xi = 0; xi < n_xi; xi++) size[xi] = fabs(want[xi]) + 1e-7; /* double's own */
         check_near("weights", m, one, want, size, n_xi, 1);
     }
     for (size_t i = 0; i < n; i++) CHECK(i % step < (size_t)lanes || !memcmp(u + i, &canary, 4),

@@ -45,7 +45,8 @@ static void check_encode(const format *f, float x)
 {
     const uint16_t got = f->encode(x);
     const int want = nearest(f, fabs((double)x)) | (signbit(x) ? 0x8000 : 0);
-    ck_assert_msg(got == want, "%a: %04x, expected %04x", (double)x, got, (unsigned)want);
+    if (got != want) /* not an assertion each time: Check writes to a file for it */
+        ck_abort_msg("%a: %04x, expected %04x", (double)x, got, (unsigned)want);
 }
 
 static void check_all_codes(const format *f)
@@ -54,18 +55,15 @@ static void check_all_codes(const format *f)
     for (int u = 0; u < 65536; u++) {
         const int a = u & 0x7fff;
         const float x = f->decode((uint16_t)u);
-        ck_assert_int_eq(signbit(x) != 0, u >> 15);
-        if (a > inf) {
-            ck_assert(isnan(x));
-            const int back = f->encode(x);
-            ck_assert_int_gt(back & 0x7fff, inf); /* still a NaN, of the same sign, */
-            ck_assert_int_eq(back >> 15, u >> 15);
-            ck_assert_int_ne(back & (1 << (f->mantissa - 1)), 0); /* and quiet */
-        } else {
-            if (a == inf) ck_assert(isinf(x));
-            else ck_assert_double_eq(fabs((double)x), value(f, a));
-            ck_assert_int_eq(f->encode(x), u);
-        }
+        const int back = f->encode(x);
+        int good = (signbit(x) != 0) == u >> 15;
+        if (a > inf) /* comes back as a NaN of the same sign, and quiet */
+            good &= isnan(x) && (back & 0x7fff) > inf && back >> 15 == u >> 15 &&
+                    back & 1 << (f->mantissa - 1);
+        else
+            good &= back == u && (a == inf ? isinf(x) : !(fabs((double)x) != value(f, a)));
+        if (!good) ck_abort_msg("%04x is %a, and back %04x", (unsigned)u, (double)x,
+                                (unsigned)back);
     }
 }
 
@@ -105,10 +103,11 @@ static void check_ends(const format *f)
     ck_assert_int_eq(f->encode(0x1p-149f), 0);
     ck_assert_int_eq(f->encode(-0x1p-149f), 0x8000);
     ck_assert_int_eq(f->encode(-0.0f), 0x8000);
-    for (uint32_t u = 0x7f800001; u < 0x80000000; u += 0x1357) { /* payloads of every size */
-        ck_assert_int_gt(f->encode(oct_f32_of_bits(u)) & 0x7fff, inf);
-        ck_assert_int_gt(f->encode(oct_f32_of_bits(u | 0x80000000)) & 0x7fff, inf);
-    }
+    int lost = 0;
+    for (uint32_t u = 0x7f800001; u < 0x80000000; u += 0x1357) /* payloads of every size */
+        lost += (f->encode(oct_f32_of_bits(u)) & 0x7fff) <= inf ||
+                (f->encode(oct_f32_of_bits(u | 0x80000000)) & 0x7fff) <= inf;
+    ck_assert_int_eq(lost, 0);
     ck_assert_int_gt(f->encode(oct_f32_of_bits(0x7f800001)) & 0x7fff, inf);
     ck_assert_int_gt(f->encode(oct_f32_of_bits(0x7fffffff)) & 0x7fff, inf);
 }

@@ -89,9 +89,9 @@ static inline float oct_tanh_f32(float x)
     return copysignf(m / (m + 2), x);
 }
 
-/* x Phi(x) = max(x, 0) - a Phi(-a), a = |x|: nothing cancels.  Phi(-a) = exp(-a^2/2) t P(t - 1/2); the
- * square is a pair, its low half applied as exp's d.  From 15 on Phi is 0 and so is the result of
- * -infinity, where the formula with 1 + erf, PyTorch's, makes a NaN of -infinity times 0. */
+/* x Phi(x) = max(x, 0) - a Phi(-a), a = |x|: nothing cancels.  Phi(-a) = exp(-a^2/2) t P(t - 1/2);
+ * the square is a pair, its low half applied as exp's d.  From 15 on Phi is 0, and so is the result
+ * of -infinity, where the formula with 1 + erf, PyTorch's, makes a NaN of -infinity times 0. */
 static inline float oct_gelu_f32(float x)
 {
     const float a = oct_min_f32(15, fabsf(x)), h = a * a, l = fmaf(a, a, -h);

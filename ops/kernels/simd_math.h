@@ -17,7 +17,8 @@
  *   v_quads(row, j)          lane 4 q + i is row[4 q][j + i]
  *   v_transpose4(v)          in each group of four lanes: the transpose of v[0..3]
  *   v_store3(p, a, b, c)     p[3 i], p[3 i + 1], p[3 i + 2] = a[i], b[i], c[i]
- * and the plain v_set1, v_load, v_store, v_add, v_sub, v_mul, v_div, v_abs, all correctly rounded. */
+ * and the plain v_set1, v_load, v_store, v_add, v_sub, v_mul, v_div, v_abs; all correctly rounded.
+ */
 #include "ops/kernels/math_f32.h"
 
 static inline vf v_relu(vf x) { return v_max(v_set1(0), x); } /* x < 0 ? 0 : x */
@@ -42,8 +43,8 @@ static inline vf v_expm1(vf r) { return v_fma(v_mul(r, r), v_horner(r, oct_expm1
 /* p 2^n in two factors */
 static inline vf v_scale(vf p, vf t)
 {
-    const vf magic = v_set1(oct_magic), n = v_sub(t, magic);
-    const vf half = v_fma(n, v_set1(0.5f), magic), rest = v_add(v_sub(n, v_sub(half, magic)), magic);
+    const vf magic = v_set1(oct_magic), n = v_sub(t, magic), half = v_fma(n, v_set1(0.5f), magic);
+    const vf rest = v_add(v_sub(n, v_sub(half, magic)), magic);
     return v_mul(v_mul(p, v_pow2(half)), v_pow2(rest));
 }
 

@@ -19,9 +19,9 @@
  *   divide      y[i] = x[i] / d
  *   transpose   y[j * ldy + i] = x[i * ldx + j]                i < rows, j < cols
  *
- * Any n >= 0, count, width, rows, cols >= 1; floats need no alignment.  Nothing outside the operands
- * is read or written: a row's end may be the next row's begin in another thread.
- * Exact: every step is one IEEE operation, so each variant gives ref's bits (NaN payloads excepted).
+ * Any n >= 0, count, width, rows, cols >= 1; floats need no alignment.  Nothing outside the
+ * operands is read or written: a row's end may be the next row's begin in another thread.
+ * Exact: every step is one IEEE operation, so each variant gives ref's bits, NaN payloads excepted.
  * Errors against real numbers: act as stated in math_f32.h; window_sum of t taps (t + 1) eps
  * sum |tap| scale; exp_sum 17 + n/16 times eps of the sum, on top of exp's.
  * y may be x, or a or b, in act, add, scale_bias, exp_sum and divide; no other overlap. */

@@ -2,8 +2,8 @@
  * include their simd_<isa>.h, simd_math.h and this.  Lanes hold different outputs (window_*,
  * scale_bias, elementwise) or different virtual lanes (exp_sum), so no bit depends on VW.
  *
- * Ends of rows: where y may be x, one partial vector; where it may not, the last whole vector ends at
- * the row's end and computes a few outputs a second time. */
+ * Ends of rows: where y may be x, one partial vector; where it may not, the last whole vector ends
+ * at the row's end and computes a few outputs a second time. */
 #include "ops/kernels/vec.h"
 
 #include <string.h>
@@ -71,7 +71,8 @@ static void scale_bias(size_t count, int width, const float *x, const float *mea
         const int left = width - l;
         if (!left) continue;
         const vf d = v_sub(v_load_part(x + l, left), v_load_part(mean + l, left));
-        v_store_part(y + l, v_fma(d, v_load_part(scale + l, left), v_load_part(bias + l, left)), left);
+        const vf s = v_load_part(scale + l, left), b = v_load_part(bias + l, left);
+        v_store_part(y + l, v_fma(d, s, b), left);
     }
 }
 
@@ -225,7 +226,8 @@ static inline void transpose_rows(int rows, size_t cols, const float *x, size_t 
     for (int i = 0; i < VW; i++) row[i] = x + (size_t)(i < rows ? i : rows - 1) * ldx;
     size_t j = 0;
     for (; j + 4 <= cols; j += 4, y += 4 * ldy) {
-        vf v[4] = { v_quads(row, j), v_quads(row + 1, j), v_quads(row + 2, j), v_quads(row + 3, j) };
+        vf v[4] = { v_quads(row, j), v_quads(row + 1, j),
+                    v_quads(row + 2, j), v_quads(row + 3, j) };
         v_transpose4(v);
         put(y, v[0], rows);
         put(y + ldy, v[1], rows);
@@ -240,7 +242,8 @@ static inline void transpose_rows(int rows, size_t cols, const float *x, size_t 
 static void interleave3(size_t cols, const float *a, const float *b, const float *c, float *y)
 {
     size_t j = 0;
-    for (; j + VW <= cols; j += VW) v_store3(y + 3 * j, v_load(a + j), v_load(b + j), v_load(c + j));
+    for (; j + VW <= cols; j += VW)
+        v_store3(y + 3 * j, v_load(a + j), v_load(b + j), v_load(c + j));
     for (; j < cols; j++) {
         y[3 * j] = a[j];
         y[3 * j + 1] = b[j];
@@ -252,6 +255,10 @@ static void transpose(size_t rows, size_t cols, const float *x, size_t ldx, floa
 {
     if (rows == 3 && ldy == 3) {
         interleave3(cols, x, x + ldx, x + 2 * ldx, y);
+        return;
+    }
+    if ((rows == 1 && ldy == 1) || (cols == 1 && ldx == 1)) {
+        memcpy(y, x, rows * cols * sizeof *y);
         return;
     }
     size_t i = 0;

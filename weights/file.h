@@ -1,0 +1,92 @@
+#ifndef OCT_WEIGHTS_FILE_H
+#define OCT_WEIGHTS_FILE_H
+
+#include <stdbool.h>
+
+#include "weights/slab.h"
+#include "weights/weights.h"
+
+/* Inside this room: what the readers of the formats fill in and weights.c hands out. */
+
+/* A run of bytes: part of the file, or an entry of a zip archive. */
+typedef struct oct_store {
+    uint64_t at;          /* where it begins in the file; of an entry: its number */
+    uint64_t size;        /* bytes, uncompressed */
+    bool entry;           /* of the zip archive */
+    bool deflated;
+    bool checked;         /* the archive has a CRC of it */
+} oct_store;
+
+typedef struct oct_weights_item {
+    oct_weights_entry entry;
+    const oct_store *store;
+    uint64_t offset;                /* of the first element in the store, bytes */
+    uint64_t span;                  /* bytes from the first element to the end of the last one */
+    bool dense;                     /* row-major: span is entry.size */
+    int64_t stride[OCT_MAX_RANK];   /* elements, >= 0 */
+    struct oct_weights_item *mask;  /* the tensor is this one times mask, */
+    const char *product;            /* and that is its name */
+    bool hidden;                    /* it is such a mask */
+    struct oct_weights_item *next;  /* while they are collected */
+} oct_weights_item;
+
+/* Memory handed out: anonymous pages, at least 64 readable bytes behind the tensor. */
+typedef struct oct_region {
+    void *data;
+    size_t size;
+    struct oct_region *next;
+} oct_region;
+
+struct oct_weights {
+    int fd;
+    uint64_t size;                 /* of the file when it was opened */
+    uint64_t total;                /* of all files of the model */
+    const char *format;
+    oct_slab slab;                 /* names, items, stores, metadata */
+    oct_weights_item *first;       /* newest first, while they are collected */
+    oct_weights_item **item;       /* sorted by name, masks left out */
+    int n_items;
+    oct_save_meta *meta;           /* sorted by key */
+    int n_meta;
+    struct zip *zip;
+    const char *prefix;            /* of the archive's entries: "archive" of archive/data.pkl */
+    oct_region *regions;           /* newest first */
+};
+
+/* The file behind path, which may be a folder: a regular file, open for reading. */
+oct_status oct_file_open(const char *path, int *fd, uint64_t *size, uint64_t *total);
+/* All size bytes at `at`, or ERR_IO. */
+oct_status oct_file_read(int fd, uint64_t at, void *to, size_t size);
+
+/* names.c.  Adds a tensor: its dims and strides (NULL: row-major) against the bytes of its store.
+ * name need not be terminated; it is copied. */
+typedef struct oct_weights_claim {
+    const char *name;
+    size_t name_size;
+    oct_dtype dtype;
+    int rank;
+    const int64_t *dim, *stride;
+    const oct_store *store;
+    uint64_t offset;               /* bytes */
+    const uint64_t *size;          /* the bytes the file gives it; NULL: it does not say */
+} oct_weights_claim;
+oct_status oct_names_add(oct_weights *w, const oct_weights_claim *c);
+/* Takes prefixes off, pairs masks, sorts, refuses duplicates. */
+oct_status oct_names_finish(oct_weights *w);
+
+/* The readers: fill w from its file.  w->fd, size and slab are ready. */
+oct_status oct_safetensors_read(oct_weights *w);
+oct_status oct_pth_read_zip(oct_weights *w);
+oct_status oct_pth_read_legacy(oct_weights *w);
+
+/* archive.c: bytes [from, from + size) of an entry of w->zip. */
+oct_status oct_archive_bytes(oct_weights *w, const oct_store *s, uint64_t from, void *to,
+                             size_t size);
+void oct_archive_close(oct_weights *w);
+
+/* data.c: a tensor in pages of its own, row-major, its mask applied. */
+oct_status oct_data_load(oct_weights *w, const oct_weights_item *it, void **data);
+void oct_data_free(oct_weights *w, const void *data);
+void oct_data_free_all(oct_weights *w);
+
+#endif

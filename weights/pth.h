@@ -1,0 +1,18 @@
+#ifndef OCT_WEIGHTS_PTH_H
+#define OCT_WEIGHTS_PTH_H
+
+#include "weights/file.h"
+#include "weights/pickle.h"
+
+/* What the zip and the legacy reader share. */
+
+/* The budget of the objects of all pickles of a file. */
+void oct_pth_budget(const oct_weights *w, oct_slab *slab);
+
+/* Adds the tensors of a state dict, wrapped or not, or of a TorchScript module to w. */
+oct_status oct_pth_take(oct_weights *w, const oct_pickle_value *root);
+
+/* pth_zip.c: where the data of a storage are; checks its size. */
+oct_status oct_pth_zip_store(oct_weights *w, const oct_pickle_storage *s, const oct_store **out);
+
+#endif
