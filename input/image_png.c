@@ -45,7 +45,7 @@ static _Noreturn void failed_alloc(decoder *d)
     png_longjmp(d->png, 1);
 }
 
-/* One pixel of up to 4 samples of 1 or 2 bytes to L or RGB. */
+/* A row of pixels of 1 to 4 samples of 1 or 2 bytes to L or RGB. */
 static void convert(const decoder *d, const uint8_t *in, int type, int depth, uint8_t *out)
 {
     static const uint8_t scale[9] = { [1] = 255, [2] = 85, [4] = 17, [8] = 1 };

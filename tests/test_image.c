@@ -1,4 +1,6 @@
-/* Decoding: every file of tests/golden/images gives the bytes that Pillow gave. */
+/* Decoding: every file of tests/golden/images gives the bytes that Pillow gave.  For JPEG this
+ * holds with libjpeg-turbo, whose accurate DCT and upsampling have not changed between 2.1.5 and
+ * the 3.2.0 in Pillow 13, so no difference is allowed. */
 #include "input/image.h"
 #include "tests/files.h"
 
