@@ -1,2 +1,25 @@
-bench:
-.PHONY: bench
+EXTRA_DIST += bench/RESULTS.md bench/peers/README.md bench/peers/requirements.txt \
+	bench/peers/nets.py bench/peers/bench.py
+
+bench_models = $(srcdir)/weights/pretrained/mnist_cnn.safetensors \
+	$(srcdir)/weights/pretrained/cifar_cnn.safetensors
+
+# Kernels against ref, then whole models, ours and with OpenBLAS' matrix products.
+bench: tests/check_kernels$(EXEEXT) octet$(EXEEXT)
+	./tests/check_kernels$(EXEEXT) --bench
+	for m in $(bench_models); do \
+	  ./octet bench $$m --batch 1,64 --threads 1,2 && \
+	  ./octet bench $$m --batch 1,64 --threads 1,2 --gemm openblas; done
+
+# The engines of others, in a Python environment of their own under the build folder.
+bench-peers: octet$(EXEEXT)
+	test -x peers-venv/bin/python || python3 -m venv peers-venv
+	peers-venv/bin/python -m pip install -q -r $(srcdir)/bench/peers/requirements.txt
+	PYTHONDONTWRITEBYTECODE=1 peers-venv/bin/python $(srcdir)/bench/peers/bench.py ./octet \
+	  $(bench_models)
+.PHONY: bench bench-peers
+
+# Single convolution layers, direct and Winograd: what ops/conv2d_winograd.c's rule was read from.
+EXTRA_PROGRAMS += bench/bench_conv
+bench_bench_conv_SOURCES = bench/bench_conv.c
+CLEANFILES += bench/bench_conv$(EXEEXT)

@@ -37,13 +37,18 @@ OCT_MUST_CHECK oct_status oct_graph_output(oct_graph *g, oct_tensor *value);
  * recorded shape, outputs exist. */
 OCT_MUST_CHECK oct_status oct_graph_verify(const oct_graph *g);
 
-/* One line a node: name, op, attr, operands' shapes -> shape. */
+/* graph/dump.c.  One line a node: name, op, attr, operands' shapes -> shape. */
 void oct_graph_dump(const oct_graph *g, FILE *to);
+/* "conv2d 3x3 s2 p1 +add +relu" into buf, always terminated; returns buf. */
+const char *oct_node_text(const oct_node *node, char *buf, size_t size);
 
 /* The one live node that reads value, once; NULL if none, several, or the caller reads it. */
 oct_node *oct_graph_sole_user(const oct_graph *g, const oct_tensor *value);
 /* The live node that writes value; NULL for inputs and constants. */
 oct_node *oct_graph_writer(const oct_graph *g, const oct_tensor *value);
+
+/* The last message says what does not fit; this puts "NAME: " in front of it. */
+oct_status oct_graph_fail(oct_status status, const char *name);
 
 /* Whoever read node's output, the caller included, reads its operand instead; node is dead. */
 void oct_graph_bypass(oct_graph *g, oct_node *node, int operand);

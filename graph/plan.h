@@ -20,7 +20,7 @@ typedef struct oct_step {
 typedef struct oct_plan_options {
     unsigned cpu;          /* OCT_CPU_* */
     int threads;           /* of the pool it will run on */
-    int openblas;
+    oct_sgemm *sgemm;      /* NULL: our own FP32 kernels; else models/openblas.c's */
     int keep_values;       /* every value keeps its own place: all can be read after a run */
     /* called with each constant as soon as no later step needs its data; NULL is fine */
     void (*packed)(void *arg, const oct_tensor *constant);

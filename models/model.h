@@ -6,6 +6,8 @@
 #include "octet.h"
 #include "weights/weights.h"
 
+enum { OCT_MODEL_MAX_PASSES = 8 };
+
 /* What the programs may know of a model beyond octet.h. */
 struct oct_model {
     oct_weights *weights;      /* open until oct_model_free: inspect lists it */
@@ -22,14 +24,19 @@ struct oct_model {
     char **label;              /* [classes], or NULL: the file has none */
     size_t n_parameters;       /* elements of the parameters, buffers (running_*) left out */
     int n_passes;              /* that ran, with what they changed */
-    oct_pass pass[8];
-    int pass_changes[8];
+    oct_pass pass[OCT_MODEL_MAX_PASSES];
+    int pass_changes[OCT_MODEL_MAX_PASSES];
     oct_arena arena;           /* graph, names, labels */
 };
 
 /* As oct_model_load, but without a plan: kind, graph after passes, recipe, labels; for inspect. */
 OCT_MUST_CHECK oct_status oct_model_describe(const char *path, const oct_options *options,
                                              oct_model **out);
+
+/* The passes every model goes through, or those of list (oct_passes_select): *n of them.
+ * ERR_UNSUPPORTED names an unknown one. */
+OCT_MUST_CHECK oct_status oct_model_passes(const char *list, oct_pass out[OCT_MODEL_MAX_PASSES],
+                                           int *n);
 
 /* A kind of model: told from the tensors, built as a graph.  models/model.c has the table. */
 typedef struct oct_builder {
@@ -41,10 +48,10 @@ typedef struct oct_builder {
     OCT_MUST_CHECK oct_status (*build)(oct_model *m, const char *arch, const oct_options *options);
 } oct_builder;
 
-extern const oct_builder oct_builder_cnn, oct_builder_cifar_resnet;
+extern const oct_builder oct_builder_cnn, oct_builder_cifar_resnet, oct_builder_resnet;
 
 /* For builders: the tensor NAME of the file as a constant of the graph, checked to have rank dims
- * dim[] (-1: any). */
+ * dim[] (-1: any) and floats in it.  Vectors come as FP32, whatever the file has. */
 OCT_MUST_CHECK oct_status oct_model_constant(oct_model *m, const char *name, int rank,
                                              const int *dim, oct_tensor **out);
 

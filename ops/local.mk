@@ -1,22 +1,38 @@
 liboctet_core_la_SOURCES += \
-	ops/op.h ops/op.c ops/attr.h
+	ops/op.h ops/op.c ops/attr.h \
+	ops/common.h ops/common.c ops/spread.h ops/spread.c ops/channels.h ops/channels.c \
+	ops/conv2d.h ops/conv2d.c ops/conv2d_direct.c ops/conv2d_im2col.c \
+	ops/conv2d_winograd.h ops/conv2d_winograd.c \
+	ops/sgemm.h ops/sgemm.c ops/linear.c \
+	ops/layout.c ops/batchnorm.c ops/activation.c ops/pool.c ops/add.c ops/concat.c \
+	ops/pad.c ops/flatten.c ops/softmax.c \
+	ops/kernels/gemm_f32.h ops/kernels/gemm_f32.c ops/kernels/gemm_f32_ref.c \
+	ops/kernels/gemm_f32_tmpl.h \
+	ops/kernels/winograd_f32.h ops/kernels/winograd_f32.c ops/kernels/winograd_f32_ref.c \
+	ops/kernels/winograd_f32_tmpl.h \
+	ops/kernels/vec.h ops/kernels/vec.c ops/kernels/vec_ref.c ops/kernels/vec_tmpl.h \
+	ops/kernels/math_f32.h ops/kernels/simd_math.h ops/kernels/simd_avx2.h \
+	ops/kernels/simd_avx512.h ops/kernels/simd_neon.h
 
 # One small library per instruction set: the only place its flags appear.
 if HAVE_AVX2
 noinst_LTLIBRARIES         += liboctet_avx2.la
 liboctet_core_la_LIBADD    += liboctet_avx2.la
 liboctet_avx2_la_CFLAGS     = $(AM_CFLAGS) $(AVX2_CFLAGS)
-liboctet_avx2_la_SOURCES    =
+liboctet_avx2_la_SOURCES    = ops/kernels/gemm_f32_avx2.c ops/kernels/winograd_f32_avx2.c \
+	ops/kernels/vec_avx2.c
 endif
 if HAVE_AVX512
 noinst_LTLIBRARIES         += liboctet_avx512.la
 liboctet_core_la_LIBADD    += liboctet_avx512.la
 liboctet_avx512_la_CFLAGS   = $(AM_CFLAGS) $(AVX512_CFLAGS)
-liboctet_avx512_la_SOURCES  =
+liboctet_avx512_la_SOURCES  = ops/kernels/gemm_f32_avx512.c ops/kernels/winograd_f32_avx512.c \
+	ops/kernels/vec_avx512.c
 endif
 if HAVE_NEON
 noinst_LTLIBRARIES         += liboctet_neon.la
 liboctet_core_la_LIBADD    += liboctet_neon.la
 liboctet_neon_la_CFLAGS     = $(AM_CFLAGS) $(NEON_CFLAGS)
-liboctet_neon_la_SOURCES    =
+liboctet_neon_la_SOURCES    = ops/kernels/gemm_f32_neon.c ops/kernels/winograd_f32_neon.c \
+	ops/kernels/vec_neon.c
 endif

@@ -1,5 +1,7 @@
 #include "ops/op.h"
 
+#include <stdio.h>
+
 #include "ops/attr.h"
 
 const oct_op *const oct_ops[OCT_OP_COUNT] = {
@@ -15,4 +17,14 @@ const char *oct_act_name(oct_act act)
         [OCT_ACT_SIGMOID] = "sigmoid", [OCT_ACT_TANH] = "tanh", [OCT_ACT_GELU] = "gelu",
     };
     return (unsigned)act < OCT_ACT_COUNT ? names[act] : "unknown";
+}
+
+oct_status oct_kernel_name(oct_prepare *how, const char *family, const char *isa)
+{
+    enum { MAX = 64 };
+    char *name = oct_arena_alloc(how->arena, MAX);
+    if (!name) return oct_fail(OCT_ERR_MEMORY, "%s: out of memory", family);
+    snprintf(name, MAX, "%s/%s", family, isa);
+    how->kernel = name;
+    return OCT_OK;
 }

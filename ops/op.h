@@ -35,11 +35,14 @@ typedef struct oct_args {
     oct_tensor *out;
 } oct_args;
 
+/* C[m,n] = A[m,k] * B[n,k]^T, row-major, no gaps: another provider of FP32 matrix products. */
+typedef void oct_sgemm(int m, int n, int k, const float *a, const float *b, float *c);
+
 /* What prepare may use, and what it says about the step it made. */
 typedef struct oct_prepare {
     unsigned cpu;         /* OCT_CPU_* flags the plan may use */
     int threads;          /* of the pool the plan will run on */
-    int openblas;         /* FP32 matrix products by OpenBLAS (models/openblas.c) */
+    oct_sgemm *sgemm;     /* does the FP32 matrix products; NULL: our own kernels */
     oct_arena *arena;     /* lives as long as the plan */
 
     const char *kernel;   /* out: what runs, "gemm_f32/avx512"; a literal or in arena */
@@ -80,5 +83,8 @@ OCT_OP_LIST(X)
 #undef X
 
 extern const oct_op *const oct_ops[OCT_OP_COUNT];
+
+/* For prepare: how->kernel = "family/isa", in how->arena. */
+OCT_MUST_CHECK oct_status oct_kernel_name(oct_prepare *how, const char *family, const char *isa);
 
 #endif

@@ -1,0 +1,28 @@
+# What the programs share: options and errors, the job, the feed, output.
+noinst_LTLIBRARIES += libprograms.la
+libprograms_la_CFLAGS  = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
+libprograms_la_SOURCES = \
+	programs/cli.h programs/cli.c programs/options.c \
+	programs/report.h programs/report.c \
+	programs/scores.h programs/scores.c \
+	programs/npy.h programs/npy.c programs/npy_read.c \
+	programs/labels.h programs/labels.c \
+	programs/job.h programs/job.c \
+	programs/feed.h programs/feed.c \
+	programs/diff_layers.h programs/diff_layers.c \
+	programs/peak.h programs/peak.c
+
+bin_PROGRAMS += cnn_infer octet
+cnn_infer_SOURCES = programs/cnn_infer.c
+cnn_infer_CFLAGS  = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
+cnn_infer_LDADD   = libprograms.la $(LDADD)
+octet_SOURCES = \
+	programs/octet.c programs/cmd.h \
+	programs/cmd_inspect.c programs/cmd_eval.c \
+	programs/cmd_diff.c programs/cmd_bench.c
+octet_CFLAGS  = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
+octet_LDADD   = libprograms.la $(LDADD)
+
+dist_man_MANS += \
+	docs/man/cnn_infer.1 docs/man/octet.1 docs/man/octet-inspect.1 \
+	docs/man/octet-eval.1 docs/man/octet-diff.1 docs/man/octet-bench.1

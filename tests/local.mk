@@ -1,32 +1,125 @@
 TESTS      += tests/check_layers.sh
-EXTRA_DIST += tests/check_layers.sh
-EXTRA_DIST += tests/test.h tests/suite.h
+EXTRA_DIST += tests/check_layers.sh tests/test.h tests/suite.h tests/data tests/golden \
+	tests/corpus
 
-# Unit tests: one Check suite a file, added to unit_tests; each needs a _SOURCES line.
-unit_tests =
+# Sanitizers answer an impossible size with NULL, as malloc does; Check's own limit of 4 seconds
+# is too short for an emulator.
+AM_TESTS_ENVIRONMENT = \
+	CK_DEFAULT_TIMEOUT=$${CK_DEFAULT_TIMEOUT-300}; export CK_DEFAULT_TIMEOUT; \
+	ASAN_OPTIONS=allocator_may_return_null=1:$$ASAN_OPTIONS; export ASAN_OPTIONS; \
+	TSAN_OPTIONS=allocator_may_return_null=1:$$TSAN_OPTIONS; export TSAN_OPTIONS;
+
+# ---- need no Check ----
+
+# The kernel checker: a family is one more file here and one row in its table.
+check_PROGRAMS += tests/check_kernels
+tests_check_kernels_SOURCES = tests/check_kernels.h tests/check_kernels.c \
+	tests/check_buffers.c tests/check_gemm_f32.c tests/check_vec.c tests/check_winograd_f32.c \
+	tests/winograd_matrices.h
+
+# Readers of files against what fuzzing found; with libFuzzer, the fuzzers themselves.
+check_PROGRAMS += tests/fuzz_input tests/fuzz_weights
+tests_fuzz_weights_SOURCES = tests/fuzz_main.h tests/fuzz_weights.c
+
+# The built programs, as a user runs them.
+program_tests = tests/test_cli.sh tests/accuracy_mnist.sh tests/accuracy_mnist_classifier.sh \
+	tests/accuracy_cifar.sh tests/accuracy_cifar_resnets.sh tests/bits.sh
+TESTS      += $(program_tests)
+EXTRA_DIST += $(program_tests) tests/programs.sh
+$(program_tests:.sh=.log): cnn_infer$(EXEEXT) octet$(EXEEXT)
+
+# ---- Check suites, one a file: tests/test_<what>.c ----
+
+# Those that start threads stand in thread_tests as well, for the thread sanitizer.
+unit_tests   =
+thread_tests =
 if HAVE_CHECK
 check_PROGRAMS += $(unit_tests)
+check-threads:
+	$(MAKE) check-TESTS TESTS="$(thread_tests)"
+else
+check-threads:
 endif
+.PHONY: check-threads
+
+# tensor: the pool also as it is built where there is no futex.
+unit_tests   += tests/test_tensor tests/test_f16 tests/test_cgroup tests/test_oom \
+	tests/test_threads tests/test_threads_cond
+thread_tests += tests/test_threads tests/test_threads_cond
+tests_test_tensor_LDADD  = $(LDADD) $(CHECK_LIBS)
+tests_test_f16_LDADD     = $(LDADD) $(CHECK_LIBS)
+tests_test_cgroup_LDADD  = $(LDADD) $(CHECK_LIBS)
+tests_test_oom_SOURCES   = tests/test_oom.c tests/fail_alloc.c tests/fail_alloc.h
+tests_test_oom_LDADD     = $(LDADD) $(CHECK_LIBS)
+if HAVE_LD_WRAP
+test_threads_flags = -DHAVE_LD_WRAP
+test_threads_wrap  = -Wl,--wrap=pthread_create
+endif
+tests_test_threads_CPPFLAGS      = $(AM_CPPFLAGS) $(test_threads_flags)
+tests_test_threads_LDFLAGS       = $(test_threads_wrap)
+tests_test_threads_LDADD         = $(LDADD) $(CHECK_LIBS)
+tests_test_threads_cond_SOURCES  = tests/test_threads.c tensor/threads.c
+tests_test_threads_cond_CPPFLAGS = $(AM_CPPFLAGS) $(test_threads_flags) -DOCT_NO_FUTEX
+tests_test_threads_cond_LDFLAGS  = $(test_threads_wrap)
+tests_test_threads_cond_LDADD    = $(LDADD) $(CHECK_LIBS)
+
+# ops: against naive loops, against PyTorch's own numbers.  test_conv links the core alone: it needs
+# nothing but the C library, libm and pthreads.
+unit_tests += tests/test_conv tests/test_winograd tests/test_ops tests/test_ops_golden
+tests_test_conv_SOURCES       = tests/run_op.h tests/run_op.c tests/test_conv.c
+tests_test_conv_LDADD         = liboctet_core.la $(CHECK_LIBS)
+tests_test_winograd_SOURCES   = tests/winograd_matrices.h tests/test_winograd.c
+tests_test_winograd_LDADD     = $(LDADD) $(CHECK_LIBS)
+tests_test_ops_SOURCES        = tests/ops_fixture.h tests/test_ops.c
+tests_test_ops_LDADD          = $(LDADD) $(CHECK_LIBS)
+tests_test_ops_golden_SOURCES = tests/ops_fixture.h tests/test_ops_golden.c
+tests_test_ops_golden_LDADD   = $(LDADD) $(CHECK_LIBS)
+
+# graph
+unit_tests += tests/test_graph tests/test_passes tests/test_plan
+tests_test_graph_SOURCES  = tests/graph_case.h tests/graph_case.c tests/test_graph.c
+tests_test_graph_LDADD    = $(LDADD) $(CHECK_LIBS)
+tests_test_passes_SOURCES = tests/graph_case.h tests/graph_case.c tests/test_passes.c
+tests_test_passes_LDADD   = $(LDADD) $(CHECK_LIBS)
+tests_test_plan_SOURCES   = tests/graph_case.h tests/graph_case.c tests/fail_alloc.h \
+	tests/fail_alloc.c tests/test_plan.c
+tests_test_plan_LDADD     = $(LDADD) $(CHECK_LIBS)
 
 # weights
-unit_tests += tests/test_weights tests/test_weights_hostile tests/test_weights_save
-unit_tests += tests/test_weights_zip tests/test_pickle
-EXTRA_DIST += tests/weights_util.h tests/golden/make_weights.py tests/golden/weights
-check_PROGRAMS += tests/fuzz_weights
-EXTRA_DIST += tests/fuzz_main.h tests/corpus/weights
-tests_fuzz_weights_SOURCES  = tests/fuzz_weights.c
-tests_test_weights_SOURCES  = tests/test_weights.c
-tests_test_weights_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_test_weights_LDADD    = $(LDADD) $(CHECK_LIBS)
-tests_test_weights_hostile_SOURCES  = tests/test_weights_hostile.c
-tests_test_weights_hostile_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_test_weights_hostile_LDADD    = $(LDADD) $(CHECK_LIBS)
-tests_test_weights_save_SOURCES  = tests/test_weights_save.c
-tests_test_weights_save_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+unit_tests += tests/test_weights tests/test_weights_hostile tests/test_weights_save \
+	tests/test_weights_zip tests/test_pickle
+tests_test_weights_SOURCES       = tests/weights_util.h tests/test_weights.c
+tests_test_weights_LDADD         = $(LDADD) $(CHECK_LIBS)
+tests_test_weights_hostile_LDADD = $(LDADD) $(CHECK_LIBS)
 tests_test_weights_save_LDADD    = $(LDADD) $(CHECK_LIBS)
-tests_test_pickle_SOURCES  = tests/test_pickle.c
-tests_test_pickle_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_test_pickle_LDADD    = $(LDADD) $(CHECK_LIBS)
-tests_test_weights_zip_SOURCES  = tests/test_weights_zip.c
-tests_test_weights_zip_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
-tests_test_weights_zip_LDADD    = $(LDADD) $(CHECK_LIBS)
+tests_test_weights_zip_LDADD     = $(LDADD) $(CHECK_LIBS)
+tests_test_pickle_LDADD          = $(LDADD) $(CHECK_LIBS)
+
+# input: decoding, resizing and recipes against Pillow and torchvision; sources; the loader.
+unit_tests   += tests/test_image tests/test_resize tests/test_recipe tests/test_input \
+	tests/test_lists tests/test_loader
+thread_tests += tests/test_loader
+tests_test_image_SOURCES  = tests/files.h tests/test_image.c
+tests_test_image_LDADD    = $(LDADD) $(CHECK_LIBS)
+tests_test_resize_SOURCES = tests/files.h tests/test_resize.c
+tests_test_resize_LDADD   = $(LDADD) $(CHECK_LIBS)
+tests_test_recipe_LDADD   = $(LDADD) $(CHECK_LIBS)
+tests_test_input_SOURCES  = tests/files.h tests/sources.h tests/test_input.c
+tests_test_input_LDADD    = $(LDADD) $(CHECK_LIBS)
+tests_test_lists_SOURCES  = tests/files.h tests/sources.h tests/test_lists.c
+tests_test_lists_LDADD    = $(LDADD) $(CHECK_LIBS)
+tests_test_loader_SOURCES = tests/files.h tests/test_loader.c
+tests_test_loader_LDADD   = $(LDADD) $(CHECK_LIBS)
+
+# models
+unit_tests += tests/test_layers tests/test_builders tests/test_models
+tests_test_layers_LDADD    = $(LDADD) $(CHECK_LIBS)
+tests_test_builders_LDADD  = $(LDADD) $(CHECK_LIBS)
+tests_test_models_SOURCES  = tests/test_models.c tests/fail_alloc.c tests/fail_alloc.h
+tests_test_models_CPPFLAGS = $(AM_CPPFLAGS) $(ZLIB_CFLAGS)
+tests_test_models_LDADD    = $(LDADD) $(CHECK_LIBS)
+
+# programs
+unit_tests += tests/test_programs
+tests_test_programs_CFLAGS = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
+tests_test_programs_LDADD  = libprograms.la $(LDADD) $(CHECK_LIBS)

@@ -285,16 +285,16 @@ static void costs_little(const char *head, size_t n_head, const char *unit, cons
     if (ftruncate(fd, SIZE)) exit(TEST_ERROR);
     struct timespec a, b;
     struct rusage before, after;
-    clock_gettime(CLOCK_MONOTONIC, &a);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a); /* what others do meanwhile does not count */
     getrusage(RUSAGE_SELF, &before);
     ck_assert_int_eq(read_everything(path), OCT_ERR_FORMAT);
-    clock_gettime(CLOCK_MONOTONIC, &b);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
     getrusage(RUSAGE_SELF, &after);
     ck_assert_msg(strstr(oct_last_error(), words) != NULL, "%s", oct_last_error());
 #if !defined __SANITIZE_ADDRESS__
     const double s = (double)(b.tv_sec - a.tv_sec) + 1e-9 * (double)(b.tv_nsec - a.tv_nsec);
     const long kib = after.ru_maxrss - before.ru_maxrss;
-    ck_assert_msg(s < 2 && kib < (64L << 10) + 2 * (SIZE >> 10), "'%s': %.2f s, %ld MiB", unit, s,
+    ck_assert_msg((s < 2 || test_emulated()) && kib < (64L << 10) + 2 * (SIZE >> 10), "'%s': %.2f s, %ld MiB", unit, s,
                   kib >> 10);
     printf("%-22.22s %5.2f s %4ld MiB  %s\n", unit, s, kib >> 10, oct_last_error());
 #endif

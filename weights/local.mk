@@ -7,3 +7,5 @@ liboctet_all_la_SOURCES += \
 	weights/pth.h weights/pth.c weights/pth_zip.c weights/pth_legacy.c \
 	weights/archive.h weights/archive.c \
 	weights/sha256.h weights/sha256.c
+
+EXTRA_DIST += weights/pretrained

@@ -10,12 +10,12 @@
 /* C[m,n] = act(sum over k of A[m,k] * B[n,k]  + bias[n] + residual[m,n])      FP32
  *
  * A is implicit: its rows are pixels of an image (or samples), and the k of a row are segments,
- * runs of consecutive floats. Segment s of row i of a group of rows that starts at a:
+ * runs of consecutive floats.  k runs over the segments in order; of row i of group g
  *
- *     A[i, k_s + c] = a[seg[s].offset + i * seg[s].pixel + c],    0 <= c < seg[s].len
+ *     A[i, k_s + c] = a[g][seg[s].offset + (pos[g] + i * step) * seg[s].width + c],  0 <= c < len
  *
  * A convolution has one segment for each block of 64 channels and each (kh, kw), in this order; a
- * matrix has one segment, its row.  So nothing like im2col is ever written.
+ * matrix has one segment, its row (width: its stride).  So nothing like im2col is ever written.
  *
  *   a         FP32, one or two groups of 1 .. rows rows; 64 bytes past the last one are readable
  *   panel     packed B and bias, 64-byte aligned, below
@@ -35,21 +35,23 @@
  * c may not overlap a.
  * Source: BLIS' packed panels; the segments are XNNPACK's indirection buffer, with strides. */
 typedef struct oct_gemm_f32_seg {
-    ptrdiff_t offset;      /* floats, from the first row of a group */
+    ptrdiff_t offset;      /* floats, from pixel 0 */
     int len;               /* consecutive k */
-    int pixel;             /* floats from a row to the next */
+    int width;             /* floats of a pixel */
 } oct_gemm_f32_seg;
 
 typedef struct oct_gemm_f32_args {
     int n_segs;
     const oct_gemm_f32_seg *seg;
-    const float *a[2];         /* groups of rows; [1] is not read if groups is 1 */
+    const float *a[2];         /* image of each group; [1] is not read if groups is 1 */
+    ptrdiff_t pos[2];          /* pixel of the group's first row */
+    int step;                  /* pixels from a row to the next: the stride */
+    int rows, groups, cols;    /* 1 .. g->rows, 1 .. 2, 1 .. g->nr */
     const float *panel;
-    const float *ahead;        /* prefetched while this tile runs, as many bytes as panel; or NULL */
+    const float *ahead;        /* prefetched meanwhile, as many bytes as panel; or NULL */
     float *c[2];
     const float *residual[2];  /* [0] NULL: none */
     size_t ldc;
-    int rows, groups, cols;    /* 1 .. g->rows, 1 .. 2, 1 .. g->nr */
     oct_act act;
 } oct_gemm_f32_args;
 

@@ -1,0 +1,231 @@
+#include "graph/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What is needed while a plan is made; value i is input i, or the output of step i - n_ins. */
+typedef struct work {
+    const oct_graph *g;
+    const oct_plan_options *options;
+    oct_plan *plan;
+    oct_lifetime *life;       /* [n_values] */
+    oct_tensor *value;        /* [n_values], the plan's own descriptions */
+    int n_values;
+    size_t shared, thread;    /* the largest workspace of any step, and of its threads */
+} work;
+
+static oct_status out_of_memory(void) { return oct_fail(OCT_ERR_MEMORY, "plan: out of memory"); }
+
+static size_t round_up(size_t size) { return (size + OCT_ALIGN - 1) / OCT_ALIGN * OCT_ALIGN; }
+
+/* The value that step number `before` and later ones may know as t; -1 for a constant. */
+static int find(const work *w, const oct_tensor *t, int before)
+{
+    for (int i = before - 1; i >= 0; i--)
+        if (w->plan->step[i].node->args.out == t) return w->g->n_ins + i;
+    for (int i = 0; i < w->g->n_ins; i++)
+        if (w->g->in[i] == t) return i;
+    return -1;
+}
+
+/* A step for each live node; the plan's own description of each value, without its place. */
+static oct_status make_steps(work *w)
+{
+    const oct_graph *g = w->g;
+    oct_plan *p = w->plan;
+    const size_t nodes = (size_t)g->n_nodes, values = nodes + (size_t)g->n_ins;
+    p->step = oct_arena_zalloc(&p->arena, nodes * sizeof *p->step);
+    w->value = oct_arena_alloc(&p->arena, values * sizeof *w->value);
+    w->life = calloc(values ? values : 1, sizeof *w->life);
+    if (!p->step || !w->value || !w->life) return out_of_memory();
+
+    for (int i = 0; i < g->n_ins; i++) w->value[i] = *g->in[i];
+    for (int i = 0; i < g->n_nodes; i++) {
+        const oct_node *node = &g->node[i];
+        if (node->dead) continue;
+        oct_step *step = &p->step[p->n_steps];
+        *step = (oct_step){ .node = node, .op = oct_ops[node->kind], .args = node->args };
+        w->value[g->n_ins + p->n_steps++] = *node->args.out;
+    }
+    w->n_values = g->n_ins + p->n_steps;
+    p->in = w->value;
+    p->n_ins = g->n_ins;
+    return OCT_OK;
+}
+
+/* From the step that writes a value to the last one that reads it.  Inputs live always, so that
+ * the caller may run again without writing them again; outputs until the end.  A step's operands
+ * and its output meet in it, so they never share memory. */
+static void find_lifetimes(work *w)
+{
+    const oct_graph *g = w->g;
+    const int end = w->plan->n_steps;
+    for (int i = 0; i < w->n_values; i++) {
+        const int step = i - g->n_ins;
+        w->life[i] = (oct_lifetime){ .size = oct_tensor_size(&w->value[i]),
+                                     .first = step < 0 ? 0 : step, .last = step < 0 ? end : step };
+    }
+    for (int i = 0; i < end; i++)
+        for (int k = 0; k < OCT_MAX_IN; k++) {
+            const oct_tensor *t = w->plan->step[i].node->args.in[k];
+            const int v = t && !t->data ? find(w, t, i) : -1;
+            if (v >= 0 && w->life[v].last < i) w->life[v].last = i;
+        }
+    for (int i = 0; i < g->n_outs; i++) {
+        const int v = find(w, g->out[i], end);
+        if (v >= 0) w->life[v].last = end;
+    }
+}
+
+/* All values, one after the other, must fit an address space; then so do all places. */
+static oct_status check_sizes(const work *w)
+{
+    size_t sum = 0;
+    for (int i = 0; i < w->n_values; i++) {
+        OCT_TRY(oct_tensor_check(&w->value[i]));
+        if (__builtin_add_overflow(sum, w->life[i].size, &sum) ||
+            __builtin_add_overflow(sum, (size_t)(OCT_ALIGN + OCT_TAIL), &sum) || sum > PTRDIFF_MAX)
+            return oct_fail(OCT_ERR_SHAPE, "plan: values of more than %td bytes", PTRDIFF_MAX);
+    }
+    return OCT_OK;
+}
+
+static oct_status place_values(work *w)
+{
+    oct_plan *p = w->plan;
+    OCT_TRY(check_sizes(w));
+    if (w->options->keep_values) /* nothing dies: one after the other */
+        for (int i = 0; i < w->n_values; i++) {
+            w->life[i].offset = p->value_size;
+            p->value_size += round_up(w->life[i].size) + OCT_TAIL;
+        }
+    else
+        p->value_size = oct_plan_offsets(w->life, w->n_values);
+
+    unsigned char *base = oct_arena_alloc(&p->arena, p->value_size);
+    if (!base)
+        return oct_fail(OCT_ERR_MEMORY, "plan: out of memory for %zu bytes of activations",
+                        p->value_size);
+    for (int i = 0; i < w->n_values; i++) w->value[i].data = base + w->life[i].offset;
+    return OCT_OK;
+}
+
+/* Steps see the plan's values; constants get a description of the plan too, whose data goes away
+ * once the step is prepared. */
+static oct_status connect(work *w)
+{
+    oct_plan *p = w->plan;
+    for (int i = 0; i < p->n_steps; i++) {
+        oct_args *args = &p->step[i].args;
+        args->out = &w->value[w->g->n_ins + i];
+        for (int k = 0; k < OCT_MAX_IN; k++) {
+            if (!args->in[k]) continue;
+            const int v = args->in[k]->data ? -1 : find(w, args->in[k], i);
+            oct_tensor *t = v >= 0 ? &w->value[v] : oct_arena_alloc(&p->arena, sizeof *t);
+            if (!t) return out_of_memory();
+            if (v < 0) *t = *args->in[k];
+            args->in[k] = t;
+        }
+    }
+    p->n_outs = w->g->n_outs;
+    p->out = oct_arena_alloc(&p->arena, (size_t)p->n_outs * sizeof *p->out);
+    if (!p->out) return out_of_memory();
+    for (int i = 0; i < p->n_outs; i++) p->out[i] = w->value[find(w, w->g->out[i], p->n_steps)];
+    return OCT_OK;
+}
+
+/* Does anything after operand k of step i read the same constant? */
+static int read_again(const oct_plan *p, int i, int k, const void *data)
+{
+    for (int j = k + 1; j < OCT_MAX_IN; j++)
+        if (p->step[i].node->args.in[j] && p->step[i].node->args.in[j]->data == data) return 1;
+    for (i++; i < p->n_steps; i++)
+        for (int j = 0; j < OCT_MAX_IN; j++)
+            if (p->step[i].node->args.in[j] && p->step[i].node->args.in[j]->data == data) return 1;
+    return 0;
+}
+
+/* The step's constants are packed: it has forgotten them, and so may their owner. */
+static void let_go(const work *w, int i)
+{
+    oct_step *step = &w->plan->step[i];
+    for (int k = 0; k < OCT_MAX_IN; k++) {
+        const oct_tensor *constant = step->node->args.in[k];
+        if (!constant || !constant->data) continue;
+        step->args.in[k]->data = NULL;
+        if (w->options->packed && !read_again(w->plan, i, k, constant->data))
+            w->options->packed(w->options->arg, constant);
+    }
+}
+
+static oct_status prepare(work *w)
+{
+    oct_plan *p = w->plan;
+    for (int i = 0; i < p->n_steps; i++) {
+        oct_step *step = &p->step[i];
+        oct_prepare how = { .cpu = w->options->cpu, .threads = w->options->threads,
+                            .sgemm = w->options->sgemm, .arena = &p->arena };
+        const oct_status status = step->op->prepare(&step->args, &how, &step->state);
+        if (status != OCT_OK) return oct_graph_fail(status, step->node->name);
+        step->kernel = how.kernel;
+        step->macs = how.macs;
+        step->weight_size = how.weight_size;
+        p->weight_size += how.weight_size;
+        if (w->shared < how.shared_size) w->shared = how.shared_size;
+        if (w->thread < how.thread_size) w->thread = how.thread_size;
+        let_go(w, i);
+    }
+    return OCT_OK;
+}
+
+/* [shared | tail][thread 0 | tail][thread 1 | tail] ...  each on a line of its own */
+static oct_status make_workspace(work *w)
+{
+    oct_plan *p = w->plan;
+    const size_t limit = PTRDIFF_MAX / 4;
+    size_t size;
+    if (w->shared > limit || w->thread > limit)
+        return oct_fail(OCT_ERR_SHAPE, "plan: a workspace of more than %zu bytes", limit);
+    const size_t shared = round_up(w->shared) + OCT_TAIL, each = round_up(w->thread) + OCT_TAIL;
+    if (__builtin_mul_overflow(each, (size_t)w->options->threads, &size) || size > limit)
+        return oct_fail(OCT_ERR_SHAPE, "plan: %d threads need more than %zu bytes of workspace",
+                        w->options->threads, limit);
+    p->workspace_size = shared + size;
+    unsigned char *base = oct_arena_alloc(&p->arena, p->workspace_size);
+    if (!base)
+        return oct_fail(OCT_ERR_MEMORY, "plan: out of memory for %zu bytes of workspace",
+                        p->workspace_size);
+    p->how = (oct_run){ .shared = base, .thread_base = base + shared,
+                        .thread_stride = each };
+    return OCT_OK;
+}
+
+static oct_status build(work *w)
+{
+    OCT_TRY(oct_graph_verify(w->g));
+    OCT_TRY(make_steps(w));
+    find_lifetimes(w);
+    OCT_TRY(place_values(w));
+    OCT_TRY(connect(w));
+    OCT_TRY(prepare(w));
+    return make_workspace(w);
+}
+
+oct_status oct_plan_build(const oct_graph *g, const oct_plan_options *options, oct_plan **out)
+{
+    *out = NULL;
+    work w = { .g = g, .options = options, .plan = calloc(1, sizeof *w.plan) };
+    if (!w.plan) return out_of_memory();
+    const oct_status status = build(&w);
+    free(w.life);
+    if (status != OCT_OK) oct_plan_free(w.plan);
+    else *out = w.plan;
+    return status;
+}
+
+void oct_plan_free(oct_plan *plan)
+{
+    if (!plan) return;
+    oct_arena_free(&plan->arena);
+    free(plan);
+}

@@ -1,0 +1,111 @@
+#include "models/build.h"
+
+#include <stdio.h>
+
+#include "models/metadata.h"
+
+static const float eps = 1e-5f; /* torch.nn.BatchNorm2d's */
+
+oct_status oct_build_add(oct_build *b, oct_op_kind kind, const char *name, const void *attr,
+                         size_t attr_size, oct_tensor *const in[OCT_MAX_IN])
+{
+    return oct_graph_add(&b->m->graph, kind, name, attr, attr_size, in, &b->x);
+}
+
+oct_status oct_build_constant(oct_build *b, const char *module, const char *tensor, int rank,
+                              const int *dim, oct_tensor **out)
+{
+    char name[120];
+    snprintf(name, sizeof name, "%s.%s", module, tensor);
+    return oct_model_constant(b->m, name, rank, dim, out);
+}
+
+oct_status oct_build_input(oct_build *b, const oct_options *o, int c, int h, int w, int least)
+{
+    enum { MOST = 1 << 13 };
+    if (o->height) h = o->height;
+    if (o->width) w = o->width;
+    if (h < least || w < least || h > MOST || w > MOST)
+        return oct_fail(OCT_ERR_SHAPE, "input of height %d and width %d, each from %d to %d", h, w,
+                        least, MOST);
+    const oct_tensor shape = { .dtype = OCT_F32, .rank = 4,
+                               .dim = { o->batch ? o->batch : 1, c, h, w } };
+    OCT_TRY(oct_graph_input(&b->m->graph, &shape, &b->x));
+    return oct_build_add(b, OCT_OP_LAYOUT, "input", NULL, 0, (oct_tensor *[OCT_MAX_IN]){ b->x });
+}
+
+oct_status oct_build_conv_bn(oct_build *b, const char *conv, const char *bn,
+                             const oct_conv2d_attr *attr, int out, int kernel)
+{
+    static const char *const parts[4] = { "weight", "bias", "running_mean", "running_var" };
+    const oct_batchnorm_attr bn_attr = { .eps = eps };
+    const int c = b->x->dim[3];
+    oct_conv2d_attr a = *attr;
+    oct_tensor *w, *p[4];
+    OCT_TRY(oct_build_constant(b, conv, "weight", 4,
+                               (int[]){ out, a.groups ? c / a.groups : -1, kernel, kernel }, &w));
+    if (!a.groups && (w->dim[1] < 1 || c % w->dim[1] != 0))
+        return oct_fail(OCT_ERR_SHAPE, "%.80s.weight: %d input channels do not divide %d", conv,
+                        w->dim[1], c);
+    if (!a.groups) a.groups = c / w->dim[1];
+    for (int k = 0; k < 4; k++) OCT_TRY(oct_build_constant(b, bn, parts[k], 1, w->dim, &p[k]));
+    OCT_TRY(oct_build_add(b, OCT_OP_CONV2D, conv, &a, sizeof a,
+                          (oct_tensor *[OCT_MAX_IN]){ b->x, w }));
+    return oct_build_add(b, OCT_OP_BATCHNORM, bn, &bn_attr, sizeof bn_attr,
+                         (oct_tensor *[OCT_MAX_IN]){ b->x, p[0], p[1], p[2], p[3] });
+}
+
+oct_status oct_build_relu(oct_build *b, const char *name)
+{
+    const oct_activation_attr attr = { .act = OCT_ACT_RELU };
+    return oct_build_add(b, OCT_OP_ACTIVATION, name, &attr, sizeof attr,
+                         (oct_tensor *[OCT_MAX_IN]){ b->x });
+}
+
+oct_status oct_build_sum(oct_build *b, const char *name, oct_tensor *other)
+{
+    const oct_add_attr attr = { .act = OCT_ACT_NONE };
+    return oct_build_add(b, OCT_OP_ADD, name, &attr, sizeof attr,
+                         (oct_tensor *[OCT_MAX_IN]){ b->x, other });
+}
+
+oct_status oct_build_head(oct_build *b, const char *module)
+{
+    const oct_pool_attr pool = { .kind = OCT_POOL_ADAPTIVE_AVG, .out = { 1, 1 } };
+    const oct_linear_attr attr = { .act = OCT_ACT_NONE };
+    oct_tensor *w, *bias;
+    OCT_TRY(oct_build_constant(b, module, "weight", 2, (int[]){ -1, b->x->dim[3] }, &w));
+    OCT_TRY(oct_build_constant(b, module, "bias", 1, w->dim, &bias));
+    OCT_TRY(oct_build_add(b, OCT_OP_POOL, "avgpool", &pool, sizeof pool,
+                          (oct_tensor *[OCT_MAX_IN]){ b->x }));
+    OCT_TRY(oct_build_add(b, OCT_OP_FLATTEN, "flatten", NULL, 0,
+                          (oct_tensor *[OCT_MAX_IN]){ b->x }));
+    OCT_TRY(oct_build_add(b, OCT_OP_LINEAR, module, &attr, sizeof attr,
+                          (oct_tensor *[OCT_MAX_IN]){ b->x, w, bias }));
+    b->m->classes = w->dim[0];
+    return oct_graph_output(&b->m->graph, b->x);
+}
+
+static oct_status check_arch(const char *arch, int depth, int classes)
+{
+    static const char *const known[] = { "classes", "depth", "kind", NULL };
+    json_t *object;
+    int said_depth = depth, said_classes = classes;
+    OCT_TRY(oct_json_parse("octet.arch", arch, JSON_OBJECT, &object));
+    oct_status s = oct_json_known("octet.arch", object, known);
+    if (!s) s = oct_json_int("octet.arch", object, "depth", 1, INT32_MAX, &said_depth);
+    if (!s) s = oct_json_int("octet.arch", object, "classes", 1, INT32_MAX, &said_classes);
+    json_decref(object);
+    OCT_TRY(s);
+    if (said_depth != depth || said_classes != classes)
+        return oct_fail(OCT_ERR_SHAPE, "octet.arch: depth %d, %d classes, the tensors are of depth "
+                        "%d, %d classes", said_depth, said_classes, depth, classes);
+    return OCT_OK;
+}
+
+oct_status oct_build_arch(oct_build *b, const char *arch, const char *kind, int depth)
+{
+    if (arch) OCT_TRY(check_arch(arch, depth, b->m->classes));
+    return oct_json_write(json_pack("{s:s, s:i, s:i}", "kind", kind, "depth", depth, "classes",
+                                    b->m->classes), &b->m->arena, &b->m->arch);
+}

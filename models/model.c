@@ -1,0 +1,239 @@
+/* octet.h: open the weights, find the kind, build the graph, run the passes, make the plan. */
+#include "models/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "models/metadata.h"
+#include "models/openblas.h"
+#include "tensor/cpu.h"
+
+static const oct_builder *const builders[] = {
+    &oct_builder_resnet, &oct_builder_cifar_resnet, &oct_builder_cnn,
+};
+enum { N_BUILDERS = sizeof builders / sizeof *builders, MAX_BATCH = 1 << 16,
+       MAX_THREADS = 1024 };
+
+static const oct_pass passes[] = {
+    { "fold_bn", oct_pass_fold_bn },
+    { "fuse",    oct_pass_fuse },
+    { "dce",     oct_pass_dce },
+};
+enum { N_PASSES = sizeof passes / sizeof *passes };
+_Static_assert(sizeof passes <= sizeof ((oct_model *)0)->pass, "model.h has room for all passes");
+
+/* The names of running averages and counters: part of a model, but not trained. */
+static int is_buffer(const char *name)
+{
+    static const char *const ends[] = { "running_mean", "running_var", "num_batches_tracked" };
+    const char *dot = strrchr(name, '.');
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (strcmp(dot ? dot + 1 : name, ends[i]) == 0) return 1;
+    return 0;
+}
+
+static size_t count_parameters(const oct_weights *w)
+{
+    size_t n = 0;
+    for (int i = 0; i < oct_weights_count(w); i++) {
+        const oct_weights_entry *e = oct_weights_at(w, i);
+        if (!is_buffer(e->name)) n += e->size / oct_dtype_size(e->dtype);
+    }
+    return n;
+}
+
+/* Vectors and doubles become FP32 in the model's arena; larger tensors stay as the file has them
+ * until they are packed. */
+static oct_status convert(oct_model *m, const char *name, const oct_tensor *from, oct_tensor *to)
+{
+    const size_t count = oct_tensor_count(from);
+    float *data = oct_arena_alloc(&m->arena, count * sizeof *data);
+    if (!data) return oct_fail(OCT_ERR_MEMORY, "%.80s: out of memory", name);
+    oct_tensor_read_f32(from, 0, count, data);
+    oct_weights_let_go(m->weights, from);
+    *to = *from;
+    to->dtype = OCT_F32;
+    to->data = data;
+    return OCT_OK;
+}
+
+oct_status oct_model_constant(oct_model *m, const char *name, int rank, const int *dim,
+                              oct_tensor **out)
+{
+    oct_tensor found;
+    OCT_TRY(oct_weights_require(m->weights, name, rank, dim, &found));
+    if (found.dtype != OCT_F32 && found.dtype != OCT_F16 && found.dtype != OCT_BF16 &&
+        found.dtype != OCT_F64)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "%.80s: dtype %s, expected F32, F16, BF16 or F64",
+                        name, oct_dtype_name(found.dtype));
+    oct_tensor *t = oct_arena_alloc(&m->arena, sizeof *t);
+    if (!t) return oct_fail(OCT_ERR_MEMORY, "%.80s: out of memory", name);
+    *out = t;
+    if (found.rank <= 1 || found.dtype == OCT_F64) return convert(m, name, &found, t);
+    *t = found;
+    return OCT_OK;
+}
+
+/* The caller's arch decides, then the file's, then the tensors. */
+static oct_status find_builder(const oct_model *m, const char *arch, const oct_builder **out)
+{
+    const char *kind;
+    json_t *object;
+    *out = NULL;
+    if (!arch) {
+        for (int i = 0; i < N_BUILDERS && !*out; i++)
+            if (builders[i]->recognise(m->weights)) *out = builders[i];
+        return *out ? OCT_OK
+                    : oct_fail(OCT_ERR_UNSUPPORTED, "the tensors do not tell the layers: pass them "
+                               "(--layers \"conv1 relu maxpool:2 flatten fc1\")");
+    }
+    OCT_TRY(oct_json_parse("octet.arch", arch, JSON_OBJECT, &object));
+    oct_status status = oct_json_string("octet.arch", object, "kind", &kind);
+    if (!status && !kind) status = oct_fail(OCT_ERR_FORMAT, "octet.arch: 'kind' is missing");
+    for (int i = 0; !status && i < N_BUILDERS; i++)
+        if (strcmp(builders[i]->kind, kind) == 0) *out = builders[i];
+    if (!status && !*out)
+        status = oct_fail(OCT_ERR_UNSUPPORTED, "octet.arch: unknown kind '%.80s'", kind);
+    json_decref(object);
+    return status;
+}
+
+/* Where neither file nor kind says how images become input: 0..1, and it is called a guess. */
+static const char *guess_recipe(const oct_tensor *x)
+{
+    if (x->rank == 4 && x->dim[1] == 1)
+        return "{\"channels\":\"L\",\"scale\":0.00392156862745098,\"type\":\"image\"}";
+    return "{\"channels\":\"RGB\",\"scale\":0.00392156862745098,\"type\":\"image\"}";
+}
+
+oct_status oct_model_passes(const char *list, oct_pass out[OCT_MODEL_MAX_PASSES], int *n)
+{
+    memcpy(out, passes, sizeof passes);
+    return oct_passes_select(list, out, N_PASSES, n);
+}
+
+static oct_status run_passes(oct_model *m, const char *list)
+{
+    OCT_TRY(oct_model_passes(list, m->pass, &m->n_passes));
+    return oct_passes_run(&m->graph, m->pass, m->n_passes, m->pass_changes);
+}
+
+static oct_status describe(oct_model *m, const char *path, const oct_options *o)
+{
+    const oct_builder *builder;
+    if (o->batch < 0 || o->batch > MAX_BATCH)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "batch %d, expected 1 to %d", o->batch, MAX_BATCH);
+    OCT_TRY(oct_weights_open(path, &m->weights));
+    const char *arch = o->arch ? o->arch : oct_weights_meta(m->weights, "octet.arch");
+    OCT_TRY(find_builder(m, arch, &builder));
+    m->kind = builder->kind;
+    m->recipe = oct_weights_meta(m->weights, "octet.input");
+    m->n_parameters = count_parameters(m->weights);
+    OCT_TRY(builder->build(m, arch, o));
+    m->recipe_is_guess = !m->recipe;
+    if (!m->recipe) m->recipe = guess_recipe(m->graph.in[0]);
+    OCT_TRY(oct_model_read_labels(m));
+    return run_passes(m, o->passes);
+}
+
+/* What the plan will run on, told before the file is read: a wrong option is the faster answer. */
+static oct_status choose_machine(oct_model *m, const oct_options *o, oct_plan_options *plan)
+{
+    if (o->device && strcmp(o->device, "cpu") != 0)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "device '%.80s': this build runs on the CPU only",
+                        o->device);
+    if (o->gemm && strcmp(o->gemm, "openblas") == 0) OCT_TRY(oct_openblas_open(&plan->sgemm));
+    else if (o->gemm && strcmp(o->gemm, "ours") != 0)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "gemm '%.80s' is neither 'ours' nor 'openblas'",
+                        o->gemm);
+    if (o->isa) OCT_TRY(oct_cpu_isa(o->isa, &m->cpu));
+    else m->cpu = oct_cpu_flags();
+    if (o->threads < 0 || o->threads > MAX_THREADS)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "%d threads, expected 1 to %d", o->threads,
+                        MAX_THREADS);
+    plan->cpu = m->cpu;
+    plan->keep_values = o->keep_values;
+    return OCT_OK;
+}
+
+static oct_status open_pool(oct_model *m, const oct_options *o)
+{
+    m->pool = o->pool;
+    if (m->pool) return OCT_OK;
+    m->own_pool = 1;
+    return oct_pool_open(o->threads ? o->threads : oct_threads_default(), &m->pool);
+}
+
+static void packed(void *arg, const oct_tensor *constant)
+{
+    oct_weights_let_go(((oct_model *)arg)->weights, constant);
+}
+
+static oct_status make_plan(oct_model *m, const oct_options *o, oct_plan_options *plan)
+{
+    OCT_TRY(open_pool(m, o));
+    plan->threads = m->pool->threads;
+    plan->packed = packed;
+    plan->arg = m;
+    return oct_plan_build(&m->graph, plan, &m->plan);
+}
+
+static oct_status load(const char *path, const oct_options *options, int with_plan,
+                       oct_model **out)
+{
+    static const oct_options defaults;
+    const oct_options *o = options ? options : &defaults;
+    oct_plan_options plan = { 0 };
+    oct_model *m = calloc(1, sizeof *m);
+    *out = NULL;
+    if (!m) return oct_fail(OCT_ERR_MEMORY, "model: out of memory");
+    m->graph.arena = &m->arena;
+    oct_status status = choose_machine(m, o, &plan);
+    if (status == OCT_OK) status = describe(m, path, o);
+    if (status == OCT_OK && with_plan) status = make_plan(m, o, &plan);
+    if (status != OCT_OK) oct_model_free(m);
+    else *out = m;
+    return status;
+}
+
+oct_status oct_model_load(const char *path, const oct_options *options, oct_model **out)
+{
+    return load(path, options, 1, out);
+}
+
+oct_status oct_model_describe(const char *path, const oct_options *options, oct_model **out)
+{
+    return load(path, options, 0, out);
+}
+
+oct_tensor *oct_model_input(oct_model *m, int i)
+{
+    if (i < 0 || i >= m->graph.n_ins) return NULL;
+    return m->plan ? &m->plan->in[i] : m->graph.in[i];
+}
+
+const oct_tensor *oct_model_output(const oct_model *m, int i)
+{
+    if (i < 0 || i >= m->graph.n_outs) return NULL;
+    return m->plan ? &m->plan->out[i] : m->graph.out[i];
+}
+
+oct_status oct_model_run(oct_model *m, int n)
+{
+    if (!m->plan) return oct_fail(OCT_ERR_UNSUPPORTED, "run: the model is only described");
+    const int batch = m->plan->in[0].dim[0];
+    if (n < 1 || n > batch)
+        return oct_fail(OCT_ERR_SHAPE, "run: %d samples, the plan is made for 1 to %d", n, batch);
+    oct_plan_run(m->plan, m->pool, n, NULL, NULL);
+    return OCT_OK;
+}
+
+void oct_model_free(oct_model *m)
+{
+    if (!m) return;
+    oct_plan_free(m->plan);
+    if (m->own_pool) oct_pool_close(m->pool);
+    oct_weights_close(m->weights);
+    oct_arena_free(&m->arena);
+    free(m);
+}

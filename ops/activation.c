@@ -1,0 +1,55 @@
+/* activation:  y = f(x), elementwise, any shape and layout; f as ops/kernels/math_f32.h defines it
+ */
+#include "ops/attr.h"
+#include "ops/common.h"
+#include "ops/spread.h"
+
+enum { UNIT = 1024 }; /* floats */
+
+typedef struct job {
+    const oct_vec *vec;
+    oct_act act;
+    size_t count;
+    const float *x;
+    float *y;
+} job;
+
+static oct_status infer(oct_args *args)
+{
+    const oct_activation_attr *attr = args->attr;
+    OCT_TRY(oct_infer_f32("activation", args->in[OCT_ACTIVATION_X]));
+    if ((unsigned)attr->act >= OCT_ACT_COUNT)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "activation: function %d is none of the %d known",
+                        (int)attr->act, OCT_ACT_COUNT);
+    oct_infer_like(args->out, args->in[OCT_ACTIVATION_X]);
+    return OCT_OK;
+}
+
+static oct_status prepare(const oct_args *args, oct_prepare *how, void **state)
+{
+    (void)args;
+    return oct_prepare_vec("activation", how, state);
+}
+
+static void units(void *arg, size_t first, size_t end)
+{
+    const job *j = arg;
+    const size_t from = first * UNIT, to = end * UNIT < j->count ? end * UNIT : j->count;
+    j->vec->act(j->act, to - from, j->x + from, j->y + from);
+}
+
+static void run(const oct_args *args, const void *state, const oct_run *r)
+{
+    /* bytes moved in the time of one float: curves cost what several copies cost */
+    static const unsigned char cost[OCT_ACT_COUNT] = {
+        [OCT_ACT_NONE] = 8,     [OCT_ACT_RELU] = 8,  [OCT_ACT_RELU6] = 8,
+        [OCT_ACT_SIGMOID] = 32, [OCT_ACT_TANH] = 32, [OCT_ACT_GELU] = 64,
+    };
+    const oct_activation_attr *attr = args->attr;
+    const oct_tensor *x = args->in[OCT_ACTIVATION_X];
+    job j = { *(const oct_vec *const *)state, attr->act,
+              (size_t)r->n * oct_tensor_sample_count(x), x->data, args->out->data };
+    oct_spread(r->pool, (j.count + UNIT - 1) / UNIT, UNIT * (size_t)cost[attr->act], units, &j);
+}
+
+const oct_op oct_op_activation = { "activation", infer, prepare, run };

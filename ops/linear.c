@@ -1,0 +1,179 @@
+/* linear:  y = act(x W^T + b + residual)                                  torch.nn.Linear
+ *
+ *   x  [M, K] FP32, or a BLOCKED image [M,h,w,c] with h*w*c = K (a fused flatten)
+ *   w  [N, K] F32, F16, BF16 (scale per row)     b  [N] FP32 or absent
+ *   residual, y  [M, N] FP32
+ *
+ * One row: gemv, panels shared out between the threads.  More: tiles of rows x panels. */
+#include <string.h>
+
+#include "ops/attr.h"
+#include "ops/kernels/gemm_f32.h"
+#include "ops/op.h"
+#include "ops/sgemm.h"
+
+typedef struct state {
+    const oct_gemm_f32 *gemm;
+    const float *packed;
+    oct_gemm_f32_seg seg;
+    oct_sgemm_step *blas;  /* NULL: our own kernels */
+    int n, k;
+} state;
+
+static oct_status infer(oct_args *args)
+{
+    const oct_tensor *x = args->in[OCT_LINEAR_X], *w = args->in[OCT_LINEAR_W];
+    const oct_tensor *b = args->in[OCT_LINEAR_BIAS], *r = args->in[OCT_LINEAR_RESIDUAL];
+    const oct_linear_attr *attr = args->attr;
+    if (x->dtype != OCT_F32)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "linear: x is %s, not F32", oct_dtype_name(x->dtype));
+    if (w->rank != 2)
+        return oct_fail(OCT_ERR_SHAPE, "linear: weight has rank %d, not 2", w->rank);
+    if (x->rank != 2 && x->layout != OCT_BLOCKED)
+        return oct_fail(OCT_ERR_SHAPE, "linear: x has rank %d, not 2 (flatten it)", x->rank);
+    if (oct_tensor_sample_count(x) != (size_t)w->dim[1])
+        return oct_fail(OCT_ERR_SHAPE, "linear: x has %zu features, weight takes %d",
+                        oct_tensor_sample_count(x), w->dim[1]);
+    if (w->dim[0] < 1 || w->dim[1] < 1)
+        return oct_fail(OCT_ERR_SHAPE, "linear: weight is [%d, %d]", w->dim[0], w->dim[1]);
+    if (b && (b->dtype != OCT_F32 || b->rank != 1 || b->dim[0] != w->dim[0]))
+        return oct_fail(OCT_ERR_SHAPE, "linear: bias has %d entries, weight has %d rows",
+                        b->rank == 1 ? b->dim[0] : -1, w->dim[0]);
+    if (attr->act > OCT_ACT_RELU6)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "linear: %s cannot be fused", oct_act_name(attr->act));
+    void *data = args->out->data;
+    *args->out = (oct_tensor){ .dtype = OCT_F32, .rank = 2, .dim = { x->dim[0], w->dim[0] },
+                               .data = data };
+    if (r && (r->dtype != OCT_F32 || r->rank != 2 || r->dim[0] != x->dim[0] ||
+              r->dim[1] != w->dim[0]))
+        return oct_fail(OCT_ERR_SHAPE, "linear: the residual is not shaped like the output");
+    return OCT_OK;
+}
+
+/* Where element k of x, in the order it lies in memory, is in PyTorch's c, h, w; NULL: same. */
+static oct_status permutation(const oct_tensor *x, oct_arena *arena, int32_t **perm)
+{
+    *perm = NULL;
+    if (x->layout != OCT_BLOCKED) return OCT_OK;
+    const int pixels = x->dim[1] * x->dim[2], c = x->dim[3];
+    int32_t *p = oct_arena_alloc(arena, oct_tensor_sample_count(x) * sizeof *p);
+    if (!p) return oct_fail(OCT_ERR_MEMORY, "linear: out of memory");
+    *perm = p;
+    for (int b = 0; b < oct_block_count(c); b++)
+        for (int i = 0; i < pixels; i++)
+            for (int l = 0; l < oct_block_width(c, b); l++)
+                *p++ = (b * OCT_BLOCK + l) * pixels + i;
+    return OCT_OK;
+}
+
+static oct_status prepare(const oct_args *args, oct_prepare *how, void **out)
+{
+    const oct_tensor *x = args->in[OCT_LINEAR_X], *w = args->in[OCT_LINEAR_W];
+    const oct_tensor *b = args->in[OCT_LINEAR_BIAS];
+    const int n = w->dim[0], k = w->dim[1];
+    const oct_gemm_f32 *g = oct_gemm_f32_pick(how->cpu);
+    const size_t size = oct_gemm_f32_packed_size(g, n, k) * sizeof(float);
+    const float *bias = b ? b->data : NULL;
+    state *s = oct_arena_zalloc(how->arena, sizeof *s);
+    if (!s) return oct_fail(OCT_ERR_MEMORY, "linear: out of memory");
+    *s = (state){ .gemm = g, .seg = { 0, k, k }, .n = n, .k = k };
+    *out = s;
+    how->macs = (double)n * k;
+
+    oct_arena tmp = { 0 }; /* a row of weights and the permutation: gone after packing */
+    int32_t *perm;
+    oct_status status = permutation(x, &tmp, &perm);
+    if (status == OCT_OK && how->sgemm) {
+        status = oct_sgemm_prepare(w, k, perm, bias, how, &s->blas);
+    } else if (status == OCT_OK) {
+        float *row = oct_arena_alloc(&tmp, (size_t)k * sizeof *row);
+        float *packed = oct_arena_alloc(how->arena, size);
+        if (!row || !packed) {
+            status = oct_fail(OCT_ERR_MEMORY, "linear: %zu bytes of weights", size);
+        } else {
+            oct_gemm_f32_pack(g, w, 0, n, k, perm, bias, row, packed);
+            s->packed = packed;
+            how->weight_size = size;
+            status = oct_kernel_name(how, "gemm_f32", g->isa);
+        }
+    }
+    oct_arena_free(&tmp);
+    return status;
+}
+
+typedef struct work {
+    const state *s;
+    const float *x, *residual;
+    float *y;
+    int rows, panels, items;
+    oct_act act;
+} work;
+
+/* Panels p0 .. p1 for all rows. */
+static void tiles(const work *w, int p0, int p1)
+{
+    const state *s = w->s;
+    const size_t stride = oct_gemm_f32_panel_size(s->gemm, s->k);
+    const int per_tile = 2 * s->gemm->rows;
+    for (int p = p0; p < p1; p++) {
+        const size_t n0 = (size_t)p * (size_t)s->gemm->nr;
+        const int left = s->n - (int)n0;
+        for (int i = 0; i < w->rows; ) {
+            /* all tiles about equal: 9 rows of 14 are better two of 4 and 1 than 7 and 2 */
+            const int tiles_left = (w->rows - i + per_tile - 1) / per_tile;
+            const int here = (w->rows - i + tiles_left - 1) / tiles_left;
+            const int rows = here > 1 ? here / 2 : 1, groups = here > 1 ? 2 : 1;
+            const float *r = w->residual ? w->residual + (size_t)i * (size_t)s->n + n0 : NULL;
+            float *y = w->y + (size_t)i * (size_t)s->n + n0;
+            const size_t second = (size_t)rows * (size_t)s->n;
+            s->gemm->tile(&(oct_gemm_f32_args){
+                .n_segs = 1, .seg = &s->seg, .a = { w->x, w->x }, .pos = { i, i + rows }, .step = 1,
+                .rows = rows, .groups = groups,
+                .cols = left < s->gemm->nr ? left : s->gemm->nr,
+                .panel = s->packed + (size_t)p * stride,
+                .c = { y, y + (groups == 2 ? second : 0) },
+                .residual = { r, r ? r + (groups == 2 ? second : 0) : NULL },
+                .ldc = (size_t)s->n, .act = w->act });
+            i += rows * groups;
+        }
+    }
+}
+
+static void body(void *arg, int item, int thread)
+{
+    const work *w = arg;
+    const state *s = w->s;
+    (void)thread;
+    const int p0 = (int)((long long)w->panels * item / w->items);
+    const int p1 = (int)((long long)w->panels * (item + 1) / w->items);
+    if (w->rows > 1) {
+        tiles(w, p0, p1);
+        return;
+    }
+    const int n0 = p0 * s->gemm->nr, last = s->n - (p1 - 1) * s->gemm->nr;
+    const size_t stride = oct_gemm_f32_panel_size(s->gemm, s->k);
+    s->gemm->gemv(s->k, w->x, p1 - p0, s->packed + (size_t)p0 * stride, stride,
+                  w->residual ? w->residual + n0 : NULL, w->act,
+                  last < s->gemm->nr ? last : s->gemm->nr, w->y + n0);
+}
+
+static void run(const oct_args *args, const void *opaque, const oct_run *r)
+{
+    enum { ALONE = 100000, GEMV = 4 }; /* multiply-adds not worth a parallel region; panels */
+    const state *s = opaque;
+    const oct_linear_attr *attr = args->attr;
+    const oct_tensor *residual = args->in[OCT_LINEAR_RESIDUAL];
+    work w = { .s = s, .x = args->in[OCT_LINEAR_X]->data, .y = args->out->data,
+               .residual = residual ? residual->data : NULL, .rows = r->n, .act = attr->act };
+    if (s->blas) {
+        oct_sgemm_run(s->blas, r->n, w.x, w.residual, w.act, w.y);
+        return;
+    }
+    w.panels = (s->n + s->gemm->nr - 1) / s->gemm->nr;
+    w.items = r->n > 1 ? w.panels : (w.panels + GEMV - 1) / GEMV;
+    if ((double)r->n * s->n * s->k < ALONE) w.items = 1;
+    if (w.items > 1) oct_parallel_for(r->pool, w.items, body, &w);
+    else body(&w, 0, 0);
+}
+
+const oct_op oct_op_linear = { "linear", infer, prepare, run };

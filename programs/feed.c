@@ -1,0 +1,168 @@
+#include "programs/feed.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ERROR_SIZE = 256 };
+
+struct feed {
+    const job *job;
+    char *const *path;
+    int n_paths, next;        /* the path whose turn it is */
+    int threads;
+    oct_source *first;        /* path[0], the caller's */
+    oct_source *ahead;        /* path[next], opened but not used yet */
+    oct_source *streamed;     /* what the loader reads */
+    oct_loader *loader;
+    oct_source **single;      /* [batch], the sources of this batch; NULL: could not be opened */
+    float *data;              /* [batch, sample], of single images */
+    feed_item *item;          /* [batch] */
+    char (*error)[ERROR_SIZE]; /* [batch] */
+};
+
+static void close_source(feed *f, oct_source *s)
+{
+    if (s != f->first) oct_source_close(s);
+}
+
+void feed_close(feed *f)
+{
+    if (!f) return;
+    oct_loader_close(f->loader);
+    if (f->streamed) close_source(f, f->streamed);
+    if (f->ahead) close_source(f, f->ahead);
+    for (int i = 0; f->single && i < f->job->batch; i++)
+        if (f->single[i]) close_source(f, f->single[i]);
+    free(f->single);
+    free(f->data);
+    free(f->item);
+    free(f->error);
+    free(f);
+}
+
+oct_status feed_open(const job *j, char *const *paths, int n_paths, oct_source *first, int threads,
+                     feed **out)
+{
+    const size_t batch = (size_t)j->batch;
+    *out = NULL;
+    feed *f = calloc(1, sizeof *f);
+    if (!f) return oct_fail(OCT_ERR_MEMORY, "out of memory");
+    *f = (feed){ .job = j, .path = paths, .n_paths = n_paths, .threads = threads,
+                 .first = first, .ahead = first };
+    f->single = calloc(batch, sizeof *f->single);
+    f->item = calloc(batch, sizeof *f->item);
+    f->error = calloc(batch, sizeof *f->error);
+    f->data = calloc(batch, j->sample * sizeof *f->data);
+    if (!f->single || !f->item || !f->error || !f->data) {
+        feed_close(f);
+        return oct_fail(OCT_ERR_MEMORY, "out of memory for %zu samples", batch);
+    }
+    *out = f;
+    return OCT_OK;
+}
+
+/* Item i of the batch went wrong, as oct_last_error() says. */
+static void failed(feed *f, int i, oct_status status)
+{
+    snprintf(f->error[i], ERROR_SIZE, "%s", oct_last_error());
+    f->item[i].status = status;
+    f->item[i].error = f->error[i];
+    memset(f->data + (size_t)i * f->job->sample, 0, f->job->sample * sizeof *f->data);
+}
+
+/* The next batch of the loader; 0 if it has come to its end. */
+static int stream(feed *f, feed_batch *out)
+{
+    oct_batch b;
+    oct_loader_next(f->loader, &b);
+    for (int i = 0; i < b.n; i++)
+        f->item[i] = (feed_item){
+            oct_source_name(f->streamed, b.item[i].index),
+            oct_source_label(f->streamed, b.item[i].index), b.item[i].status, b.item[i].error,
+        };
+    *out = (feed_batch){ b.n, b.data, f->item };
+    if (b.n) return 1;
+    oct_loader_close(f->loader);
+    close_source(f, f->streamed);
+    f->loader = NULL;
+    f->streamed = NULL;
+    return 0;
+}
+
+/* Opens path[next] unless that was done. */
+static oct_status look_ahead(feed *f)
+{
+    if (f->ahead) return OCT_OK;
+    OCT_TRY(oct_source_open(f->path[f->next], &f->ahead));
+    if (oct_source_count(f->ahead) > 0) return OCT_OK;
+    oct_source_close(f->ahead);
+    f->ahead = NULL;
+    return oct_fail(OCT_ERR_FORMAT, "holds no images");
+}
+
+static oct_status start_loader(feed *f)
+{
+    const job *j = f->job;
+    const oct_loader_options options = {
+        .source = f->ahead, .recipe = &j->recipe, .channels = j->channels, .height = j->height,
+        .width = j->width, .batch = j->batch, .threads = f->threads,
+    };
+    OCT_TRY(oct_loader_open(&options, &f->loader));
+    f->streamed = f->ahead;
+    f->ahead = NULL;
+    return OCT_OK;
+}
+
+static void read_single(void *arg, int i, int thread)
+{
+    feed *f = arg;
+    const job *j = f->job;
+    (void)thread;
+    if (!f->single[i]) return;
+    const oct_status status = oct_source_read(f->single[i], 0, &j->recipe, j->height, j->width,
+                                              f->data + (size_t)i * j->sample);
+    if (status) failed(f, i, status);
+}
+
+/* Collects single images, until the batch is full or something with many comes: then that is
+ * started if it is the first, else it waits.  Returns the number of items, -1: the loader runs. */
+static int collect(feed *f)
+{
+    int n = 0;
+    for (; n < f->job->batch && f->next < f->n_paths; f->next++, n++) {
+        f->item[n] = (feed_item){ .name = f->path[f->next], .label = -1 };
+        oct_status status = look_ahead(f);
+        if (!status && oct_source_count(f->ahead) > 1) {
+            if (n) return n;
+            status = start_loader(f);
+            if (!status) return f->next++, -1;
+            close_source(f, f->ahead);
+            f->ahead = NULL;
+        }
+        if (status) {
+            failed(f, n, status);
+            continue;
+        }
+        f->single[n] = f->ahead;
+        f->ahead = NULL;
+        f->item[n].name = oct_source_name(f->single[n], 0);
+        f->item[n].label = oct_source_label(f->single[n], 0);
+    }
+    return n;
+}
+
+void feed_next(feed *f, feed_batch *out)
+{
+    for (int i = 0; i < f->job->batch; i++) {
+        if (f->single[i]) close_source(f, f->single[i]);
+        f->single[i] = NULL;
+    }
+    int n;
+    do {
+        if (f->loader && stream(f, out)) return;
+        n = collect(f);
+    } while (n < 0);
+    if (n) oct_parallel_for(f->job->model->pool, n, read_single, f);
+    *out = (feed_batch){ n, f->data, f->item };
+}

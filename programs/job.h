@@ -1,0 +1,48 @@
+#ifndef OCT_PROGRAMS_JOB_H
+#define OCT_PROGRAMS_JOB_H
+
+#include "input/input.h"
+#include "models/model.h"
+#include "programs/cli.h"
+
+/* A model ready to run and the recipe its images go through, both as the command line says. */
+typedef struct job {
+    oct_model *model;
+    oct_recipe recipe;            /* the model's, then --resize, --mean ... */
+    int batch;
+    int channels, height, width;  /* of a sample */
+    size_t sample;                /* floats of a sample */
+    int classes;
+    int is_probability;           /* the network ends in a softmax */
+} job;
+
+/* What differs between the jobs of one command line. */
+typedef struct job_settings {
+    const char *path;             /* MODEL */
+    int batch;
+    int threads;                  /* 0: default */
+    const char *isa, *passes;     /* NULL: default */
+    int keep_values;
+    const oct_source *source;     /* records of a fixed size may decide the input's; NULL: none */
+} job_settings;
+
+/* Settings from the command line: --batch (or batch), --threads, --isa, --passes. */
+job_settings job_defaults(const cli_args *a, const char *path, int batch);
+
+/* 0, or an exit code and the line was printed; out is closed either way by job_close. */
+int job_open(const cli_args *a, const job_settings *s, job *out);
+void job_close(job *j);
+
+/* Copies n samples in, runs, and gives the logits [n, classes], valid until the next run.  *ms is
+ * the time of both, NULL is fine. */
+OCT_MUST_CHECK oct_status job_run(job *j, const float *samples, int n, const float **logits,
+                                  double *ms);
+
+/* n samples of seeded random numbers, uniform in -2 .. 2: the range of normalized images.
+ * malloc'd; NULL: out of memory. */
+float *job_random(const job *j, int n);
+
+/* octet.arch of --layers and --input, malloc'd; NULL without --layers, or out of memory. */
+char *job_arch(const cli_args *a);
+
+#endif

@@ -1,0 +1,43 @@
+#ifndef OCT_PROGRAMS_REPORT_H
+#define OCT_PROGRAMS_REPORT_H
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "tensor/tensor.h"
+
+/* Time, progress, statistics and JSON for the programs' output. */
+
+double report_now_ms(void); /* monotonic */
+
+int report_is_terminal(FILE *stream);
+
+/* A bar with rate and time left on standard error; silent unless that is a terminal. */
+typedef struct report_progress {
+    int shown;             /* 0: stay silent */
+    const char *unit;      /* "images" */
+    double total, started_ms, drawn_ms;
+} report_progress;
+void report_progress_start(report_progress *p, int quiet, const char *unit, double total);
+void report_progress_step(report_progress *p, double done);
+void report_progress_end(report_progress *p); /* takes the bar away; before any other line */
+
+/* Value below which a share p of v[0..n) lies, by nearest rank; v is sorted by report_sort. */
+void report_sort(double *v, int n);
+double report_percentile(const double *sorted, int n, double p);
+
+/* JSON values that never fail on odd input: bytes that are no UTF-8 are escaped as \xNN, numbers
+ * that are not finite are null. */
+json_t *report_string(const char *s); /* NULL: null */
+json_t *report_number(double x);
+json_t *report_shape(const oct_tensor *t);
+/* A JSON text of a file, parsed; as a string if it is none. */
+json_t *report_json_text(const char *text);
+/* One line to standard output; takes the reference. */
+void report_json_line(json_t *object);
+
+/* (*list)[n] = value in a malloc'd list that was only ever grown by this; 0: out of memory. */
+int report_push(double **list, int n, double value);
+
+#endif
