@@ -112,6 +112,12 @@ tests_test_models_SOURCES  = tests/test_models.c tests/fail_alloc.c tests/fail_a
 tests_test_models_CPPFLAGS = $(AM_CPPFLAGS) $(ZLIB_CFLAGS)
 tests_test_models_LDADD    = $(LDADD) $(CHECK_LIBS)
 
+# ResNets with seeded weights against torchvision.
+unit_tests += tests/test_resnets
+tests_test_resnets_SOURCES = tests/test_resnets.c tests/seeded_resnet.c tests/seeded_resnet.h \
+	tests/fail_alloc.c tests/fail_alloc.h
+tests_test_resnets_LDADD   = $(LDADD) $(CHECK_LIBS)
+
 # programs
 unit_tests += tests/test_programs
 tests_test_programs_CFLAGS = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
