@@ -23,10 +23,11 @@ tests_fuzz_input_SOURCES = tests/fuzz_input.c
 
 # The built programs, as a user runs them.
 program_tests = tests/test_cli.sh tests/accuracy_mnist.sh tests/accuracy_mnist_classifier.sh \
-	tests/accuracy_cifar.sh tests/accuracy_cifar_resnets.sh tests/bits.sh
+	tests/accuracy_cifar.sh tests/accuracy_cifar_resnets.sh tests/accuracy_resnet.sh \
+	tests/bits.sh
 TESTS      += $(program_tests)
 EXTRA_DIST += $(program_tests) tests/programs.sh
-$(program_tests:.sh=.log): cnn_infer$(EXEEXT) octet$(EXEEXT)
+$(program_tests:.sh=.log): cnn_infer$(EXEEXT) resnet_infer$(EXEEXT) octet$(EXEEXT)
 
 # ---- Check suites, one a file: tests/test_<what>.c ----
 

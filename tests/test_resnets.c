@@ -6,9 +6,11 @@
 
 #include "input/input.h"
 #include "models/model.h"
+#include "tensor/cpu.h"
 #include "tests/fail_alloc.h"
 #include "tests/seeded_resnet.h"
 #include "tests/suite.h"
+#include "weights/sha256.h"
 
 enum { PHOTOS = 3, MAX_CLASSES = 1000 };
 
@@ -62,21 +64,25 @@ static oct_model *load_seeded(const seeded_resnet *r, oct_options o)
     return m;
 }
 
-/* The photographs by the model's recipe, one after the other; their logits. */
+/* The photographs by the model's recipe, as many at once as the plan takes; their logits. */
 static void run(oct_model *m, float *logits)
 {
     oct_recipe recipe;
     oct_source *source;
-    oct_tensor *x = oct_model_input(m, 0);
+    const oct_tensor *x = oct_model_input(m, 0);
+    const size_t sample = oct_tensor_sample_count(x), classes = (size_t)m->classes;
     ck_assert_int_eq(oct_recipe_parse(m->recipe, &recipe), OCT_OK);
     ck_assert_int_eq(oct_source_open(at_source("data", "photos", ""), &source), OCT_OK);
     ck_assert_int_eq(oct_source_count(source), PHOTOS);
-    for (int i = 0; i < PHOTOS; i++) {
-        ck_assert_int_eq(oct_source_read(source, i, &recipe, x->dim[2], x->dim[3], x->data),
-                         OCT_OK);
-        ck_assert_int_eq(oct_model_run(m, 1), OCT_OK);
-        memcpy(logits + i * m->classes, oct_model_output(m, 0)->data,
-               (size_t)m->classes * sizeof *logits);
+    for (int i = 0, n; i < PHOTOS; i += n) {
+        for (n = 0; n < x->dim[0] && i + n < PHOTOS; n++) {
+            float *to = (float *)x->data + (size_t)n * sample;
+            ck_assert_int_eq(oct_source_read(source, i + n, &recipe, x->dim[2], x->dim[3], to),
+                             OCT_OK);
+        }
+        ck_assert_int_eq(oct_model_run(m, n), OCT_OK);
+        memcpy(logits + (size_t)i * classes, oct_model_output(m, 0)->data,
+               (size_t)n * classes * sizeof *logits);
     }
     oct_source_close(source);
 }
@@ -135,6 +141,36 @@ static void check(const seeded_resnet *r)
 }
 
 START_TEST(resnet18_at_64) { check(&resnet18_small); }
+END_TEST
+
+/* One network, one answer: the SHA-256 of its logits in golden/logits.sha256, on every ISA, for any
+ * threads and batch. */
+START_TEST(the_same_bits_everywhere)
+{
+    static const char *const isas[] = { "ref", "avx2", "avx512", "neon" };
+    char want_hex[65] = "", hex[65], line[160];
+    FILE *f = fopen(at_source("golden", "logits", ".sha256"), "r");
+    ck_assert_ptr_nonnull(f);
+    while (fgets(line, sizeof line, f))
+        if (strcmp(line + 64, "  resnet18_small\n") == 0) snprintf(want_hex, 65, "%.64s", line);
+    fclose(f);
+    ck_assert(seeded_resnet_save(&resnet18_small, path));
+    for (size_t i = 0; i < sizeof isas / sizeof *isas; i++)
+        for (int threads = 1; threads <= 3; threads++) {
+            unsigned flags;
+            if (oct_cpu_isa(isas[i], &flags) != OCT_OK) continue;
+            oct_model *m = load(path, (oct_options){ .isa = isas[i], .threads = threads,
+                                                     .batch = threads });
+            run(m, got);
+            oct_model_free(m);
+            oct_sha256 sha;
+            oct_sha256_init(&sha);
+            oct_sha256_add(&sha, got, (size_t)(PHOTOS * resnet18_small.classes) * sizeof *got);
+            oct_sha256_hex(&sha, hex);
+            ck_assert_msg(strcmp(hex, want_hex) == 0, "%s, %d threads: %s, expected %s", isas[i],
+                          threads, hex, want_hex);
+        }
+}
 END_TEST
 
 START_TEST(resnet18_and_34)
@@ -225,9 +261,9 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        resnet18_at_64, a_pth_file, stored_in_16_bits, groups_and_widths, resnet18_and_34,
-        resnet101_and_152, resnet50_fused_and_not,
+        resnet18_at_64, the_same_bits_everywhere, a_pth_file, stored_in_16_bits, groups_and_widths,
+        resnet18_and_34, resnet101_and_152, resnet50_fused_and_not,
     };
-    const size_t n = test_emulated() ? 1 : sizeof tests / sizeof *tests;
+    const size_t n = test_emulated() ? 2 : sizeof tests / sizeof *tests;
     return suite_run_in("resnets", tests, n, setup, teardown);
 }
