@@ -31,8 +31,11 @@ run ./octet inspect "$model" --plan --passes none >"$work/plan" || fail "octet i
 awk '{ n[$2]++ } END { exit n["conv2d"] != 53 || n["batchnorm"] != 53 || n["add"] != 16 }' \
     "$work/plan" || { fail "plan without passes"; cat "$work/plan"; }
 
-# Another size of input: of the photographs, and so of the network.
+# The file has a recipe and says that it is a ResNet of v1.5's kind; torchvision's own does not.
 run ./octet inspect "$model" >"$work/info" || fail "octet inspect"
+grep -q '^in doubt' "$work/info" && fail "in doubt: $(grep '^in doubt' "$work/info")"
+
+# Another size of input: of the photographs, and so of the network.
 run ./resnet_infer "$model" "$photos/n03028079" --resize 320 --crop 288 >"$work/larger" ||
     fail "resnet_infer --crop 288"
 cmp -s "$work/larger" "$work/churches" && fail "--crop 288 changes nothing"

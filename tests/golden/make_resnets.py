@@ -118,6 +118,8 @@ def main():
     net = make("narrow", basic, [2, 1, 1, 1], 3, kind=Narrow)
     golden("narrow", net)
     golden("narrow288", net, 320, 288)
+    golden("narrow17", net, 20, 17)
+    golden("narrow32x64", net, (32, 64), (32, 64))
     state = {"module." + name: value for name, value in net.state_dict().items()}
     torch.save({"epoch": 7, "state_dict": state}, os.path.join(OUT, "narrow.pth"))
 
