@@ -118,11 +118,12 @@ static oct_status input_size(const oct_model *m, int *h, int *w)
     *h = *w = SIDE;
     if (!m->recipe) return OCT_OK;
     OCT_TRY(oct_json_parse("octet.input", m->recipe, JSON_OBJECT, &object));
-    const json_t *crop = json_object_get(object, "crop"), *resize = json_object_get(object, "resize");
+    const json_t *crop = json_object_get(object, "crop");
+    const json_t *resize = json_object_get(object, "resize");
     const json_t *size = crop ? crop : json_is_array(resize) ? resize : NULL;
     const json_t *one = json_is_array(size) ? json_array_get(size, 0) : size;
     const json_t *two = json_is_array(size) ? json_array_get(size, 1) : size;
-    if (json_is_integer(one) && json_is_integer(two)) { /* whoever reads the recipe refuses others */
+    if (json_is_integer(one) && json_is_integer(two)) { /* others: for the recipe's reader */
         const json_int_t high = json_integer_value(one), wide = json_integer_value(two);
         if (high > 0 && wide > 0 && high <= INT32_MAX && wide <= INT32_MAX)
             *h = (int)high, *w = (int)wide;

@@ -8,8 +8,9 @@ need "$model"
 
 run ./resnet_infer "$model" "$photos/n03028079" >"$work/churches" ||
     fail "resnet_infer exits with an error"
-awk -F '\t' '{ n++; right += $2 == 1 && $3 == 4 && $4 == "church" } END { exit !(n == 5 && right >= 4) }' \
-    "$work/churches" || { fail "churches"; cat "$work/churches"; }
+awk -F '\t' '{ n++; right += $2 == 1 && $3 == 4 && $4 == "church" }
+    END { exit !(n == 5 && right >= 4) }' "$work/churches" ||
+    { fail "churches"; cat "$work/churches"; }
 [ "$emulated" != 1 ] || finish
 
 # PyTorch's logits of the 50 are rows of ../shared/goldens, kept here.
@@ -27,7 +28,8 @@ fi
 run ./octet inspect "$model" --plan >"$work/plan" || fail "octet inspect --plan"
 awk '$2 == "conv2d" { n++; relu += / \+relu / } $2 ~ /^(batchnorm|relu|add)$/ { bad = 1 }
     END { exit bad || n != 53 || relu != 49 }' "$work/plan" || { fail "plan"; cat "$work/plan"; }
-run ./octet inspect "$model" --plan --passes none >"$work/plan" || fail "octet inspect --passes none"
+run ./octet inspect "$model" --plan --passes none >"$work/plan" ||
+    fail "octet inspect --passes none"
 awk '{ n[$2]++ } END { exit n["conv2d"] != 53 || n["batchnorm"] != 53 || n["add"] != 16 }' \
     "$work/plan" || { fail "plan without passes"; cat "$work/plan"; }
 

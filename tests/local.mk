@@ -114,10 +114,13 @@ tests_test_models_CPPFLAGS = $(AM_CPPFLAGS) $(ZLIB_CFLAGS)
 tests_test_models_LDADD    = $(LDADD) $(CHECK_LIBS)
 
 # ResNets with seeded weights against torchvision.
-unit_tests += tests/test_resnets
+unit_tests += tests/test_resnets tests/test_resnet_memory
 tests_test_resnets_SOURCES = tests/test_resnets.c tests/seeded_resnet.c tests/seeded_resnet.h \
 	tests/fail_alloc.c tests/fail_alloc.h
 tests_test_resnets_LDADD   = $(LDADD) $(CHECK_LIBS)
+tests_test_resnet_memory_SOURCES = tests/test_resnet_memory.c tests/seeded_resnet.c \
+	tests/seeded_resnet.h tests/fail_alloc.c tests/fail_alloc.h
+tests_test_resnet_memory_LDADD   = $(LDADD) $(CHECK_LIBS)
 
 # programs
 unit_tests += tests/test_programs

@@ -19,7 +19,8 @@ golden=$src/tests/golden/resnets
 check_golden narrow "$golden/narrow.npy" "$model" "$photos"
 check_golden "crop 288" "$golden/narrow288.npy" "$model" "$photos" --resize 320 --crop 288
 check_golden "crop 17" "$golden/narrow17.npy" "$model" "$photos" --resize 20 --crop 17
-check_golden "32 high, 64 wide" "$golden/narrow32x64.npy" "$model" "$photos" --resize 32,64 --crop 32,64
+check_golden "32 high, 64 wide" "$golden/narrow32x64.npy" "$model" "$photos" --resize 32,64 \
+    --crop 32,64
 
 # Labels of a file, as many as there are classes.
 printf 'dog\nbinoculars\naeroplane\n' >"$work/labels"
