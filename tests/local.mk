@@ -23,10 +23,11 @@ tests_fuzz_weights_SOURCES = tests/fuzz_main.h tests/fuzz_weights.c
 
 # The built programs, as a user runs them.
 program_tests = tests/test_cli.sh tests/accuracy_mnist.sh tests/accuracy_mnist_classifier.sh \
-	tests/accuracy_cifar.sh tests/accuracy_cifar_resnets.sh tests/bits.sh
+	tests/accuracy_cifar.sh tests/accuracy_cifar_resnets.sh tests/accuracy_resnet.sh \
+	tests/test_resnet_cli.sh tests/bits.sh
 TESTS      += $(program_tests)
 EXTRA_DIST += $(program_tests) tests/programs.sh
-$(program_tests:.sh=.log): cnn_infer$(EXEEXT) octet$(EXEEXT)
+$(program_tests:.sh=.log): cnn_infer$(EXEEXT) resnet_infer$(EXEEXT) octet$(EXEEXT)
 
 # ---- Check suites, one a file: tests/test_<what>.c ----
 
@@ -118,6 +119,15 @@ tests_test_builders_LDADD  = $(LDADD) $(CHECK_LIBS)
 tests_test_models_SOURCES  = tests/test_models.c tests/fail_alloc.c tests/fail_alloc.h
 tests_test_models_CPPFLAGS = $(AM_CPPFLAGS) $(ZLIB_CFLAGS)
 tests_test_models_LDADD    = $(LDADD) $(CHECK_LIBS)
+
+# ResNets with seeded weights against torchvision.
+unit_tests += tests/test_resnets tests/test_resnet_memory
+tests_test_resnets_SOURCES = tests/test_resnets.c tests/seeded_resnet.c tests/seeded_resnet.h \
+	tests/fail_alloc.c tests/fail_alloc.h
+tests_test_resnets_LDADD   = $(LDADD) $(CHECK_LIBS)
+tests_test_resnet_memory_SOURCES = tests/test_resnet_memory.c tests/seeded_resnet.c \
+	tests/seeded_resnet.h tests/fail_alloc.c tests/fail_alloc.h
+tests_test_resnet_memory_LDADD   = $(LDADD) $(CHECK_LIBS)
 
 # programs
 unit_tests += tests/test_programs
