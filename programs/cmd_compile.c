@@ -94,6 +94,9 @@ static int save(const cli_args *a, const job *j, char *const *label, double star
     oct_arena_free(&arena);
     if (status) return cli_fail(a, a->output, status);
     report(a, j->model, report_now_ms() - start);
+    for (int i = 0; i < j->model->n_doubts; i++)
+        cli_note(a, "%s: in doubt, and now in %s: %s", a->arg[0], a->output,
+                 j->model->in_doubt[i]);
     return CLI_OK;
 }
 
