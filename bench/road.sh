@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/bash
 # The whole road of labelled photographs, read, decoded, resized, run: how busy it keeps the CPUs.
 #     bench/road.sh MODEL DATA [OPTION]...          in the build folder; on a machine at rest
 # share = processor time / (time passed x CPUs we may use), loading the model included.
