@@ -89,12 +89,14 @@ tests_test_plan_LDADD     = $(LDADD) $(CHECK_LIBS)
 
 # weights
 unit_tests += tests/test_weights tests/test_weights_hostile tests/test_weights_save \
-	tests/test_weights_zip tests/test_pickle
+	tests/test_weights_zip tests/test_weights_oom tests/test_pickle
 tests_test_weights_SOURCES       = tests/weights_util.h tests/test_weights.c
 tests_test_weights_LDADD         = $(LDADD) $(CHECK_LIBS)
 tests_test_weights_hostile_LDADD = $(LDADD) $(CHECK_LIBS)
 tests_test_weights_save_LDADD    = $(LDADD) $(CHECK_LIBS)
 tests_test_weights_zip_LDADD     = $(LDADD) $(CHECK_LIBS)
+tests_test_weights_oom_SOURCES   = tests/test_weights_oom.c tests/fail_alloc.c tests/fail_alloc.h
+tests_test_weights_oom_LDADD     = $(LDADD) $(CHECK_LIBS)
 tests_test_pickle_LDADD          = $(LDADD) $(CHECK_LIBS)
 
 # input: decoding, resizing and recipes against Pillow and torchvision; sources; the loader.
