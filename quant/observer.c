@@ -5,14 +5,19 @@
 
 #include "tensor/f16.h"
 
-enum { CHUNK = 512, BINS = OCT_OBSERVER_BINS, INFINITE = 0x7f800000, ZERO = 1 << 16 };
+enum {
+    CHUNK = 512, BINS = OCT_OBSERVER_BINS,
+    ZERO = 1 << 16,                                                     /* in place of an index */
+    INFINITE = 0x7f800000,
+    BEYOND = OCT_OBSERVER_LEAST + (BINS << OCT_OBSERVER_SHIFT),         /* bits of 2^32 */
+};
 
 _Static_assert(2 * OCT_OBSERVER_BINS == ZERO, "an index of 16 bits, the next one means zero");
 
 oct_observer *oct_observer_new(void)
 {
     oct_observer *o = calloc(1, sizeof *o);
-    if (o) o->least[0] = o->least[1] = INT32_MAX;
+    if (o) o->least = INT32_MAX;
     return o;
 }
 
@@ -25,20 +30,19 @@ double oct_observer_edge(int i)
 /* 0..BINS-1 for the bits of a magnitude */
 static int bin_of(int32_t bits)
 {
-    const int32_t last = OCT_OBSERVER_LEAST + (BINS << OCT_OBSERVER_SHIFT) - 1;
     if (bits < OCT_OBSERVER_LEAST) return 0;
-    return ((bits < last ? bits : last) - OCT_OBSERVER_LEAST) >> OCT_OBSERVER_SHIFT;
+    return bits < BEYOND ? (bits - OCT_OBSERVER_LEAST) >> OCT_OBSERVER_SHIFT : BINS - 1;
 }
 
 static void raise_to(int32_t *most, int32_t v) { if (*most < v) *most = v; }
-static void lower_to(int32_t *least, int32_t v) { if (*least > v) *least = v; }
+static void lower_to(int64_t *least, int64_t v) { if (*least > v) *least = v; }
 
 /* The bins that may not be empty, [*first, *end) of one sign. */
 static void occupied(const oct_observer *o, int sign, int *first, int *end)
 {
     *first = *end = 0;
     if (!o->most[sign]) return;
-    *first = bin_of(o->least[sign] + 1);
+    *first = bin_of((int32_t)(o->least + 1));
     *end = bin_of(o->most[sign]) + 1;
 }
 
@@ -48,9 +52,9 @@ void oct_observer_clear(oct_observer *o)
         int first, end;
         occupied(o, sign, &first, &end);
         memset(o->count + sign * BINS + first, 0, (size_t)(end - first) * sizeof *o->count);
-        o->most[sign] = 0;
-        o->least[sign] = INT32_MAX;
     }
+    o->most[0] = o->most[1] = 0;
+    o->least = INT32_MAX;
     o->total = o->zeros = o->nans = o->infinities = 0;
 }
 
@@ -62,15 +66,15 @@ void oct_observer_merge(oct_observer *into, const oct_observer *from)
         for (int i = sign * BINS + first; i < sign * BINS + end; i++)
             into->count[i] += from->count[i];
         raise_to(&into->most[sign], from->most[sign]);
-        lower_to(&into->least[sign], from->least[sign]);
     }
+    lower_to(&into->least, from->least);
     into->total += from->total;
     into->zeros += from->zeros;
     into->nans += from->nans;
     into->infinities += from->infinities;
 }
 
-/* Where NaN or infinities are about: one by one. */
+/* Where NaN, infinities or values from 2^32 are about: one by one. */
 static void add_slowly(oct_observer *o, const float *x)
 {
     for (int i = 0; i < CHUNK; i++) {
@@ -87,7 +91,7 @@ static void add_slowly(oct_observer *o, const float *x)
         }
         o->count[sign * BINS + bin_of(bits)]++;
         raise_to(&o->most[sign], bits);
-        lower_to(&o->least[sign], bits - 1);
+        lower_to(&o->least, bits - 1);
     }
 }
 
@@ -96,31 +100,25 @@ static void add_slowly(oct_observer *o, const float *x)
  * would wait for memory each time. */
 static void add_chunk(oct_observer *o, const float *x)
 {
-    const int32_t bottom = OCT_OBSERVER_LEAST, top = bottom + (BINS << OCT_OBSERVER_SHIFT) - 1;
-    int32_t most0 = 0, most1 = 0, least0 = INT32_MAX, least1 = INT32_MAX, bin[CHUNK];
+    int32_t most0 = 0, most1 = 0, least = INT32_MAX, bin[CHUNK];
     for (int i = 0; i < CHUNK; i++) {
         const uint32_t u = oct_bits_of_f32(x[i]);
-        const int32_t bits = (int32_t)(u & 0x7fffffff), negative = -(int32_t)(u >> 31);
-        const int32_t positive = ~negative, less = (int32_t)((u - 1) & 0x7fffffff); /* 0: largest */
-        const int32_t p = bits & positive, n = bits & negative;
-        const int32_t q = less | (negative & INT32_MAX), m = less | (positive & INT32_MAX);
+        const int32_t bits = (int32_t)(u & 0x7fffffff), less = (int32_t)((u - 1) & 0x7fffffff);
+        const int32_t p = (int32_t)u, n = (int32_t)(u ^ 0x80000000u); /* < 0 of the other sign */
         most0 = most0 > p ? most0 : p;
         most1 = most1 > n ? most1 : n;
-        least0 = least0 < q ? least0 : q;
-        least1 = least1 < m ? least1 : m;
-        int32_t b = bits > bottom ? bits : bottom;
-        b = b < top ? b : top;
-        b = ((b - bottom) >> OCT_OBSERVER_SHIFT) + (negative & BINS);
+        least = least < less ? least : less;                          /* zero: INT32_MAX */
+        int32_t b = bits > OCT_OBSERVER_LEAST ? bits : OCT_OBSERVER_LEAST;
+        b = ((b - OCT_OBSERVER_LEAST) >> OCT_OBSERVER_SHIFT) | (int32_t)(u >> 31) * BINS;
         bin[i] = bits == 0 ? ZERO : b;
     }
-    if (most0 >= INFINITE || most1 >= INFINITE) {
+    if (most0 >= BEYOND || most1 >= BEYOND) {
         add_slowly(o, x);
         return;
     }
     raise_to(&o->most[0], most0);
     raise_to(&o->most[1], most1);
-    lower_to(&o->least[0], least0);
-    lower_to(&o->least[1], least1);
+    lower_to(&o->least, least);
 
     int n = 0;
     for (int i = 0; i < CHUNK; i++) {

@@ -31,7 +31,7 @@ typedef struct oct_observer {
     uint64_t total;                        /* finite values, zeros included */
     uint64_t zeros, nans, infinities;
     int32_t most[2];                       /* bits of the largest magnitude of each sign, or 0 */
-    int32_t least[2];                      /* 1 less than the smallest's but 0; INT32_MAX: none */
+    int64_t least;                         /* 1 less than the smallest's but 0; INT32_MAX: none */
 } oct_observer;
 
 /* calloc'd, free() it; NULL: out of memory.  Pages of bins that no value falls into cost nothing. */
