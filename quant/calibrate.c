@@ -27,7 +27,10 @@ struct oct_calibration {
     oct_arena arena;          /* arrays, names */
 };
 
-static oct_status out_of_memory(void) { return oct_fail(OCT_ERR_MEMORY, "calibrate: out of memory"); }
+static oct_status out_of_memory(void)
+{
+    return oct_fail(OCT_ERR_MEMORY, "calibrate: out of memory");
+}
 
 void oct_calibration_close(oct_calibration *c)
 {

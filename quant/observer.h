@@ -31,10 +31,10 @@ typedef struct oct_observer {
     uint64_t total;                        /* finite values, zeros included */
     uint64_t zeros, nans, infinities;
     int32_t most[2];                       /* bits of the largest magnitude of each sign, or 0 */
-    int64_t least;                         /* 1 less than the smallest's but 0; INT32_MAX: none */
+    int64_t least;                         /* 1 less than bits of the smallest but 0; INT32_MAX */
 } oct_observer;
 
-/* calloc'd, free() it; NULL: out of memory.  Pages of bins that no value falls into cost nothing. */
+/* calloc'd, free() it; NULL: out of memory.  Pages of bins that stay empty cost nothing. */
 oct_observer *oct_observer_new(void);
 void oct_observer_clear(oct_observer *o);
 

@@ -1,10 +1,11 @@
-/* quant/calibrate.c, quant/means.c: what is counted is what a run computes, whatever the batch, the
- * threads and the order of the samples; and nothing is allocated on the way. */
+/* quant/calibrate.c, means.c, bias.c: what is counted is what a run computes, whatever the batch,
+ * the threads and the order of the samples; and nothing is allocated on the way. */
 #include <math.h>
 #include <string.h>
 
 #include "input/input.h"
 #include "models/model.h"
+#include "quant/bias.h"
 #include "quant/calibrate.h"
 #include "tests/fail_alloc.h"
 #include "tests/graph_case.h"
@@ -249,6 +250,46 @@ START_TEST(means_of_channels)
 }
 END_TEST
 
+/* Two groups, 3x3 taps, padding: the corrected bias brings the mean output of rounded weights to
+ * that of the exact ones, for an input that is E[x] everywhere, borders included. */
+START_TEST(a_corrected_bias_restores_the_mean)
+{
+    enum { IN = 4, OUT = 6, TAPS = 9, SIDE = 5, STRIDE = 2, PLACES = 3 };
+    static const oct_bias_window window = { .in = { SIDE, SIDE }, .out = { PLACES, PLACES },
+        .kernel = { 3, 3 }, .stride = { STRIDE, STRIDE }, .pad = { 1, 1 }, .dilation = { 1, 1 } };
+    float mean[IN] = { .5f, -2, 3, .25f }, w[OUT][IN / 2 * TAPS], scale[OUT], bias[OUT] = { 0 };
+    double inside[TAPS], scratch[IN];
+    int8_t q[OUT][IN / 2 * TAPS];
+    oct_means m;
+    const oct_tensor x = { .dtype = OCT_F32, .rank = 2, .dim = { 1, IN }, .data = mean };
+    ck_assert_int_eq(oct_means_open(IN, &m), OCT_OK);
+    oct_means_add(&m, &x, 1, net_pool(), scratch);
+    oct_bias_inside(&window, inside);
+    for (int o = 0; o < OUT; o++) {
+        for (int i = 0; i < IN / 2 * TAPS; i++) w[o][i] = (float)(test_rand() % 1000) / 500 - 1;
+        scale[o] = .125f; /* coarse: errors to be seen */
+        oct_weight_quantize(w[o], IN / 2 * TAPS, scale[o], q[o]);
+    }
+    const oct_bias_layer layer = { OUT, IN, 2, TAPS, w[0], q[0], scale, inside };
+    oct_bias_correct(&layer, &m, bias);
+    for (int o = 0; o < OUT; o++) {
+        double error = 0;
+        for (int p = 0; p < PLACES * PLACES; p++)
+            for (int i = 0; i < IN / 2 * TAPS; i++) {
+                const int tap = i % TAPS, c = i / TAPS + o / (OUT / 2) * (IN / 2);
+                const int row = p / PLACES * STRIDE - 1 + tap / 3;
+                const int col = p % PLACES * STRIDE - 1 + tap % 3;
+                if (row < 0 || row >= SIDE || col < 0 || col >= SIDE) continue;
+                error += ((double)w[o][i] - (double)scale[o] * q[o][i]) * (double)mean[c];
+            }
+        ck_assert(fabs(error) > .01);
+        ck_assert_msg(fabs(error / (PLACES * PLACES) - (double)bias[o]) < 1e-6, "%g, %g",
+                      error / (PLACES * PLACES), (double)bias[o]);
+    }
+    oct_means_close(&m);
+}
+END_TEST
+
 START_TEST(bad_data_is_refused_by_name)
 {
     feed f = { NULL, 0, 0, 0, 0 };
@@ -328,8 +369,9 @@ int main(void)
 {
     const TTest *const tests[] = {
         batch_and_threads_and_order_do_not_matter, ranges_are_those_of_all_values,
-        threads_share_large_values, means_of_channels, bad_data_is_refused_by_name,
-        callbacks_are_checked, no_memory_is_an_answer_and_runs_need_none,
+        threads_share_large_values, means_of_channels, a_corrected_bias_restores_the_mean,
+        bad_data_is_refused_by_name, callbacks_are_checked,
+        no_memory_is_an_answer_and_runs_need_none,
     };
     return suite_run("calibrate", tests, sizeof tests / sizeof *tests);
 }

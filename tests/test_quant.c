@@ -1,5 +1,5 @@
-/* quant/qparams.c against tables made by hand; quant/observer*.c against plain loops over the values
- * and against what make_quant.py finds. */
+/* quant/qparams.c against tables made by hand; quant/observer*.c against plain loops over the
+ * values and against what make_quant.py finds. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -27,7 +27,8 @@ START_TEST(scales_and_zeros_of_ranges)
         { -FLT_MAX, FLT_MAX, 127, (float)(2 * (double)FLT_MAX / 127), 63 },
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-        const oct_qparams p = oct_qparams_u8((oct_range){ table[i].lo, table[i].hi }, table[i].qmax);
+        const oct_range range = { table[i].lo, table[i].hi };
+        const oct_qparams p = oct_qparams_u8(range, table[i].qmax);
         ck_assert_msg(p.scale == table[i].scale && p.zero == table[i].zero,
                       "row %zu: scale %a, zero %d", i, (double)p.scale, p.zero);
     }

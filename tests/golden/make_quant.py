@@ -1,4 +1,4 @@
-"""Writes quant.h: the ranges that kl and mse choose for seeded data, found without octet's shortcuts.
+"""Writes quant.h: the ranges that kl and mse choose for seeded data, without octet's shortcuts.
 
     python make_quant.py > quant.h
 
