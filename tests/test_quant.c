@@ -403,6 +403,7 @@ START_TEST(what_lies_outside)
     ck_assert_uint_eq(oct_observer_outside(o, (oct_range){ -9, 9 }), 0);
     ck_assert_uint_eq(oct_observer_outside(o, (oct_range){ -3.5f, 3.5f }), 3);
     ck_assert_uint_eq(oct_observer_outside(o, (oct_range){ 0, 9 }), 4);
+    ck_assert_uint_eq(oct_observer_outside(o, (oct_range){ -4, 2 }), 4); /* the edge's own too */
     ck_assert_uint_eq(oct_observer_outside(o, (oct_range){ 0, 0 }), 9);
     free(o);
 }
