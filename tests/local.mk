@@ -90,6 +90,14 @@ tests_test_plan_SOURCES   = tests/graph_case.h tests/graph_case.c tests/fail_all
 	tests/fail_alloc.c tests/test_plan.c
 tests_test_plan_LDADD     = $(LDADD) $(CHECK_LIBS)
 
+# quant: against plain loops and numpy; calibration of a whole model.
+unit_tests   += tests/test_quant tests/test_calibrate
+thread_tests += tests/test_calibrate
+tests_test_quant_LDADD       = $(LDADD) $(CHECK_LIBS)
+tests_test_calibrate_SOURCES = tests/graph_case.h tests/graph_case.c tests/fail_alloc.h \
+	tests/fail_alloc.c tests/test_calibrate.c
+tests_test_calibrate_LDADD   = $(LDADD) $(CHECK_LIBS)
+
 # weights
 unit_tests += tests/test_weights tests/test_weights_hostile tests/test_weights_save \
 	tests/test_weights_zip tests/test_weights_oom tests/test_pickle
