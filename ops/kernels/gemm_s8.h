@@ -114,10 +114,16 @@ size_t oct_gemm_s8_panel_size(const oct_gemm_s8 *g, int n_segs, const oct_gemm_s
 void oct_gemm_s8_pack(const oct_gemm_s8 *g, const oct_gemm_s8_weights *w, int first, int count,
                       void *packed);
 
-/* Where column j of a panel stands in the order of the sums. */
+/* Where column j of a panel stands in the order of the sums: packssdw of two vectors of int32, then
+ * packuswb, put column 8l + i into 128-bit lane l. */
+static inline int oct_pack_order(int lanes, int j)
+{
+    return lanes ? j % 8 / 4 * lanes + j / 8 * 4 + j % 4 : j;
+}
+
 static inline int oct_gemm_s8_column(const oct_gemm_s8 *g, int j)
 {
-    return g->lanes ? j % 8 / 4 * g->lanes + j / 8 * 4 + j % 4 : j;
+    return oct_pack_order(g->lanes, j);
 }
 
 #endif

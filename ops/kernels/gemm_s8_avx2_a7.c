@@ -38,8 +38,8 @@ static inline vec vec_dot(vec s, vec a, vec b)
     return _mm256_add_epi32(s, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 
-#include "ops/kernels/gemm_s8_tmpl.h"
 #include "ops/kernels/gemm_s8_ymm.h"
+#include "ops/kernels/gemm_s8_tmpl.h"
 
 static int place(int j, int p) { return oct_gemm_s8_column(&oct_gemm_s8_avx2_a7, j) * KR + p; }
 
