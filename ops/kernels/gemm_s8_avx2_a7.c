@@ -6,17 +6,17 @@
  * cannot overflow (gemm_s8_pair.h), then vpmaddwd by ones and vpaddd: 3 multiplies for 64 products
  * where one result alone would take 4.
  *
- *                          b: 16 columns x 4 k
+ *                          b: 16 columns x 4 k, twice
  *                     +-----------+-----------+
- *                     | b0        | b1        |      from memory, once for two rows
+ *                     | b         | then b    |      1 ymm, for two rows
  *                     +-----------+-----------+
- *   a, two rows,      | t0, t2    | t1, t3    |      4 ymm of int16
- *   4 k, broadcast    |           |           |
+ *   a, two rows,      | t0, t1    | then t0,  |      2 ymm of int16
+ *   8 k, broadcast    |           | t1        |
  *   all rows          | s[2r]     | s[2r + 1] |      8 ymm
  *                     +-----------+-----------+
- *   registers: 8 sums + 4 int16 + 2 a + 1 b + 1 product = 16 of 16.   8 k of 4 rows: 24 multiplies
- *   (12 cycles on two ports), 8 + 8 adds, 16 loads, 2 prefetches.  The barrier keeps b in memory:
- *   there is no register to hold it for the other two rows. */
+ *   registers: 8 sums + 2 int16 + 4 a + 1 b + ones = 16 of 16.   8 k of 4 rows: 24 multiplies (12
+ *   cycles on two ports), 8 + 8 adds, 8 + 8 loads, 2 prefetches.  The barrier keeps two rows apart:
+ *   there is no register to hold b for the other two. */
 #include <immintrin.h>
 #include <string.h>
 
@@ -45,26 +45,38 @@ INLINE vec add_wide(vec s, vec t)
     return _mm256_add_epi32(s, _mm256_madd_epi16(t, _mm256_set1_epi16(1)));
 }
 
-/* s[0 .. 3] += rows x and z, one group of k or two. */
+/* In a register: as an operand of two vpmaddubsw gcc would load it twice, and loads would bind. */
+INLINE vec held(const unsigned char *p)
+{
+    vec v = vec_load(p);
+    __asm__("" : "+x"(v));
+    return v;
+}
+
+/* One vector of columns: s0 += row x, s1 += row z, one group of k or two, `both`. */
+INLINE void two_rows_half(const int both, vec *s0, vec *s1, vec x0, vec z0, vec x1, vec z1,
+                          const unsigned char *b)
+{
+    const vec b0 = held(b);
+    vec t0 = _mm256_maddubs_epi16(x0, b0), t1 = _mm256_maddubs_epi16(z0, b0);
+    if (both) {
+        const vec b1 = held(b + GROUP);
+        t0 = _mm256_add_epi16(t0, _mm256_maddubs_epi16(x1, b1));
+        t1 = _mm256_add_epi16(t1, _mm256_maddubs_epi16(z1, b1));
+    }
+    *s0 = add_wide(*s0, t0);
+    *s1 = add_wide(*s1, t1);
+}
+
+/* s[0 .. 3] += rows x and z. */
 INLINE void two_rows(const int both, vec *s, const uint8_t *x, const uint8_t *z, const int32_t *off,
                      const unsigned char *b)
 {
-    vec a = four_bytes(x + off[0]), c = four_bytes(z + off[0]);
-    vec b0 = vec_load(b), b1 = vec_load(b + 32);
-    vec t0 = _mm256_maddubs_epi16(a, b0), t1 = _mm256_maddubs_epi16(a, b1);
-    vec t2 = _mm256_maddubs_epi16(c, b0), t3 = _mm256_maddubs_epi16(c, b1);
-    if (both) {
-        a = four_bytes(x + off[1]), c = four_bytes(z + off[1]);
-        b0 = vec_load(b + GROUP), b1 = vec_load(b + GROUP + 32);
-        t0 = _mm256_add_epi16(t0, _mm256_maddubs_epi16(a, b0));
-        t1 = _mm256_add_epi16(t1, _mm256_maddubs_epi16(a, b1));
-        t2 = _mm256_add_epi16(t2, _mm256_maddubs_epi16(c, b0));
-        t3 = _mm256_add_epi16(t3, _mm256_maddubs_epi16(c, b1));
-    }
-    s[0] = add_wide(s[0], t0);
-    s[1] = add_wide(s[1], t1);
-    s[2] = add_wide(s[2], t2);
-    s[3] = add_wide(s[3], t3);
+    const vec x0 = four_bytes(x + off[0]), z0 = four_bytes(z + off[0]);
+    vec x1 = x0, z1 = z0;
+    if (both) x1 = four_bytes(x + off[1]), z1 = four_bytes(z + off[1]);
+    two_rows_half(both, &s[0], &s[2], x0, z0, x1, z1, b);
+    two_rows_half(both, &s[1], &s[3], x0, z0, x1, z1, b + 32);
     __asm__ volatile("" ::: "memory");
 }
 
