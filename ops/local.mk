@@ -7,7 +7,11 @@ liboctet_core_la_SOURCES += \
 	ops/layout.c ops/batchnorm.c ops/activation.c ops/pool.c ops/add.c ops/concat.c \
 	ops/pad.c ops/flatten.c ops/softmax.c \
 	ops/kernels/gemm_f32.h ops/kernels/gemm_f32.c ops/kernels/gemm_f32_ref.c \
-	ops/kernels/gemm_f32_tmpl.h \
+	ops/kernels/gemm_f32_tmpl.h ops/kernels/gemm_ref_tmpl.h ops/kernels/gemm_avx2.h \
+	ops/kernels/gemm_avx512.h ops/kernels/gemm_neon.h \
+	ops/kernels/gemm_f16w.h ops/kernels/gemm_f16w.c ops/kernels/gemm_f16w_ref.c \
+	ops/kernels/gemm_bf16.h ops/kernels/gemm_bf16.c ops/kernels/gemm_bf16_ref.c \
+	ops/kernels/gemm_bf16_tmpl.h \
 	ops/kernels/winograd_f32.h ops/kernels/winograd_f32.c ops/kernels/winograd_f32_ref.c \
 	ops/kernels/winograd_f32_tmpl.h \
 	ops/kernels/vec.h ops/kernels/vec.c ops/kernels/vec_ref.c ops/kernels/vec_tmpl.h \
@@ -20,19 +24,25 @@ noinst_LTLIBRARIES         += liboctet_avx2.la
 liboctet_core_la_LIBADD    += liboctet_avx2.la
 liboctet_avx2_la_CFLAGS     = $(AM_CFLAGS) $(AVX2_CFLAGS)
 liboctet_avx2_la_SOURCES    = ops/kernels/gemm_f32_avx2.c ops/kernels/winograd_f32_avx2.c \
-	ops/kernels/vec_avx2.c
+	ops/kernels/vec_avx2.c ops/kernels/gemm_f16w_avx2.c ops/kernels/gemm_bf16_avx2.c
 endif
 if HAVE_AVX512
 noinst_LTLIBRARIES         += liboctet_avx512.la
 liboctet_core_la_LIBADD    += liboctet_avx512.la
 liboctet_avx512_la_CFLAGS   = $(AM_CFLAGS) $(AVX512_CFLAGS)
 liboctet_avx512_la_SOURCES  = ops/kernels/gemm_f32_avx512.c ops/kernels/winograd_f32_avx512.c \
-	ops/kernels/vec_avx512.c
+	ops/kernels/vec_avx512.c ops/kernels/gemm_f16w_avx512.c ops/kernels/gemm_bf16_avx512.c
+endif
+if HAVE_AVX512BF16
+noinst_LTLIBRARIES             += liboctet_avx512bf16.la
+liboctet_core_la_LIBADD        += liboctet_avx512bf16.la
+liboctet_avx512bf16_la_CFLAGS   = $(AM_CFLAGS) $(AVX512BF16_CFLAGS)
+liboctet_avx512bf16_la_SOURCES  = ops/kernels/gemm_bf16_avx512bf16.c
 endif
 if HAVE_NEON
 noinst_LTLIBRARIES         += liboctet_neon.la
 liboctet_core_la_LIBADD    += liboctet_neon.la
 liboctet_neon_la_CFLAGS     = $(AM_CFLAGS) $(NEON_CFLAGS)
 liboctet_neon_la_SOURCES    = ops/kernels/gemm_f32_neon.c ops/kernels/winograd_f32_neon.c \
-	ops/kernels/vec_neon.c
+	ops/kernels/vec_neon.c ops/kernels/gemm_f16w_neon.c ops/kernels/gemm_bf16_neon.c
 endif
