@@ -136,6 +136,23 @@ static oct_status describe(oct_model *m, const char *path, const oct_options *o)
     return run_passes(m, o->passes);
 }
 
+oct_status oct_model_precision(const char *name, oct_dtype *out)
+{
+    static const struct { const char *name; oct_dtype type; } names[] = {
+        { "fp32", OCT_F32 }, { "bf16", OCT_BF16 }, { "fp16", OCT_F16 },
+    };
+    *out = OCT_F32;
+    if (!name) return OCT_OK;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i].name) == 0) {
+            *out = names[i].type;
+            return OCT_OK;
+        }
+    return oct_fail(OCT_ERR_UNSUPPORTED, strcmp(name, "int8") == 0
+                    ? "precision '%.80s': this build has fp32, bf16 and fp16"
+                    : "precision '%.80s': unknown; fp32, bf16 or fp16 expected", name);
+}
+
 /* What the plan will run on, told before the file is read: a wrong option is the faster answer. */
 static oct_status choose_machine(oct_model *m, const oct_options *o, oct_plan_options *plan)
 {
@@ -151,6 +168,11 @@ static oct_status choose_machine(oct_model *m, const oct_options *o, oct_plan_op
     if (o->threads < 0 || o->threads > MAX_THREADS)
         return oct_fail(OCT_ERR_UNSUPPORTED, "%d threads, expected 1 to %d", o->threads,
                         MAX_THREADS);
+    OCT_TRY(oct_model_precision(o->precision, &plan->precision));
+    if (plan->sgemm && plan->precision != OCT_F32)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "gemm openblas: precision %s, expected fp32",
+                        o->precision);
+    m->precision = o->precision ? o->precision : "fp32";
     plan->cpu = m->cpu;
     plan->keep_values = o->keep_values;
     return OCT_OK;

@@ -16,6 +16,7 @@ struct oct_model {
     oct_pool *pool;
     int own_pool;
     unsigned cpu;              /* flags the plan uses */
+    const char *precision;     /* "fp32", "bf16", "fp16" */
     const char *kind;          /* "cnn", "cifar_resnet", "resnet", "distilbert" */
     const char *arch;          /* octet.arch, canonical JSON */
     const char *recipe;        /* octet.input JSON */
@@ -37,6 +38,9 @@ OCT_MUST_CHECK oct_status oct_model_describe(const char *path, const oct_options
  * ERR_UNSUPPORTED names an unknown one. */
 OCT_MUST_CHECK oct_status oct_model_passes(const char *list, oct_pass out[OCT_MODEL_MAX_PASSES],
                                            int *n);
+
+/* "fp32" (or NULL), "bf16", "fp16": F32, BF16, F16; ERR_UNSUPPORTED names any other. */
+OCT_MUST_CHECK oct_status oct_model_precision(const char *name, oct_dtype *out);
 
 /* A kind of model: told from the tensors, built as a graph.  models/model.c has the table. */
 typedef struct oct_builder {

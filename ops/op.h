@@ -42,10 +42,12 @@ typedef void oct_sgemm(int m, int n, int k, const float *a, const float *b, floa
 typedef struct oct_prepare {
     unsigned cpu;         /* OCT_CPU_* flags the plan may use */
     int threads;          /* of the pool the plan will run on */
+    oct_dtype precision;  /* of conv2d and linear: F32; F16: weights in half; BF16: both operands */
     oct_sgemm *sgemm;     /* does the FP32 matrix products; NULL: our own kernels */
     oct_arena *arena;     /* lives as long as the plan */
 
     const char *kernel;   /* out: what runs, "gemm_f32/avx512"; a literal or in arena */
+    oct_dtype type;       /* out: what its weights are held in; a layer may stay F32 */
     double macs;          /* out: multiply-adds of one sample */
     size_t weight_size;   /* out: bytes of packed weights read by a run */
     size_t shared_size;   /* out: bytes of workspace, all threads together */
