@@ -17,6 +17,10 @@ struct oct_model {
     int own_pool;
     unsigned cpu;              /* flags the plan uses */
     const char *precision;     /* "fp32", "bf16", "fp16" */
+    const char *isa;           /* of a compiled file: what its weights are packed for; else NULL */
+    int pack_only;             /* loaded by oct_model_pack */
+    oct_dtype *packed_type;    /* of a compiled file's pieces; NULL: F32, all */
+    int n_packed_types;
     const char *kind;          /* "cnn", "cifar_resnet", "resnet", "distilbert" */
     const char *arch;          /* octet.arch, canonical JSON */
     const char *recipe;        /* octet.input JSON */
@@ -30,9 +34,15 @@ struct oct_model {
     oct_arena arena;           /* graph, names, labels */
 };
 
-/* As oct_model_load, but without a plan: kind, graph after passes, recipe, labels; for inspect. */
+/* As oct_model_load, but without a plan: kind, graph after passes, recipe, labels; for inspect.
+ * options->passes NULL: none; a compiled file has had its own. */
 OCT_MUST_CHECK oct_status oct_model_describe(const char *path, const oct_options *options,
                                              oct_model **out);
+
+/* As oct_model_load, but to be written by oct_compiled_save: options->isa may be one this CPU
+ * lacks, a run is refused, as is a file that is compiled already. */
+OCT_MUST_CHECK oct_status oct_model_pack(const char *path, const oct_options *options,
+                                         oct_model **out);
 
 /* The passes every model goes through, or those of list (oct_passes_select): *n of them.
  * ERR_UNSUPPORTED names an unknown one. */

@@ -132,8 +132,8 @@ static int make_panels(const state *s, panel_pos *panel)
     return n;
 }
 
-/* Segments and weights of each group. */
-static oct_status pack(const oct_args *args, state *s, oct_prepare *how, oct_arena *tmp)
+/* Segments of each group, and its weights unless they are ready. */
+static oct_status pack(const oct_args *args, state *s, oct_prepare *how, int ready, oct_arena *tmp)
 {
     const oct_conv2d_shape *c = &s->c;
     const oct_tensor *b = args->in[OCT_CONV2D_BIAS];
@@ -153,6 +153,7 @@ static oct_status pack(const oct_args *args, state *s, oct_prepare *how, oct_are
             if (!own->seg) return oct_fail(OCT_ERR_MEMORY, "conv2d: out of memory");
             memcpy(own->seg, seg, (size_t)own->n * sizeof *seg);
         }
+        if (ready) continue;
         oct_gemm_f32_pack(s->gemm, args->in[OCT_CONV2D_W], s->panel[p].first, s->panel[p].cols, k,
                           perm, b ? b->data : NULL, row, s->packed + (size_t)p * s->panel_size);
     }
@@ -167,8 +168,8 @@ static size_t frame_count(const state *s) /* units of a padded image */
 /* Groups of an odd number of channels do not come in pairs. */
 static oct_dtype choose_type(const oct_conv2d_shape *c, const oct_tensor *w, const oct_prepare *how)
 {
-    if (how->precision == OCT_BF16 && c->groups > 1 && c->c / c->groups % 2) return OCT_F32;
-    return oct_precision_choose(how, w, 1);
+    const oct_dtype type = oct_precision_choose(how, w, 1);
+    return type == OCT_BF16 && c->groups > 1 && c->c / c->groups % 2 ? OCT_F32 : type;
 }
 
 /* A 1x1 convolution that is rounded on the way needs no more than the pixels it will read. */
@@ -191,6 +192,7 @@ oct_status oct_conv2d_direct_prepare(const oct_args *args, oct_prepare *how, voi
     *out = s;
     s->c = oct_conv2d_shape_of(args);
     const oct_dtype type = choose_type(&s->c, args->in[OCT_CONV2D_W], how);
+    how->type = type;
     s->gemm = oct_precision_gemm(type, how->cpu);
     s->per = type == OCT_BF16 ? 2 : 1;
     make_frame(s);
@@ -198,11 +200,13 @@ oct_status oct_conv2d_direct_prepare(const oct_args *args, oct_prepare *how, voi
     s->n_panels = make_panels(s, NULL);
     s->panel_size = oct_gemm_f32_panel_size(s->gemm, packed_k(s));
     const size_t size = (size_t)s->n_panels * s->panel_size * sizeof(float);
+    void *packed;
+    int ready;
+    OCT_TRY(oct_prepare_packed("conv2d", how, size, &packed, &ready));
+    s->packed = packed;
     s->tile = oct_arena_alloc(how->arena, (size_t)s->n_tiles * sizeof *s->tile);
     s->panel = oct_arena_alloc(how->arena, (size_t)s->n_panels * sizeof *s->panel);
-    s->packed = oct_arena_alloc(how->arena, size);
-    if (!s->tile || !s->panel || !s->packed)
-        return oct_fail(OCT_ERR_MEMORY, "conv2d: %zu bytes of weights", size);
+    if (!s->tile || !s->panel) return oct_fail(OCT_ERR_MEMORY, "conv2d: out of memory");
     make_tiles(s, s->tile);
     make_panels(s, s->panel);
     if (s->c.pad[0] || s->c.pad[1] || s->per > 1) {
@@ -212,11 +216,10 @@ oct_status oct_conv2d_direct_prepare(const oct_args *args, oct_prepare *how, voi
         how->shared_size = (size_t)s->images * frame;
     }
     how->weight_size = size;
-    how->type = type;
     OCT_TRY(oct_kernel_name(how, type == OCT_BF16 ? "conv2d_bf16" : type == OCT_F16 ? "conv2d_f16w"
                             : "conv2d_f32", s->gemm->isa));
     oct_arena tmp = { 0 };
-    const oct_status status = pack(args, s, how, &tmp);
+    const oct_status status = pack(args, s, how, ready, &tmp);
     oct_arena_free(&tmp);
     return status;
 }

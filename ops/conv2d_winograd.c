@@ -124,8 +124,12 @@ static void pack_panel(const state *s, const oct_tensor *w, int k, float *u, siz
 }
 
 /* Where U is in half a panel of it is made in FP32 first. */
-static oct_status pack(const state *s, const oct_tensor *w)
+static oct_status pack(const state *s, const oct_tensor *w, const oct_tensor *bias)
 {
+    const size_t bias_size = (size_t)s->c.out * sizeof *s->bias;
+    if (bias) memcpy(s->bias, bias->data, bias_size);
+    else memset(s->bias, 0, bias_size);
+
     const int nr = s->gemm->nr, n_xi = s->p * s->p, half = s->gemm->type != OCT_F32;
     const size_t step = half ? (size_t)nr * (size_t)(s->c.c + 1) : s->panel_size;
     oct_arena tmp = { 0 };
@@ -147,7 +151,7 @@ static oct_dtype choose_type(const oct_tensor *w, const oct_prepare *how)
 {
     oct_prepare half = *how;
     if (how->precision == OCT_BF16) half.precision = OCT_F16;
-    return oct_precision_choose(&half, w, 2.25f);
+    return oct_precision_choose(&half, w, 2.25f) == OCT_F16 ? OCT_F16 : OCT_F32;
 }
 
 oct_status oct_conv2d_winograd_prepare(const oct_args *args, oct_prepare *how, int m, void **out)
@@ -173,14 +177,16 @@ oct_status oct_conv2d_winograd_prepare(const oct_args *args, oct_prepare *how, i
     s->panel_size = oct_gemm_f32_panel_size(s->gemm, s->c.c);
     /* no overflow: a small multiple of the weights, which are in memory */
     const size_t size = (size_t)s->n_panels * (size_t)n_xi * s->panel_size * sizeof(float);
-    s->u = oct_arena_alloc(how->arena, size);
+    const size_t bias_size = (size_t)s->c.out * sizeof *s->bias;
+    void *u, *bias;
+    int ready;
+    OCT_TRY(oct_prepare_packed("conv2d", how, size, &u, &ready));
+    OCT_TRY(oct_prepare_packed("conv2d", how, bias_size, &bias, &ready));
+    s->u = u;
+    s->bias = bias;
+    if (!ready) OCT_TRY(pack(s, args->in[OCT_CONV2D_W], args->in[OCT_CONV2D_BIAS]));
     s->seg = oct_arena_alloc(how->arena, (size_t)n_segs * sizeof *s->seg);
-    s->bias = oct_arena_zalloc(how->arena, (size_t)s->c.out * sizeof *s->bias);
-    if (!s->u || !s->seg || !s->bias)
-        return oct_fail(OCT_ERR_MEMORY, "conv2d: %zu bytes of weights", size);
-    OCT_TRY(pack(s, args->in[OCT_CONV2D_W]));
-    const oct_tensor *bias = args->in[OCT_CONV2D_BIAS];
-    if (bias) memcpy(s->bias, bias->data, (size_t)s->c.out * sizeof *s->bias);
+    if (!s->seg) return oct_fail(OCT_ERR_MEMORY, "conv2d: out of memory");
 
     size_t v = 0;
     for (int b = 0; b < n_segs; b++) {

@@ -79,6 +79,7 @@ static oct_status prepare(const oct_args *args, oct_prepare *how, void **out)
     const int per = type == OCT_BF16 ? 2 : 1, n = w->dim[0], units = (w->dim[1] + per - 1) / per;
     const int k = units * per;
     const oct_gemm_f32 *g = oct_precision_gemm(type, how->cpu);
+    how->type = how->sgemm ? OCT_F32 : type;
     const size_t size = oct_gemm_f32_packed_size(g, n, k) * sizeof(float);
     const float *bias = b ? b->data : NULL;
     state *s = oct_arena_zalloc(how->arena, sizeof *s);
@@ -87,6 +88,16 @@ static oct_status prepare(const oct_args *args, oct_prepare *how, void **out)
     *out = s;
     how->macs = (double)n * w->dim[1];
 
+    int ready = 0;
+    void *packed = NULL;
+    if (!how->sgemm) {
+        OCT_TRY(oct_prepare_packed("linear", how, size, &packed, &ready));
+        s->packed = packed;
+        how->weight_size = size;
+        if (per == 2) how->shared_size = (size_t)x->dim[0] * (size_t)units * sizeof(float);
+        OCT_TRY(oct_kernel_name(how, g->family, g->isa));
+    }
+    if (ready) return OCT_OK;
     oct_arena tmp = { 0 }; /* a row of weights and the permutation: gone after packing */
     int32_t *perm;
     oct_status status = permutation(x, &tmp, &perm);
@@ -94,17 +105,8 @@ static oct_status prepare(const oct_args *args, oct_prepare *how, void **out)
         status = oct_sgemm_prepare(w, w->dim[1], perm, bias, how, &s->blas);
     } else if (status == OCT_OK) {
         float *row = oct_arena_alloc(&tmp, (size_t)k * sizeof *row);
-        float *packed = oct_arena_alloc(how->arena, size);
-        if (!row || !packed) {
-            status = oct_fail(OCT_ERR_MEMORY, "linear: %zu bytes of weights", size);
-        } else {
-            oct_gemm_f32_pack(g, w, 0, n, k, perm, bias, row, packed);
-            s->packed = packed;
-            how->weight_size = size;
-            how->type = type;
-            if (per == 2) how->shared_size = (size_t)x->dim[0] * (size_t)units * sizeof(float);
-            status = oct_kernel_name(how, g->family, g->isa);
-        }
+        if (row) oct_gemm_f32_pack(g, w, 0, n, k, perm, bias, row, packed);
+        else status = oct_fail(OCT_ERR_MEMORY, "linear: out of memory");
     }
     oct_arena_free(&tmp);
     return status;

@@ -1,5 +1,5 @@
 liboctet_core_la_SOURCES += \
-	ops/op.h ops/op.c ops/attr.h \
+	ops/op.h ops/op.c ops/attr.h ops/attr_table.h ops/attr_table.c \
 	ops/common.h ops/common.c ops/spread.h ops/spread.c ops/channels.h ops/channels.c \
 	ops/conv2d.h ops/conv2d.c ops/conv2d_direct.c ops/conv2d_im2col.c \
 	ops/conv2d_winograd.h ops/conv2d_winograd.c \

@@ -25,6 +25,7 @@ static float largest(const oct_tensor *w)
 
 oct_dtype oct_precision_choose(const oct_prepare *how, const oct_tensor *w, float gain)
 {
+    if (how->given) return how->n_packed < how->n_given ? how->given[how->n_packed].type : OCT_F32;
     if (how->precision != OCT_F16 && how->precision != OCT_BF16) return OCT_F32;
     const int half = how->precision == OCT_F16;
     const float most = largest(w);

@@ -6,6 +6,8 @@
 
 /* What the weights w of a layer (with their scale) are held in when how->precision is asked for;
  * gain: by how much they may grow before they are stored, 1 where they are stored as they are.
+ * A compiled file has decided already, and is hostile: an operator may get any of the three, but the
+ * size of the weights, then checked, differs.
  *   F32    asked for, or the weights do not fit what was asked for: one is not finite, or overflows,
  *          or the largest is so small that denormals would lose what is promised:
  *   F16    gain * largest <= 65504, largest >= 2^-14: each |f16(w) - w| <= 2^-11 largest

@@ -241,8 +241,7 @@ static int run(const cli_args *a)
         .arch = arch, .batch = s.batch, .threads = s.threads, .isa = s.isa, .device = a->device,
         .precision = s.precision,
         .gemm = a->gemm && strcmp(a->gemm, "ours") ? a->gemm : NULL,
-        /* the layers of the file, unless what will run is asked for */
-        .passes = a->passes ? a->passes : a->plan ? NULL : "none",
+        .passes = a->passes, /* NULL: none, or with a plan all */
     };
     const oct_status status = a->plan ? oct_model_load(a->arg[0], &options, &m)
                                       : oct_model_describe(a->arg[0], &options, &m);

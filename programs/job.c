@@ -29,6 +29,18 @@ static void override(const cli_args *a, oct_recipe *r)
     if (a->max_length.n) r->max_length = a->max_length.v[0];
 }
 
+oct_status job_recipe(const cli_args *a, const job *j, oct_arena *arena, const char **out)
+{
+    char *json = NULL;
+    const oct_model *m = j->model;
+    *out = m->recipe_is_guess ? NULL : m->recipe;
+    if (!a->channels && !a->resize.n && !a->crop.n && !a->scale.n && !a->mean.n && !a->std.n)
+        return OCT_OK;
+    OCT_TRY(oct_recipe_write(&j->recipe, arena, &json));
+    *out = json;
+    return OCT_OK;
+}
+
 /* Size of a sample: of the source's records, or what --crop or an exact --resize makes; 0: what
  * the model wants. */
 static void sample_size(const cli_args *a, const oct_source *source, int *h, int *w)
@@ -90,8 +102,12 @@ static oct_status load(const cli_args *a, const job_settings *s, int h, int w, o
         .gemm = a->gemm && !strcmp(a->gemm, "openblas") ? a->gemm : NULL,
     };
     *out = NULL;
-    const oct_status status = oct_model_load(s->path, &options, out);
+    cli_guard(a, s->path, NULL, 0);
+    const oct_status status = (s->pack ? oct_model_pack : oct_model_load)(s->path, &options, out);
     free(arch);
+    size_t size = 0;
+    const void *base = status ? NULL : oct_weights_mapping((*out)->weights, &size);
+    if (base) cli_guard(a, s->path, base, size);
     return status;
 }
 

@@ -48,7 +48,7 @@ static void unescape(char *s)
     char *out = s;
     for (; *s; s++) {
         const int octal = s[0] == '\\' && strspn(s + 1, "01234567") >= 3;
-        *out++ = octal ? (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0')) : *s;
+        *out++ = octal ? (char)(((s[1] - '0') * 8 + s[2] - '0') * 8 + s[3] - '0') : *s;
         if (octal) s += 3;
     }
     *out = 0;

@@ -28,13 +28,13 @@ static inline uint16_t oct_bf16_of_f32(float f)
     return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
 }
 
+/* Without branches, so that loops over it become vectors: exponent and mantissa moved to their
+ * places make a float 2^112 times too small, denormals included, and the product is exact. */
 static inline float oct_f32_of_f16(uint16_t h)
 {
-    const uint32_t sign = (uint32_t)(h & 0x8000) << 16, e = h >> 10 & 31, m = h & 1023u;
-    if (e == 31) return oct_f32_of_bits(sign | 0x7f800000 | m << 13);
-    if (e) return oct_f32_of_bits(sign | (e + 112) << 23 | m << 13);
-    const float tiny = (float)m * 0x1p-24f; /* a denormal of half is a normal float, or zero */
-    return sign ? -tiny : tiny;
+    const uint32_t sign = (uint32_t)(h & 0x8000) << 16, m = (uint32_t)(h & 0x7fff) << 13;
+    const uint32_t special = m >= 0x0f800000 ? 0x7f800000 : 0; /* infinity, NaN */
+    return oct_f32_of_bits(oct_bits_of_f32(oct_f32_of_bits(m) * 0x1p112f) | special | sign);
 }
 
 static inline uint16_t oct_f16_of_f32(float f)

@@ -56,23 +56,33 @@ const char *oct_tensor_shape(const oct_tensor *t, char *buf, size_t size)
     return buf;
 }
 
-static float element(const oct_tensor *t, size_t i)
+static void convert(const oct_tensor *t, size_t first, size_t count, float *out)
 {
+    const uint16_t *half = (const uint16_t *)t->data + first;
+    const double *wide = (const double *)t->data + first;
     switch (t->dtype) {
-    case OCT_F16:  return oct_f32_of_f16(((const uint16_t *)t->data)[i]);
-    case OCT_BF16: return oct_f32_of_bf16(((const uint16_t *)t->data)[i]);
-    case OCT_F64:  return (float)((const double *)t->data)[i];
-    default:       return ((const float *)t->data)[i];
+    case OCT_F16:
+        for (size_t i = 0; i < count; i++) out[i] = oct_f32_of_f16(half[i]);
+        break;
+    case OCT_BF16:
+        for (size_t i = 0; i < count; i++) out[i] = oct_f32_of_bf16(half[i]);
+        break;
+    case OCT_F64:
+        for (size_t i = 0; i < count; i++) out[i] = (float)wide[i];
+        break;
+    default:
+        memcpy(out, (const float *)t->data + first, count * sizeof *out);
     }
 }
 
 void oct_tensor_read_f32(const oct_tensor *t, size_t first, size_t count, float *out)
 {
-    if (t->dtype == OCT_F32)
-        memcpy(out, (const float *)t->data + first, count * sizeof *out);
-    else
-        for (size_t i = 0; i < count; i++) out[i] = element(t, first + i);
-    if (!t->scale) return;
+    convert(t, first, count, out);
+    if (!t->scale || !count) return;
     const size_t row = product(t, 1);
-    for (size_t i = 0; i < count; i++) out[i] *= t->scale[(first + i) / row];
+    size_t r = first / row, end = (r + 1) * row - first;
+    for (size_t i = 0; i < count; r++, end += row) {
+        const float scale = t->scale[r];
+        for (; i < count && i < end; i++) out[i] *= scale;
+    }
 }

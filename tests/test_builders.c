@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "models/model.h"
+#include "ops/attr.h"
 #include "tests/suite.h"
 
 enum { MAX = 64 };
@@ -129,7 +130,7 @@ START_TEST(the_input_may_come_from_the_caller)
     refused(&(oct_options){ .arch = arch }, OCT_ERR_FORMAT, "octet.arch: the shape of the input "
             "is not known: pass \"input\": [channels, height, width]");
     oct_model *m = loaded(&(oct_options){ .arch = arch, .height = 7, .width = 6 });
-    ck_assert_str_eq(m->arch, LINE("[2,7,6]", GOOD) + 0 ? m->arch : "");
+    ck_assert_str_eq(m->arch, "{\"input\":[2,7,6],\"kind\":\"cnn\",\"layers\":\"" GOOD "\"}");
     ck_assert_int_eq(oct_model_input(m, 0)->dim[1], 2);
     oct_model_free(m);
 
@@ -153,6 +154,24 @@ START_TEST(the_input_may_come_from_the_caller)
     ck_assert_int_eq(oct_model_input(m, 0)->dim[2], 9);
     ck_assert_int_eq(m->n_passes, 0);
     ck_assert_int_eq(m->plan->n_steps, 6);
+    oct_model_free(m);
+}
+END_TEST
+
+START_TEST(options_of_words_reach_their_operators)
+{
+    small_file();
+    ADD("two.weight", 6, 1, 3, 3);
+    oct_model *m = loaded(&(oct_options){ .passes = "none",
+        .arch = LINE("[2,16,16]", "two:g2s2p3d4 avgpool:4s2p1 maxpool:3s1p1d2 flatten") });
+    const oct_conv2d_attr *c = m->graph.node[1].args.attr;
+    const oct_pool_attr *a = m->graph.node[2].args.attr, *p = m->graph.node[3].args.attr;
+    for (int i = 0; i < 2; i++) {
+        ck_assert(c->stride[i] == 2 && c->pad[i] == 3 && c->dilation[i] == 4 && c->groups == 2);
+        ck_assert(a->kernel[i] == 4 && a->stride[i] == 2 && a->pad[i] == 1);
+        ck_assert(p->kernel[i] == 3 && p->stride[i] == 1 && p->pad[i] == 1 && p->dilation[i] == 2);
+    }
+    ck_assert(a->kind == OCT_POOL_AVG && a->count_include_pad && p->kind == OCT_POOL_MAX);
     oct_model_free(m);
 }
 END_TEST
@@ -404,7 +423,8 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        a_chain, the_input_may_come_from_the_caller, lines_that_do_not_fit,
+        a_chain, the_input_may_come_from_the_caller,
+        options_of_words_reach_their_operators, lines_that_do_not_fit,
         tensors_that_do_not_fit, metadata_that_does_not_fit, options_that_do_not_fit,
         a_cifar_resnet, cifar_resnets_that_do_not_fit, described_only,
     };

@@ -47,16 +47,16 @@ static const struct operation {
     const char *name;
     oct_status (*run)(void);
     int may_do_without; /* OK is an answer too when an allocation failed */
-    int keeps;          /* blocks the C library may keep: those of the threads it will reuse */
+    int keeps;          /* blocks the C library may keep, in all: one a thread, for the next one */
 } operations[] = {
     { "arena", fill_arena, 0, 0 },
-    { "pool", use_pool, 1, 4 },
+    { "pool", use_pool, 1, 3 },
 };
 
 static void starve(const struct operation *op, int lasting)
 {
+    const long before = fail_alloc_live();
     for (long n = 1;; n++) {
-        const long before = fail_alloc_live();
         fail_alloc_begin(n, lasting);
         const oct_status status = op->run();
         const long used = fail_alloc_end(), kept = fail_alloc_live() - before;

@@ -227,6 +227,19 @@ START_TEST(fuse_residual)
 }
 END_TEST
 
+START_TEST(fuse_an_add_with_its_own_activation)
+{
+    const oct_add_attr attr = { .act = OCT_ACT_RELU6 };
+    net_open(&t);
+    oct_tensor *x = net_image(&t, N, 3, 4, 4), *y = net_conv(&t, "conv", x, 3, 3, 1, 1, 1);
+    ck_assert_int_eq(oct_graph_add(&t.g, OCT_OP_ADD, "add", &attr, sizeof attr,
+                                   (oct_tensor *[OCT_MAX_IN]){ y, x }, &y), OCT_OK);
+    net_output(&t, y);
+    ck_assert(change(oct_pass_fuse, 1) == 0);
+    net_close(&t);
+}
+END_TEST
+
 START_TEST(fuse_leaves_adds)
 {
     net_open(&t); /* x + x: one reader with two operands */
@@ -383,7 +396,7 @@ int main(void)
     const TTest *const tests[] = {
         fold_bn_conv, fold_bn_linear_and_the_last_node, fold_bn_twice, fold_bn_leaves,
         fold_bn_refuses_a_variance_without_a_root, fuse_activations, fuse_leaves_activations,
-        fuse_residual, fuse_leaves_adds, fuse_flatten, fuse_leaves_flatten,
+        fuse_residual, fuse_an_add_with_its_own_activation, fuse_leaves_adds, fuse_flatten, fuse_leaves_flatten,
         dce_sweeps_what_nobody_reads, run_verifies_after_each,
         select_keeps_the_order_of_the_passes,
     };

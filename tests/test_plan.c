@@ -170,6 +170,24 @@ START_TEST(inputs_survive_a_run)
 }
 END_TEST
 
+/* An output that is written early has its value at the end; those after it need its room. */
+START_TEST(outputs_live_to_the_end)
+{
+    net_open(&t);
+    oct_tensor *x = net_act(&t, "first", net_rows(&t, 1, 40), OCT_ACT_RELU);
+    net_output(&t, x);
+    for (int i = 0; i < 4; i++) x = net_linear(&t, "fc", x, 40);
+    net_output(&t, x);
+    oct_plan *p = net_plan(&t, 0);
+    for (int i = 0; i < 40; i++) ((float *)p->in[0].data)[i] = (float)(i - 20);
+    oct_plan_run(p, net_pool(), 1, NULL, NULL);
+    for (int i = 0; i < 40; i++)
+        ck_assert(((const float *)p->out[0].data)[i] == (float)(i < 20 ? 0 : i - 20));
+    oct_plan_free(p);
+    net_close(&t);
+}
+END_TEST
+
 /* A graph without a node: the output is the input. */
 START_TEST(nothing_to_do)
 {
@@ -308,7 +326,8 @@ int main(void)
     const TTest *const tests[] = {
         random_lifetimes_never_overlap, a_shrinking_chain_takes_its_first_two,
         places_repeat_and_nothing_is_nothing, kept_values_change_nothing,
-        outputs_are_apart_from_operands, inputs_survive_a_run, nothing_to_do,
+        outputs_are_apart_from_operands, inputs_survive_a_run,
+        outputs_live_to_the_end, nothing_to_do,
         constants_are_let_go_once_after_their_last_step, the_hook_sees_every_step,
         dump_is_one_line_a_step, no_memory_is_an_answer,
     };
