@@ -80,5 +80,7 @@ void oct_gemm_f32_narrow(const oct_gemm_f32 *g, int k, const float *panel, float
     const size_t nr = (size_t)g->nr;
     memcpy(to, panel, nr * sizeof *to);
     memset(to + nr, 0, (oct_gemm_f32_panel_size(g, k) - nr) * sizeof *to);
-    for (size_t i = nr; i < (size_t)(k + 1) * nr; i++) put(g, to + nr, i / nr - 1, i % nr, panel[i]);
+    panel += nr;
+    for (size_t row = 0; row < (size_t)k; row++)
+        for (size_t j = 0; j < nr; j++) put(g, to + nr, row, j, *panel++);
 }
