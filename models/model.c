@@ -156,9 +156,9 @@ oct_status oct_model_precision(const char *name, oct_dtype *out)
             *out = names[i].type;
             return OCT_OK;
         }
-    return oct_fail(OCT_ERR_UNSUPPORTED, strcmp(name, "int8") == 0
-                    ? "precision '%.80s': this build has fp32, bf16 and fp16"
-                    : "precision '%.80s': unknown; fp32, bf16 or fp16 expected", name);
+    const char *why = strcmp(name, "int8") == 0 ? "this build has fp32, bf16 and fp16"
+                                                : "unknown; fp32, bf16 or fp16 expected";
+    return oct_fail(OCT_ERR_UNSUPPORTED, "precision '%.80s': %s", name, why);
 }
 
 /* What the plan will run on, told before the file is read: a wrong option is the faster answer. */
