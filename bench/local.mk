@@ -11,12 +11,17 @@ bench: tests/check_kernels$(EXEEXT) octet$(EXEEXT)
 	  ./octet bench $$m --batch 1,64 --threads 1,2 && \
 	  ./octet bench $$m --batch 1,64 --threads 1,2 --gemm openblas; done
 
+bench_resnet = $(srcdir)/../shared/weights/resnet50_imagenette.safetensors
+peers = PYTHONDONTWRITEBYTECODE=1 peers-venv/bin/python $(srcdir)/bench/peers/bench.py ./octet
+
 # The engines of others, in a Python environment of their own under the build folder.
 bench-peers: octet$(EXEEXT)
 	test -x peers-venv/bin/python || python3 -m venv peers-venv
 	peers-venv/bin/python -m pip install -q -r $(srcdir)/bench/peers/requirements.txt
-	PYTHONDONTWRITEBYTECODE=1 peers-venv/bin/python $(srcdir)/bench/peers/bench.py ./octet \
-	  $(bench_models)
+	$(peers) $(bench_models)
+	if test -f $(bench_resnet); then \
+	  $(peers) $(bench_resnet) --batch 1,8,16 && \
+	  $(peers) $(bench_resnet) --batch 1,8,16 --avx2; fi
 .PHONY: bench bench-peers
 
 # Single convolution layers, direct and Winograd: what ops/conv2d_winograd.c's rule was read from.

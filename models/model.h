@@ -6,7 +6,7 @@
 #include "octet.h"
 #include "weights/weights.h"
 
-enum { OCT_MODEL_MAX_PASSES = 8 };
+enum { OCT_MODEL_MAX_PASSES = 8, OCT_MODEL_MAX_DOUBTS = 4 };
 
 /* What the programs may know of a model beyond octet.h. */
 struct oct_model {
@@ -25,6 +25,8 @@ struct oct_model {
     const char *arch;          /* octet.arch, canonical JSON */
     const char *recipe;        /* octet.input JSON */
     int recipe_is_guess;       /* neither in the file nor a convention of this kind */
+    const char *in_doubt[OCT_MODEL_MAX_DOUBTS]; /* sentences: what is a convention of this kind */
+    int n_doubts;              /* and not in the file; inspect says them aloud */
     int classes;
     char **label;              /* [classes], or NULL: the file has none */
     size_t n_parameters;       /* elements of the parameters, buffers (running_*) left out */

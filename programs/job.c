@@ -41,19 +41,19 @@ oct_status job_recipe(const cli_args *a, const job *j, oct_arena *arena, const c
     return OCT_OK;
 }
 
-/* Size of a sample: of the source's records, or what --crop or an exact --resize makes; 0: what
- * the model wants. */
-static void sample_size(const cli_args *a, const oct_source *source, int *h, int *w)
+/* Size of a sample: of the source's records, or what the recipe, the command line's part of it
+ * included, crops to or resizes to exactly; 0: what the model wants.  recipe NULL: not known. */
+static void sample_size(const cli_args *a, const oct_source *source, const char *recipe, int *h,
+                        int *w)
 {
     int c;
     oct_recipe r;
     *h = *w = 0;
-    if (source && !oct_recipe_parse("{\"type\":\"image\"}", &r)) {
-        override(a, &r);
-        oct_source_shape(source, &r, &c, h, w);
-    }
-    if (!*h && a->crop.n) *h = a->crop.v[0], *w = a->crop.v[a->crop.n - 1];
-    else if (!*h && a->resize.n == 2) *h = a->resize.v[0], *w = a->resize.v[1];
+    if (oct_recipe_parse(recipe ? recipe : "{\"type\":\"image\"}", &r) || r.text) return;
+    override(a, &r);
+    if (source) oct_source_shape(source, &r, &c, h, w);
+    if (!*h && r.crop[0]) *h = r.crop[0], *w = r.crop[1];
+    else if (!*h && r.resize[1]) *h = r.resize[0], *w = r.resize[1];
 }
 
 char *job_arch(const cli_args *a)
@@ -161,13 +161,14 @@ int job_open(const cli_args *a, const job_settings *s, job *out)
 {
     *out = (job){ .batch = s->batch };
     int h, w;
-    sample_size(a, s->source, &h, &w);
     const int unknown = a->layers && !a->input.n; /* --layers has no size of its own */
+    sample_size(a, s->source, NULL, &h, &w);
     if (unknown && !h)
         return cli_usage(a->command, "--input C,H,W expected: the data does not tell the size");
 
     oct_status status = load(a, s, unknown ? h : 0, unknown ? w : 0, &out->model);
     if (status) return cli_fail(a, s->path, status);
+    sample_size(a, s->source, out->model->recipe, &h, &w);
     if (h && !has_size(out->model, h, w)) {
         /* A network that takes any size gets theirs.  One that does not keeps its own, and the
          * samples are refused one by one. */

@@ -10,12 +10,16 @@ libprograms_la_SOURCES = \
 	programs/job.h programs/job.c \
 	programs/feed.h programs/feed.c \
 	programs/diff_layers.h programs/diff_layers.c \
+	programs/classify.h programs/classify.c \
 	programs/peak.h programs/peak.c
 
-bin_PROGRAMS += cnn_infer octet
+bin_PROGRAMS += cnn_infer resnet_infer octet
 cnn_infer_SOURCES = programs/cnn_infer.c
 cnn_infer_CFLAGS  = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 cnn_infer_LDADD   = libprograms.la $(LDADD)
+resnet_infer_SOURCES = programs/resnet_infer.c
+resnet_infer_CFLAGS  = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
+resnet_infer_LDADD   = libprograms.la $(LDADD)
 octet_SOURCES = \
 	programs/octet.c programs/cmd.h \
 	programs/cmd_inspect.c programs/cmd_eval.c \
@@ -24,6 +28,8 @@ octet_CFLAGS  = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 octet_LDADD   = libprograms.la $(LDADD)
 
 dist_man_MANS += \
+	docs/man/cnn_infer.1 docs/man/resnet_infer.1 docs/man/octet.1 docs/man/octet-inspect.1 \
+	docs/man/octet-eval.1 docs/man/octet-diff.1 docs/man/octet-bench.1
 	docs/man/cnn_infer.1 docs/man/octet.1 docs/man/octet-inspect.1 \
 	docs/man/octet-eval.1 docs/man/octet-diff.1 docs/man/octet-bench.1 \
 	docs/man/octet-compile.1

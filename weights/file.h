@@ -69,6 +69,7 @@ typedef struct oct_weights_claim {
     const int64_t *dim, *stride;
     const oct_store *store;
     uint64_t offset;               /* bytes */
+    const uint64_t *size;          /* the bytes the file gives it; NULL: it does not say */
 } oct_weights_claim;
 oct_status oct_names_add(oct_weights *w, const oct_weights_claim *c);
 /* Takes prefixes off, pairs masks, sorts, refuses duplicates. */

@@ -35,7 +35,8 @@ int oct_weights_count(const oct_weights *w);
 const oct_weights_entry *oct_weights_at(const oct_weights *w, int i); /* sorted by name */
 const oct_weights_entry *oct_weights_find(const oct_weights *w, const char *name); /* or NULL */
 
-/* The tensor with its data, DENSE, valid until close or let_go.  ERR_FORMAT if it is missing;
+/* The tensor with its data, DENSE, valid until close or let_go; each call reads a copy of its own,
+ * which may be written to and has 64 readable bytes behind it.  ERR_FORMAT if it is missing;
  * ERR_SHAPE "conv1.bias: shape [31], expected [32]" if rank >= 0 and the shape is another one (an
  * entry of -1 in dim matches any size). */
 OCT_MUST_CHECK oct_status oct_weights_require(oct_weights *w, const char *name, int rank,

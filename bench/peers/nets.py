@@ -2,12 +2,13 @@
 import json
 
 import torch
+import torchvision
 from safetensors import safe_open
 from torch import nn
 
 
-def layers(path):
-    """Modules and operations of a cnn file's layer line (SPEC: octet.arch), in order."""
+def read(path):
+    """octet.arch of a model file and its tensors, as FP32."""
     with safe_open(path, "pt") as f:
         arch = json.loads(f.metadata()["octet.arch"])
         tensors = {k: f.get_tensor(k).float() for k in f.keys()}
@@ -53,7 +54,11 @@ def module(t, word):
 
 def load(path):
     """The network in eval mode and the shape [c, h, w] of one input."""
-    arch, tensors = layers(path)
+    arch, tensors = read(path)
+    if arch["kind"] == "resnet":
+        net = getattr(torchvision.models, f"resnet{arch['depth']}")(num_classes=arch["classes"])
+        net.load_state_dict(tensors, strict=False)
+        return net.eval(), [3, 224, 224]
     net = nn.Sequential(*[module(tensors, w) for w in arch["layers"].split()])
     return net.eval(), arch["input"]
 
