@@ -248,15 +248,19 @@ static oct_status read_passes(oct_model *m, const json_t *list)
 }
 
 /* A compiled model runs in the precision it was packed in. */
-static oct_status read_precision(oct_model *m, const json_t *value)
+static oct_status read_precision(oct_model *m, const oct_options *o, const json_t *value)
 {
-    oct_dtype type;
-    m->precision = "fp32";
-    if (!value) return OCT_OK;
-    if (!json_is_string(value)) return oct_fail(OCT_ERR_FORMAT, "%s: 'precision' is no text", what);
-    OCT_TRY(oct_model_precision(json_string_value(value), &type));
-    m->precision = type == OCT_F16 ? "fp16" : type == OCT_BF16 ? "bf16" : "fp32";
-    return OCT_OK;
+    static const char *const known[] = { "fp32", "fp16", "bf16" };
+    const char *name = value ? json_string_value(value) : known[0];
+    int i = 0;
+    while (name && i < 3 && strcmp(known[i], name) != 0) i++;
+    if (!name || i == 3)
+        return oct_fail(OCT_ERR_FORMAT, "%s: precision '%.80s' is none of fp32, fp16, bf16", what,
+                        name ? name : "");
+    m->precision = known[i];
+    if (!o->precision || strcmp(o->precision, known[i]) == 0) return OCT_OK;
+    return oct_fail(OCT_ERR_UNSUPPORTED, "compiled with --precision %s, not %.80s: use the model it "
+                    "was made from", known[i], o->precision);
 }
 
 static oct_status read_types(oct_model *m, const json_t *plan)
@@ -282,7 +286,7 @@ static oct_status read_types(oct_model *m, const json_t *plan)
     return OCT_OK;
 }
 
-static oct_status read_head(oct_model *m, const json_t *plan)
+static oct_status read_head(oct_model *m, const oct_options *o, const json_t *plan)
 {
     const json_t *isa, *packing, *passes, *parameters;
     unsigned flags;
@@ -301,14 +305,14 @@ static oct_status read_head(oct_model *m, const json_t *plan)
     m->n_parameters = (size_t)json_integer_value(parameters);
     OCT_TRY(get("the model", plan, "passes", JSON_ARRAY, &passes));
     OCT_TRY(read_passes(m, passes));
-    return read_precision(m, json_object_get(plan, "precision"));
+    return read_precision(m, o, json_object_get(plan, "precision"));
 }
 
 /* Options that ask for another plan than the file has. */
-static oct_status check_options(const oct_model *m, const oct_options *o)
+static oct_status check_options(const oct_options *o, int with_plan)
 {
-    const char *option = o->arch ? "layers" : o->passes ? "passes" : NULL;
-    if (o->precision && strcmp(o->precision, m->precision) != 0) option = "precision";
+    const int as_it_is = !o->passes || (!with_plan && strcmp(o->passes, "none") == 0);
+    const char *option = o->arch ? "layers" : as_it_is ? NULL : "passes";
     if (o->gemm && strcmp(o->gemm, "ours") != 0) option = "gemm";
     if (!option) return OCT_OK;
     return oct_fail(OCT_ERR_UNSUPPORTED, "a compiled model has its %s already: use the model it was "
@@ -330,14 +334,14 @@ static int count_pieces(const oct_weights *w, size_t *bytes)
     return n;
 }
 
-oct_status oct_compiled_read(oct_model *m, const oct_options *o)
+oct_status oct_compiled_read(oct_model *m, const oct_options *o, int with_plan)
 {
     json_t *plan;
     reader r = { .m = m, .batch = o->batch ? o->batch : 1 };
+    OCT_TRY(check_options(o, with_plan));
     count_pieces(m->weights, &r.piece_bytes);
     OCT_TRY(oct_json_parse(what, oct_weights_meta(m->weights, what), JSON_OBJECT, &plan));
-    oct_status status = read_head(m, plan);
-    if (status == OCT_OK) status = check_options(m, o);
+    oct_status status = read_head(m, o, plan);
     if (status == OCT_OK) status = read_types(m, plan);
     if (status == OCT_OK) status = read_nodes(&r, plan, o);
     json_decref(plan);

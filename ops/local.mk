@@ -28,8 +28,8 @@ noinst_LTLIBRARIES         += liboctet_avx2.la
 liboctet_core_la_LIBADD    += liboctet_avx2.la
 liboctet_avx2_la_CFLAGS     = $(AM_CFLAGS) $(AVX2_CFLAGS)
 liboctet_avx2_la_SOURCES    = ops/kernels/gemm_f32_avx2.c ops/kernels/winograd_f32_avx2.c \
-	ops/kernels/vec_avx2.c ops/kernels/gemm_f16w_avx2.c ops/kernels/gemm_bf16_avx2.c
-	ops/kernels/vec_avx2.c ops/kernels/gemm_s8_avx2.c ops/kernels/gemm_s8_avx2_a7.c
+	ops/kernels/vec_avx2.c ops/kernels/gemm_f16w_avx2.c ops/kernels/gemm_bf16_avx2.c \
+	ops/kernels/gemm_s8_avx2.c ops/kernels/gemm_s8_avx2_a7.c
 endif
 if HAVE_AVXVNNI
 noinst_LTLIBRARIES         += liboctet_avxvnni.la
@@ -42,22 +42,22 @@ noinst_LTLIBRARIES         += liboctet_avx512.la
 liboctet_core_la_LIBADD    += liboctet_avx512.la
 liboctet_avx512_la_CFLAGS   = $(AM_CFLAGS) $(AVX512_CFLAGS)
 liboctet_avx512_la_SOURCES  = ops/kernels/gemm_f32_avx512.c ops/kernels/winograd_f32_avx512.c \
-	ops/kernels/vec_avx512.c ops/kernels/gemm_f16w_avx512.c ops/kernels/gemm_bf16_avx512.c
+	ops/kernels/vec_avx512.c ops/kernels/gemm_f16w_avx512.c ops/kernels/gemm_bf16_avx512.c \
+	ops/kernels/gemm_s8_avx512.c
 endif
 if HAVE_AVX512BF16
 noinst_LTLIBRARIES             += liboctet_avx512bf16.la
 liboctet_core_la_LIBADD        += liboctet_avx512bf16.la
 liboctet_avx512bf16_la_CFLAGS   = $(AM_CFLAGS) $(AVX512BF16_CFLAGS)
 liboctet_avx512bf16_la_SOURCES  = ops/kernels/gemm_bf16_avx512bf16.c
-	ops/kernels/vec_avx512.c ops/kernels/gemm_s8_avx512.c
 endif
 if HAVE_NEON
 noinst_LTLIBRARIES         += liboctet_neon.la
 liboctet_core_la_LIBADD    += liboctet_neon.la
 liboctet_neon_la_CFLAGS     = $(AM_CFLAGS) $(NEON_CFLAGS)
 liboctet_neon_la_SOURCES    = ops/kernels/gemm_f32_neon.c ops/kernels/winograd_f32_neon.c \
-	ops/kernels/vec_neon.c ops/kernels/gemm_f16w_neon.c ops/kernels/gemm_bf16_neon.c
-	ops/kernels/vec_neon.c ops/kernels/gemm_s8_neon.c ops/kernels/gemm_s8_neon_a7.c
+	ops/kernels/vec_neon.c ops/kernels/gemm_f16w_neon.c ops/kernels/gemm_bf16_neon.c \
+	ops/kernels/gemm_s8_neon.c ops/kernels/gemm_s8_neon_a7.c
 endif
 if HAVE_NEONDOT
 noinst_LTLIBRARIES         += liboctet_neondot.la

@@ -1,4 +1,5 @@
 TESTS      += tests/check_layers.sh
+CLEANFILES += test_compile-*
 EXTRA_DIST += tests/check_layers.sh tests/test.h tests/suite.h tests/data tests/golden \
 	tests/corpus
 
@@ -25,7 +26,7 @@ tests_fuzz_weights_SOURCES = tests/fuzz_main.h tests/fuzz_weights.c
 # The built programs, as a user runs them.
 program_tests = tests/test_cli.sh tests/accuracy_mnist.sh tests/accuracy_mnist_classifier.sh \
 	tests/accuracy_cifar.sh tests/accuracy_cifar_resnets.sh tests/accuracy_resnet.sh \
-	tests/test_resnet_cli.sh tests/bits.sh
+	tests/test_resnet_cli.sh tests/bits.sh tests/compile.sh
 TESTS      += $(program_tests)
 EXTRA_DIST += $(program_tests) tests/programs.sh
 $(program_tests:.sh=.log): cnn_infer$(EXEEXT) resnet_infer$(EXEEXT) octet$(EXEEXT)
@@ -116,12 +117,15 @@ tests_test_loader_SOURCES = tests/files.h tests/test_loader.c
 tests_test_loader_LDADD   = $(LDADD) $(CHECK_LIBS)
 
 # models
-unit_tests += tests/test_layers tests/test_builders tests/test_models
+unit_tests += tests/test_layers tests/test_builders tests/test_models tests/test_compile
 tests_test_layers_LDADD    = $(LDADD) $(CHECK_LIBS)
 tests_test_builders_LDADD  = $(LDADD) $(CHECK_LIBS)
 tests_test_models_SOURCES  = tests/test_models.c tests/fail_alloc.c tests/fail_alloc.h
 tests_test_models_CPPFLAGS = $(AM_CPPFLAGS) $(ZLIB_CFLAGS)
 tests_test_models_LDADD    = $(LDADD) $(CHECK_LIBS)
+tests_test_compile_SOURCES = tests/weights_util.h tests/test_compile.c tests/fail_alloc.c \
+	tests/fail_alloc.h
+tests_test_compile_LDADD   = $(LDADD) $(CHECK_LIBS)
 
 # ResNets with seeded weights against torchvision.
 unit_tests += tests/test_resnets tests/test_resnet_memory
