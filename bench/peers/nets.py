@@ -1,4 +1,4 @@
-"""The networks as PyTorch modules, with the weights of a model file, exported to ONNX for the peers."""
+"""The networks as PyTorch modules with the weights of a model file, exported to ONNX."""
 import json
 
 import torch
@@ -25,8 +25,8 @@ def conv(t, name, options):
 
 def norm(t, name):
     m = nn.BatchNorm2d(t[name + ".running_mean"].numel())
-    m.load_state_dict({k: t[f"{name}.{k}"] for k in ("weight", "bias", "running_mean", "running_var")},
-                      strict=False)
+    parts = ("weight", "bias", "running_mean", "running_var")
+    m.load_state_dict({k: t[f"{name}.{k}"] for k in parts}, strict=False)
     return m
 
 

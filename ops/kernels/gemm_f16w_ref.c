@@ -14,4 +14,6 @@ static float mac(const float *a, const elem *b, float sum)
 
 #include "ops/kernels/gemm_ref_tmpl.h"
 
-const oct_gemm_f32 oct_gemm_f16w_ref = { "gemm_f16w", "ref", 0, OCT_F16, ROWS, NR, tile, gemv, NULL };
+const oct_gemm_f32 oct_gemm_f16w_ref = {
+    "gemm_f16w", "ref", 0, OCT_F16, ROWS, NR, tile, gemv, NULL,
+};

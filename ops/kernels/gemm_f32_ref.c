@@ -10,4 +10,6 @@ static float mac(const float *a, const elem *b, float sum) { return fmaf(*a, *b,
 
 #include "ops/kernels/gemm_ref_tmpl.h"
 
-const oct_gemm_f32 oct_gemm_f32_ref = { "gemm_f32", "ref", 0, OCT_F32, ROWS, NR, tile, gemv, NULL };
+const oct_gemm_f32 oct_gemm_f32_ref = {
+    "gemm_f32", "ref", 0, OCT_F32, ROWS, NR, tile, gemv, NULL,
+};
