@@ -161,7 +161,8 @@ int main(int argc, char **argv)
         else if (sscanf(argv[i], "--shape=%d,%d,%d", &own.c, &own.out, &own.side) == 3)
             own.name = argv[i] + 8;
         else return fprintf(stderr, "usage: %s [--isa=NAME] [--threads=N] [--batch=N] "
-                            "[--precision=fp16|bf16] [--only=TEXT | --shape=C,OUT,SIDE]\n", argv[0]), 1;
+                            "[--precision=fp16|bf16] [--only=TEXT | --shape=C,OUT,SIDE]\n",
+                            argv[0]), 1;
     oct_pool *pool;
     if (threads < 1 || batch < 1 || oct_pool_open(threads, &pool)) return 3;
     printf("%s, threads %d, batch %d\n%-16s %-6s %9s %9s %7s %7s %7s %8s\n",

@@ -259,8 +259,8 @@ static oct_status read_precision(oct_model *m, const oct_options *o, const json_
                         name ? name : "");
     m->precision = known[i];
     if (!o->precision || strcmp(o->precision, known[i]) == 0) return OCT_OK;
-    return oct_fail(OCT_ERR_UNSUPPORTED, "compiled with --precision %s, not %.80s: use the model it "
-                    "was made from", known[i], o->precision);
+    return oct_fail(OCT_ERR_UNSUPPORTED, "compiled with --precision %s, not %.80s: use the model "
+                    "it was made from", known[i], o->precision);
 }
 
 static oct_status read_types(oct_model *m, const json_t *plan)

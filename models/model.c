@@ -184,7 +184,8 @@ static oct_status choose_machine(oct_model *m, const oct_options *o, oct_plan_op
     if (plan->sgemm && plan->precision != OCT_F32)
         return oct_fail(OCT_ERR_UNSUPPORTED, "gemm openblas: precision %s, expected fp32",
                         o->precision);
-    m->precision = o->precision ? o->precision : "fp32";
+    m->precision = plan->precision == OCT_F16 ? "fp16"
+                 : plan->precision == OCT_BF16 ? "bf16" : "fp32";
     plan->cpu = m->cpu;
     plan->keep_values = o->keep_values;
     return OCT_OK;

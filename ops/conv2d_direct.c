@@ -78,8 +78,10 @@ static int make_segs(const state *s, int group, oct_gemm_f32_seg *seg, int32_t *
         const ptrdiff_t base = (ptrdiff_t)b * units(s, OCT_BLOCK) * s->ph * s->pw +
                                units(s, from % OCT_BLOCK);
         for (int t = 0; t < taps; t++) {
-            const int ky = t / c->kernel[1] * c->dilation[0], kx = t % c->kernel[1] * c->dilation[1];
-            const oct_gemm_f32_seg next = { base + ((ptrdiff_t)ky * s->pw + kx) * width, len, width };
+            const int ky = t / c->kernel[1] * c->dilation[0];
+            const int kx = t % c->kernel[1] * c->dilation[1];
+            const oct_gemm_f32_seg next = { base + ((ptrdiff_t)ky * s->pw + kx) * width, len,
+                                            width };
             oct_gemm_f32_seg *last = n ? &seg[n - 1] : NULL;
             if (last && last->width == width && last->offset + last->len == next.offset)
                 last->len += next.len;
@@ -176,7 +178,8 @@ static oct_dtype choose_type(const oct_conv2d_shape *c, const oct_tensor *w, con
 static void make_frame(state *s)
 {
     const oct_conv2d_shape *c = &s->c;
-    const int pick = s->per > 1 && c->kernel[0] == 1 && c->kernel[1] == 1 && !c->pad[0] && !c->pad[1];
+    const int pick = s->per > 1 && c->kernel[0] == 1 && c->kernel[1] == 1 &&
+                     !c->pad[0] && !c->pad[1];
     for (int i = 0; i < 2; i++) {
         s->step[i] = pick ? c->stride[i] : 1;
         s->stride[i] = pick ? 1 : c->stride[i];
@@ -347,7 +350,8 @@ static void frame(void *arg, int i, int thread)
             continue;
         }
         memset(at, 0, left * sizeof *at);
-        frame_row(s, x + (size_t)(from * s->step[0]) * (size_t)c->w * (size_t)width, width, at + left);
+        const size_t source = (size_t)from * (size_t)s->step[0] * (size_t)c->w * (size_t)width;
+        frame_row(s, x + source, width, at + left);
         memset(at + row - left, 0, left * sizeof *at);
     }
 }

@@ -12,7 +12,8 @@
  *              than a second parallel region and keeps V in its own L2
  *
  *   V [xi][c / 64][tile][min(64, c..)]     M [xi][tile][nr]     U [panel][xi] a panel of gemm_f32
- * With --precision fp16 or bf16 U is held in half and widened as it is multiplied; the rest is FP32.
+ * With --precision fp16 or bf16 U is held in half and widened as it is multiplied; all else is
+ * FP32.
  * One xi of V and M is an odd number of 64-byte lines long: the p*p values of one lane then lie in
  * different sets of the caches.  No result depends on blocks, panels or threads. */
 #include "ops/conv2d_winograd.h"
@@ -145,8 +146,8 @@ static oct_status pack(const state *s, const oct_tensor *w, const oct_tensor *bi
     return OCT_OK;
 }
 
-/* U may be larger than w by the rows of G: its sums of |g| are at most 1.5, and both sides of w have
- * one.  Half serves bfloat16 as well: it is nearer. */
+/* U may be larger than w by the rows of G: their sums of |g| are at most 1.5, and both sides of w
+ * have one.  Half serves bfloat16 as well: it is nearer. */
 static oct_dtype choose_type(const oct_tensor *w, const oct_prepare *how)
 {
     oct_prepare half = *how;

@@ -6,12 +6,12 @@
 
 /* What the weights w of a layer (with their scale) are held in when how->precision is asked for;
  * gain: by how much they may grow before they are stored, 1 where they are stored as they are.
- * A compiled file has decided already, and is hostile: an operator may get any of the three, but the
- * size of the weights, then checked, differs.
- *   F32    asked for, or the weights do not fit what was asked for: one is not finite, or overflows,
- *          or the largest is so small that denormals would lose what is promised:
+ *   F32    asked for, or the weights do not fit what was asked for: one is not finite, or
+ *          overflows, or the largest is so small that denormals would lose what is promised:
  *   F16    gain * largest <= 65504, largest >= 2^-14: each |f16(w) - w| <= 2^-11 largest
- *   BF16   gain * largest <= 2^126, largest >= 2^-64 */
+ *   BF16   gain * largest <= 2^126, largest >= 2^-64
+ * A compiled file has decided already, and is hostile: an operator may get any of the three, but
+ * the size of the packed weights, then checked, differs. */
 oct_dtype oct_precision_choose(const oct_prepare *how, const oct_tensor *w, float gain);
 
 /* The kernels for these weights: gemm_f32, gemm_f16w, gemm_bf16. */

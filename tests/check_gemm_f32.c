@@ -120,7 +120,10 @@ static float *compute(const oct_gemm_f32 *g, const sample *s)
                 .cols = left < g->nr ? left : g->nr,
                 .panel = panel + (size_t)p * oct_gemm_f32_panel_size(g, s->k),
                 .c = { c + at, c + s->c1 + at }, .ldc = s->ldc, .act = s->act };
-            if (s->residual) t.residual[0] = s->residual + at, t.residual[1] = t.residual[0] + s->c1;
+            if (s->residual) {
+                t.residual[0] = s->residual + at;
+                t.residual[1] = t.residual[0] + s->c1;
+            }
             g->tile(&t);
         }
     }
@@ -128,9 +131,9 @@ static float *compute(const oct_gemm_f32 *g, const sample *s)
     return c;
 }
 
-/* Of the rounded operands: |got - want| <= (K + 3) u S / (1 - (K + 3) u), S = sum |a b| + |bias| + |residual|, u = 2^-24: K
- * roundings of the chain and two additions, Higham 3.1; products that underflow lose less than
- * 2^-149 each.  relu and relu6 do not enlarge an error. */
+/* Of the rounded operands: |got - want| <= (K + 3) u S / (1 - (K + 3) u), S = sum |a b| + |bias| +
+ * |residual|, u = 2^-24: K roundings of the chain and two additions, Higham 3.1; products that
+ * underflow lose less than 2^-149 each.  relu and relu6 do not enlarge an error. */
 static int within_bound(const sample *s, const float *c)
 {
     for (int g = 0; g < s->groups; g++)
@@ -148,16 +151,19 @@ static int within_bound(const sample *s, const float *c)
                     }
                 }
                 if (s->bias) sum += (double)s->bias[j], size += fabs((double)s->bias[j]);
-                if (s->residual) sum += (double)s->residual[at], size += fabs((double)s->residual[at]);
+                const double r = s->residual ? (double)s->residual[at] : 0;
+                sum += r, size += fabs(r);
                 if (s->act != OCT_ACT_NONE && sum < 0) sum = 0;
                 if (s->act == OCT_ACT_RELU6 && sum > 6) sum = 6;
                 const double nu = (s->k + 3) * 0x1p-24;
-                if (!(fabs((double)c[at] - sum) <= nu / (1 - nu) * size + s->k * 0x1p-149)) return 0;
+                const double bound = nu / (1 - nu) * size + s->k * 0x1p-149;
+                if (!(fabs((double)c[at] - sum) <= bound)) return 0;
             }
     return 1;
 }
 
-/* As check_differ_f32; an instruction that makes denormal sums zero may lose that much each time. */
+/* As check_differ_f32; an instruction that makes denormal sums zero may lose that much each
+ * time. */
 static size_t differ(const oct_gemm_f32 *g, int k, const float *want, const float *got, size_t n)
 {
     const double lost = g->needs & OCT_CPU_AVX512BF16 ? k * 0x1p-126 : 0;
@@ -181,7 +187,8 @@ static int check_tile(const oct_gemm_f32 *g, int rows, int groups, int cols, int
         const float *got = compute(g, &s);
         const size_t d = differ(g, s.k, want, got, s.c_count);
         CHECK(d == s.c_count, "%s/%s rows=%d groups=%d cols=%d k=%d act=%d fill=%s,%s: "
-              "element %zu is %a, ref has %a", g->family, g->isa, rows, groups, cols, s.k, (int)s.act,
+              "element %zu is %a, ref has %a", g->family, g->isa, rows, groups, cols, s.k,
+              (int)s.act,
               check_fill_name(fa), check_fill_name(fb), d, (double)got[d], (double)want[d]);
     }
     check_reset();
@@ -192,7 +199,8 @@ static int check_tile(const oct_gemm_f32 *g, int rows, int groups, int cols, int
 static float *one_row(const oct_gemm_f32 *g, const float *x, const float *b, const float *bias,
                       const float *residual, oct_act act, int n, int k)
 {
-    const oct_tensor t = { .dtype = OCT_F32, .rank = 2, .dim = { n, k }, .data = (void *)(size_t)b };
+    const oct_tensor t = { .dtype = OCT_F32, .rank = 2, .dim = { n, k },
+                           .data = (void *)(size_t)b };
     float *packed = check_out(oct_gemm_f32_packed_size(g, n, k) * sizeof *packed, 64);
     float *row = check_out((size_t)k * sizeof *row, 4), *y = check_out((size_t)n * sizeof *y, 4);
     const int panels = (n + g->nr - 1) / g->nr;
@@ -261,7 +269,8 @@ static int check_pack(const oct_gemm_f32 *g)
     if (g->type != OCT_F32) {
         oct_gemm_f32 wide = *g;
         wide.type = OCT_F32;
-        float *panel = check_out(oct_gemm_f32_packed_size(&wide, N - 1, PACKED) * sizeof *panel, 64);
+        const size_t floats = oct_gemm_f32_packed_size(&wide, N - 1, PACKED);
+        float *panel = check_out(floats * sizeof *panel, 64);
         oct_gemm_f32_pack(&wide, &w, 1, N - 1, PACKED, perm, bias, row, panel);
         oct_gemm_f32_narrow(g, PACKED, panel, again);
         CHECK(memcmp(p, again, size) == 0, "%s/%s narrowed otherwise", g->family, g->isa);

@@ -200,10 +200,12 @@ END_TEST
 START_TEST(keeps_weights_that_do_not_fit)
 {
     static const struct { float scale; oct_dtype want, type; } cases[] = {
-        { 1, OCT_F16, OCT_F16 },       { 65504, OCT_F16, OCT_F16 },   { 65536, OCT_F16, OCT_F32 },
-        { 0x1p-14f, OCT_F16, OCT_F16 }, { 0x1p-15f, OCT_F16, OCT_F32 }, { INFINITY, OCT_F16, OCT_F32 },
-        { NAN, OCT_F16, OCT_F32 },     { 1, OCT_BF16, OCT_BF16 },     { 0x1p126f, OCT_BF16, OCT_BF16 },
-        { 0x1.8p127f, OCT_BF16, OCT_F32 }, { 0x1p-65f, OCT_BF16, OCT_F32 }, { 1, OCT_F32, OCT_F32 },
+        { 1, OCT_F16, OCT_F16 },           { 65504, OCT_F16, OCT_F16 },
+        { 65536, OCT_F16, OCT_F32 },       { 0x1p-14f, OCT_F16, OCT_F16 },
+        { 0x1p-15f, OCT_F16, OCT_F32 },    { INFINITY, OCT_F16, OCT_F32 },
+        { NAN, OCT_F16, OCT_F32 },         { 1, OCT_BF16, OCT_BF16 },
+        { 0x1p126f, OCT_BF16, OCT_BF16 },  { 0x1.8p127f, OCT_BF16, OCT_F32 },
+        { 0x1p-65f, OCT_BF16, OCT_F32 },   { 1, OCT_F32, OCT_F32 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (int winograd = 0; winograd < 2; winograd++) {

@@ -205,9 +205,9 @@ START_TEST(the_same_bits_everywhere)
 }
 END_TEST
 
-/* Each layer's own error is bounded in test_conv.c and test_winograd.c.  Through a network roundings
- * add up as random ones do, and relu and pooling do not enlarge them: what is asked here, the bound
- * of one layer times the number of layers, is many times what is measured (docs/numerics.md). */
+/* Each layer's own error is bounded in test_conv.c and test_winograd.c.  Through a network the
+ * roundings add up as random ones do, and relu and pooling do not enlarge them: what is asked here,
+ * one rounding times the number of layers, is many times what is measured (docs/numerics.md). */
 START_TEST(smaller_operands_stay_close)
 {
     static const struct { const char *name; double eps; } narrow[] = {
@@ -218,7 +218,8 @@ START_TEST(smaller_operands_stay_close)
     for (int i = 0; i < 2 * PRETRAINED; i++) {
         const subject *s = &subjects[i % PRETRAINED];
         float *x = images(s), *want = golden(s), first[IMAGES * CLASSES], got[IMAGES * CLASSES];
-        oct_model *m = load(s, (oct_options){ .batch = 7, .precision = narrow[i / PRETRAINED].name });
+        const char *precision = narrow[i / PRETRAINED].name;
+        oct_model *m = load(s, (oct_options){ .batch = 7, .precision = precision });
         int layers = 0;
         for (int k = 0; k < m->plan->n_steps; k++) layers += m->plan->step[k].type != OCT_F32;
         run(s, m, x, IMAGES, first);
@@ -227,15 +228,14 @@ START_TEST(smaller_operands_stay_close)
         const double limit = narrow[i / PRETRAINED].eps * layers *
                              largest(want, NULL, IMAGES * CLASSES);
         const double error = largest(first, want, IMAGES * CLASSES);
-        ck_assert_msg(error <= limit, "%s, %s: %g, limit %g", s->name, narrow[i / PRETRAINED].name,
-                      error, limit);
+        ck_assert_msg(error <= limit, "%s, %s: %g, limit %g", s->name, precision, error, limit);
         for (int k = 0; k < IMAGES * CLASSES; k += CLASSES)
             ck_assert_int_eq(best(first + k), best(want + k));
         for (size_t a = 0; a < sizeof isas / sizeof *isas; a++) {
             unsigned flags;
             if (oct_cpu_isa(isas[a], &flags) != OCT_OK) continue;
             m = load(s, (oct_options){ .isa = isas[a], .batch = 2, .threads = 1 + (int)a,
-                                       .precision = narrow[i / PRETRAINED].name });
+                                       .precision = precision });
             run(s, m, x, N, got);
             oct_model_free(m);
             ck_assert_mem_eq(got, first, N * CLASSES * sizeof *got);

@@ -4,22 +4,22 @@
 #include "ops/kernels/gemm_f32.h"
 #include "tensor/f16.h"
 
-/* C[m,n] = act(sum over k of bf16(A[m,k]) * bf16(B[n,k]) + bias[n] + residual[m,n])     sums in FP32
+/* C[m,n] = act(sum over k of bf16(A[m,k]) * bf16(B[n,k]) + bias[n] + residual[m,n])   sums in FP32
  *
  * Tiles, segments and strides are gemm_f32.h's, but what A and B hold at each step is a pair of
  * bfloat16: k = 2p in the low half of its four bytes, 2p + 1 in the high one.  An image is written
- * by g->pairs, pixel by pixel: `width` channels, rounded up to an even number with a zero.  So k runs
- * over the segments' pairs, and odd ends are padded with zeros in A and B alike.
+ * by g->pairs, pixel by pixel: `width` channels, rounded up to an even number with a zero.  So k
+ * runs over the segments' pairs, and odd ends are padded with zeros in A and B alike.
  *
  *   a         uint16_t, aligned to 4; offsets, lengths and widths of segments count pairs
  *   panel     float bias[nr]; bf16 b[K/2][nr][2], K even
  *   all else  FP32, as in gemm_f32.h; pairs: x and y need no more alignment than their types
  *
- * bf16(x) rounds to nearest even; a denormal becomes a zero of its sign, NaN stays NaN, a float from
- * 2^128 (1 - 2^-9) on becomes infinite.
+ * bf16(x) rounds to nearest even; a denormal becomes a zero of its sign, NaN stays NaN, a float
+ * from 2^128 (1 - 2^-9) on becomes infinite.
  *
  * Products are exact.  acc = +0; for p = 0 .. K/2 - 1: acc = fma(A[2p+1], B[2p+1], acc), then
- * acc = fma(A[2p], B[2p], acc); then bias, residual, act as in gemm_f32.h.  This is how vdpbf16ps is
+ * acc = fma(A[2p], B[2p], acc); then bias, residual, act as in gemm_f32.h.  So vdpbf16ps is
  * specified, except that it makes a sum below 2^-126 zero: avx512bf16 gives ref's bits where no sum
  * is denormal, the other variants always.
  * Error against real numbers: |bf16(x) - x| <= 2^-9 |x| (for |x| < 2^-126: |x|), so a product of

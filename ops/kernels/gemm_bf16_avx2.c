@@ -1,7 +1,8 @@
-/* gemm_bf16, AVX2: a bfloat16 is the upper half of a float, so a pair is two floats after an AND and
- * a shift, and two FMAs.  Contract in gemm_bf16.h.
+/* gemm_bf16, AVX2: a bfloat16 is the upper half of a float, so a pair is two floats after an AND
+ * and a shift, and two FMAs.  Contract in gemm_bf16.h.
  *
- *   registers: 8 sums + 4 of b + 2 of a + 1 mask = 15 of 16.  A step of two k: 16 FMAs, 12 others. */
+ *   registers: 8 sums + 4 of b + 2 of a + 1 mask = 15 of 16.
+ *   a step of two k: 16 FMAs, 12 others */
 #include <string.h>
 
 #include "ops/kernels/gemm_avx2.h"

@@ -1,7 +1,8 @@
-/* gemm_bf16, AVX-512 without BF16 instructions: a bfloat16 is the upper half of a float, so a pair is
- * two floats after an AND and a shift, and two FMAs.  Contract in gemm_bf16.h.
+/* gemm_bf16, AVX-512 without BF16 instructions: a bfloat16 is the upper half of a float, so a pair
+ * is two floats after an AND and a shift, and two FMAs.  Contract in gemm_bf16.h.
  *
- *   registers: 24 sums + 4 of b + 2 of a + 1 mask = 31 of 32.  A step of two k: 48 FMAs, 28 others. */
+ *   registers: 24 sums + 4 of b + 2 of a + 1 mask = 31 of 32.
+ *   a step of two k: 48 FMAs, 28 others */
 #include <string.h>
 
 #include "ops/kernels/gemm_avx512.h"

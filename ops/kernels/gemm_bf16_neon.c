@@ -1,8 +1,9 @@
 /* gemm_bf16, NEON without BF16 instructions: a bfloat16 is the upper half of a float, so a pair is
- * two floats after an AND and a shift, and two FMAs.  (bfdot rounds differently: to odd, and sums two
- * products first.)  Contract in gemm_bf16.h.
+ * two floats after an AND and a shift, and two FMAs.  (bfdot sums two products first and rounds to
+ * odd.)  Contract in gemm_bf16.h.
  *
- *   registers: 16 sums + 4 of b + 2 of a + 1 mask = 23 of 32.  A step of two k: 32 FMAs, 20 others. */
+ *   registers: 16 sums + 4 of b + 2 of a + 1 mask = 23 of 32.
+ *   a step of two k: 32 FMAs, 20 others */
 #include <string.h>
 
 #include "ops/kernels/gemm_neon.h"

@@ -11,8 +11,8 @@
  * Packed B, one panel per nr columns; K odd: one more row of nr halves of nothing:
  *     float bias[nr]; half b[K][nr];
  *
- * Exact: a half is widened exactly, then the chain of FMAs is gemm_f32's, so every variant gives the
- * same bits as ref, and gemm_f32 the same bits on weights that are halves.
+ * Exact: a half is widened exactly, then the chain of FMAs is gemm_f32's, so every variant gives
+ * the same bits as ref, and gemm_f32 the same bits on weights that are halves.
  * Error against the weights before rounding: |f16(w) - w| <= 2^-11 |w|, for |w| < 2^-14 2^-25, so
  * 2^-11 sum |a b| + 2^-25 sum |a| beside gemm_f32's.  |w| >= 65520 becomes infinite: the operators
  * keep such a layer in FP32 (ops/precision.h). */

@@ -1,5 +1,5 @@
-/* The body of gemm_f32, gemm_f16w and gemm_bf16 in plain C: the specification.  The includer defines
- * ROWS, NR, elem (what a panel holds after the bias) and mac(a, b, sum). */
+/* The body of gemm_f32, gemm_f16w and gemm_bf16 in plain C: the specification.  The includer
+ * defines ROWS, NR, elem (what a panel holds after the bias) and mac(a, b, sum). */
 static float finish(float sum, float bias, const float *residual, oct_act act)
 {
     float y = sum + bias;
