@@ -28,3 +28,8 @@ bench-peers: octet$(EXEEXT)
 EXTRA_PROGRAMS += bench/bench_conv
 bench_bench_conv_SOURCES = bench/bench_conv.c
 CLEANFILES += bench/bench_conv$(EXEEXT)
+
+# The ranges that calibration methods choose, value by value: the tables of docs/quantization.md.
+EXTRA_PROGRAMS += bench/quant_ranges
+bench_quant_ranges_SOURCES = bench/quant_ranges.c
+CLEANFILES += bench/quant_ranges$(EXEEXT)

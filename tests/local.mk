@@ -16,8 +16,7 @@ AM_TESTS_ENVIRONMENT = \
 check_PROGRAMS += tests/check_kernels
 tests_check_kernels_SOURCES = tests/check_kernels.h tests/check_kernels.c \
 	tests/check_buffers.c tests/check_gemm_f32.c tests/check_gemm_s8.c tests/check_vec.c \
-	tests/check_winograd_f32.c \
-	tests/winograd_matrices.h
+	tests/check_winograd_f32.c tests/check_winograd_s8.c tests/winograd_matrices.h
 
 # Readers of files against what fuzzing found; with libFuzzer, the fuzzers themselves.
 check_PROGRAMS += tests/fuzz_input tests/fuzz_weights
@@ -87,6 +86,14 @@ tests_test_passes_LDADD   = $(LDADD) $(CHECK_LIBS)
 tests_test_plan_SOURCES   = tests/graph_case.h tests/graph_case.c tests/fail_alloc.h \
 	tests/fail_alloc.c tests/test_plan.c
 tests_test_plan_LDADD     = $(LDADD) $(CHECK_LIBS)
+
+# quant: against plain loops and numpy; calibration of a whole model.
+unit_tests   += tests/test_quant tests/test_calibrate
+thread_tests += tests/test_calibrate
+tests_test_quant_LDADD       = $(LDADD) $(CHECK_LIBS)
+tests_test_calibrate_SOURCES = tests/graph_case.h tests/graph_case.c tests/fail_alloc.h \
+	tests/fail_alloc.c tests/test_calibrate.c
+tests_test_calibrate_LDADD   = $(LDADD) $(CHECK_LIBS)
 
 # weights
 unit_tests += tests/test_weights tests/test_weights_hostile tests/test_weights_save \

@@ -1,0 +1,6 @@
+liboctet_core_la_SOURCES += \
+	quant/qparams.h quant/qparams.c \
+	quant/observer.h quant/observer.c quant/observer_kl.c quant/observer_mse.c \
+	quant/means.h quant/means.c \
+	quant/bias.h quant/bias.c \
+	quant/calibrate.h quant/calibrate.c
