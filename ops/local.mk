@@ -12,7 +12,7 @@ liboctet_core_la_SOURCES += \
 	ops/kernels/gemm_f16w.h ops/kernels/gemm_f16w.c ops/kernels/gemm_f16w_ref.c \
 	ops/kernels/gemm_bf16.h ops/kernels/gemm_bf16.c ops/kernels/gemm_bf16_ref.c \
 	ops/kernels/gemm_bf16_tmpl.h \
-	ops/kernels/gemm_f32_tmpl.h ops/kernels/requant.h \
+	ops/kernels/requant.h \
 	ops/kernels/gemm_s8.h ops/kernels/gemm_s8.c ops/kernels/gemm_s8_ref.c \
 	ops/kernels/gemm_s8_pair.h ops/kernels/gemm_s8_pair.c \
 	ops/kernels/gemm_s8_tmpl.h ops/kernels/gemm_s8_zmm.h ops/kernels/gemm_s8_ymm.h \
