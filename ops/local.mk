@@ -7,14 +7,9 @@ liboctet_core_la_SOURCES += \
 	ops/layout.c ops/batchnorm.c ops/activation.c ops/pool.c ops/add.c ops/concat.c \
 	ops/pad.c ops/flatten.c ops/softmax.c \
 	ops/kernels/gemm_f32.h ops/kernels/gemm_f32.c ops/kernels/gemm_f32_ref.c \
-	ops/kernels/gemm_f32_tmpl.h ops/kernels/gemm_ref_tmpl.h ops/kernels/gemm_avx2.h \
-	ops/kernels/gemm_avx512.h ops/kernels/gemm_neon.h \
-	ops/kernels/gemm_f16w.h ops/kernels/gemm_f16w.c ops/kernels/gemm_f16w_ref.c \
-	ops/kernels/gemm_bf16.h ops/kernels/gemm_bf16.c ops/kernels/gemm_bf16_ref.c \
-	ops/kernels/gemm_bf16_tmpl.h \
-	ops/kernels/requant.h \
+	ops/kernels/gemm_f32_tmpl.h ops/kernels/requant.h \
 	ops/kernels/gemm_s8.h ops/kernels/gemm_s8.c ops/kernels/gemm_s8_ref.c \
-	ops/kernels/gemm_s8_pair.h ops/kernels/gemm_s8_pair.c \
+	ops/kernels/gemm_s8_sort.h ops/kernels/gemm_s8_sort.c \
 	ops/kernels/gemm_s8_tmpl.h ops/kernels/gemm_s8_zmm.h ops/kernels/gemm_s8_ymm.h \
 	ops/kernels/gemm_s8_q.h ops/kernels/gemm_s8_rows.h \
 	ops/kernels/winograd_s8.h ops/kernels/winograd_s8.c ops/kernels/winograd_s8_ref.c \
@@ -31,8 +26,6 @@ noinst_LTLIBRARIES         += liboctet_avx2.la
 liboctet_core_la_LIBADD    += liboctet_avx2.la
 liboctet_avx2_la_CFLAGS     = $(AM_CFLAGS) $(AVX2_CFLAGS)
 liboctet_avx2_la_SOURCES    = ops/kernels/gemm_f32_avx2.c ops/kernels/winograd_f32_avx2.c \
-	ops/kernels/vec_avx2.c ops/kernels/gemm_f16w_avx2.c ops/kernels/gemm_bf16_avx2.c \
-	ops/kernels/gemm_s8_avx2.c ops/kernels/gemm_s8_avx2_a7.c
 	ops/kernels/vec_avx2.c ops/kernels/gemm_s8_avx2.c ops/kernels/gemm_s8_avx2_a7.c \
 	ops/kernels/winograd_s8_avx2.c
 endif
@@ -47,14 +40,6 @@ noinst_LTLIBRARIES         += liboctet_avx512.la
 liboctet_core_la_LIBADD    += liboctet_avx512.la
 liboctet_avx512_la_CFLAGS   = $(AM_CFLAGS) $(AVX512_CFLAGS)
 liboctet_avx512_la_SOURCES  = ops/kernels/gemm_f32_avx512.c ops/kernels/winograd_f32_avx512.c \
-	ops/kernels/vec_avx512.c ops/kernels/gemm_f16w_avx512.c ops/kernels/gemm_bf16_avx512.c \
-	ops/kernels/gemm_s8_avx512.c
-endif
-if HAVE_AVX512BF16
-noinst_LTLIBRARIES             += liboctet_avx512bf16.la
-liboctet_core_la_LIBADD        += liboctet_avx512bf16.la
-liboctet_avx512bf16_la_CFLAGS   = $(AM_CFLAGS) $(AVX512BF16_CFLAGS)
-liboctet_avx512bf16_la_SOURCES  = ops/kernels/gemm_bf16_avx512bf16.c
 	ops/kernels/vec_avx512.c ops/kernels/gemm_s8_avx512.c \
 	ops/kernels/winograd_s8_avx512.c
 endif
@@ -63,8 +48,6 @@ noinst_LTLIBRARIES         += liboctet_neon.la
 liboctet_core_la_LIBADD    += liboctet_neon.la
 liboctet_neon_la_CFLAGS     = $(AM_CFLAGS) $(NEON_CFLAGS)
 liboctet_neon_la_SOURCES    = ops/kernels/gemm_f32_neon.c ops/kernels/winograd_f32_neon.c \
-	ops/kernels/vec_neon.c ops/kernels/gemm_f16w_neon.c ops/kernels/gemm_bf16_neon.c \
-	ops/kernels/gemm_s8_neon.c ops/kernels/gemm_s8_neon_a7.c
 	ops/kernels/vec_neon.c ops/kernels/gemm_s8_neon.c ops/kernels/gemm_s8_neon_a7.c \
 	ops/kernels/winograd_s8_neon.c
 endif
@@ -79,4 +62,26 @@ noinst_LTLIBRARIES         += liboctet_neoni8mm.la
 liboctet_core_la_LIBADD    += liboctet_neoni8mm.la
 liboctet_neoni8mm_la_CFLAGS = $(AM_CFLAGS) $(NEONI8MM_CFLAGS)
 liboctet_neoni8mm_la_SOURCES = ops/kernels/gemm_s8_neoni8mm.c
+endif
+
+# Products of smaller operands: gemm_f32's tiles on half and bfloat16.
+liboctet_core_la_SOURCES += \
+	ops/kernels/gemm_ref_tmpl.h ops/kernels/gemm_avx2.h ops/kernels/gemm_avx512.h \
+	ops/kernels/gemm_neon.h ops/kernels/gemm_bf16_tmpl.h \
+	ops/kernels/gemm_f16w.h ops/kernels/gemm_f16w.c ops/kernels/gemm_f16w_ref.c \
+	ops/kernels/gemm_bf16.h ops/kernels/gemm_bf16.c ops/kernels/gemm_bf16_ref.c
+if HAVE_AVX2
+liboctet_avx2_la_SOURCES += ops/kernels/gemm_f16w_avx2.c ops/kernels/gemm_bf16_avx2.c
+endif
+if HAVE_AVX512
+liboctet_avx512_la_SOURCES += ops/kernels/gemm_f16w_avx512.c ops/kernels/gemm_bf16_avx512.c
+endif
+if HAVE_AVX512BF16
+noinst_LTLIBRARIES             += liboctet_avx512bf16.la
+liboctet_core_la_LIBADD        += liboctet_avx512bf16.la
+liboctet_avx512bf16_la_CFLAGS   = $(AM_CFLAGS) $(AVX512BF16_CFLAGS)
+liboctet_avx512bf16_la_SOURCES  = ops/kernels/gemm_bf16_avx512bf16.c
+endif
+if HAVE_NEON
+liboctet_neon_la_SOURCES += ops/kernels/gemm_f16w_neon.c ops/kernels/gemm_bf16_neon.c
 endif
