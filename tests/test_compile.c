@@ -306,6 +306,7 @@ START_TEST(changed_plans)
 {
     static const char *const change[][2] = {
         { "\\\"isa\\\":\\\"ref\\\"", "\\\"isa\\\":\\\"rex\\\"" },
+        { "\\\"isa\\\":\\\"ref\\\"", "\\\"isa\\\":\\\"avx2\\\"" }, /* wider panels: sizes differ */
         { "\\\"packing\\\":1", "\\\"packing\\\":2" },
         { "\\\"packing\\\":1", "\\\"packing\\\":[]" },
         { "\\\"parameters\\\":", "\\\"parameters\\\":-" },
