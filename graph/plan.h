@@ -49,6 +49,9 @@ void oct_plan_free(oct_plan *plan);
  * step, when its output is valid: timing, calibration, diff. */
 typedef void oct_plan_hook(void *arg, const oct_plan *plan, int step, int n);
 void oct_plan_run(oct_plan *plan, oct_pool *pool, int n, oct_plan_hook *after, void *arg);
+/* The first `steps` of them only: what the first layers see needs no more. */
+void oct_plan_run_steps(oct_plan *plan, oct_pool *pool, int n, int steps, oct_plan_hook *after,
+                        void *arg);
 
 /* One line a step: op, shape, kernel, multiply-adds, bytes; then the totals. */
 void oct_plan_dump(const oct_plan *plan, FILE *to);
