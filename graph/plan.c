@@ -161,9 +161,12 @@ static void let_go(const work *w, int i)
 static oct_status prepare(work *w)
 {
     oct_plan *p = w->plan;
+    const oct_packed *given = w->options->given;
+    int n_given = w->options->n_given;
     for (int i = 0; i < p->n_steps; i++) {
         oct_step *step = &p->step[i];
-        oct_prepare how = { .cpu = w->options->cpu, .threads = w->options->threads,
+        oct_prepare how = { .given = given, .n_given = n_given,
+                            .cpu = w->options->cpu, .threads = w->options->threads,
                             .sgemm = w->options->sgemm, .arena = &p->arena };
         const oct_status status = step->op->prepare(&step->args, &how, &step->state);
         if (status != OCT_OK) return oct_graph_fail(status, step->node->name);
@@ -173,8 +176,13 @@ static oct_status prepare(work *w)
         p->weight_size += how.weight_size;
         if (w->shared < how.shared_size) w->shared = how.shared_size;
         if (w->thread < how.thread_size) w->thread = how.thread_size;
+        memcpy(step->packed, how.packed, sizeof step->packed);
+        step->n_packed = how.n_packed;
+        if (given) given += how.n_packed, n_given -= how.n_packed;
         let_go(w, i);
     }
+    if (given && n_given)
+        return oct_fail(OCT_ERR_FORMAT, "%d pieces of packed weights that no step reads", n_given);
     return OCT_OK;
 }
 

@@ -15,6 +15,8 @@ typedef struct oct_step {
     const char *kernel;    /* "gemm_f32/avx512" */
     double macs;           /* multiply-adds of one sample */
     size_t weight_size;    /* bytes of packed weights */
+    oct_packed packed[OCT_MAX_PACKED]; /* them, for octet compile */
+    int n_packed;
 } oct_step;
 
 typedef struct oct_plan_options {
@@ -25,6 +27,10 @@ typedef struct oct_plan_options {
     /* called with each constant as soon as no later step needs its data; NULL is fine */
     void (*packed)(void *arg, const oct_tensor *constant);
     void *arg;
+    /* the packed weights of all steps in their order, exactly, to be there as long as the plan:
+     * of a compiled file, whose constants have no data; NULL: the plan packs */
+    const oct_packed *given;
+    int n_given;
 } oct_plan_options;
 
 typedef struct oct_plan {

@@ -3,9 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Up to here an image is allocated whole, before its pixels have been seen. */
-enum { WHOLE = 32 << 20 };
-
 void oct_image_free(oct_image *image)
 {
     free(image->data);
@@ -30,7 +27,8 @@ oct_status oct_image_begin(oct_image_rows *rows, int width, int height, int chan
     *rows = (oct_image_rows){ .image = { width, height, channels, NULL } };
     rows->stride = (size_t)width * (size_t)channels;
     const size_t whole = rows->stride * (size_t)height;
-    rows->capacity = whole <= WHOLE ? height : (int)(WHOLE / rows->stride);
+    rows->capacity = whole <= OCT_IMAGE_WHOLE ? height
+                                              : (int)(OCT_IMAGE_WHOLE / rows->stride);
     if (rows->capacity < 1) rows->capacity = 1;
     rows->image.data = malloc(rows->stride * (size_t)rows->capacity);
     if (!rows->image.data)

@@ -12,6 +12,10 @@
 /* Pillow's own limit, 2 * MAX_IMAGE_PIXELS: above it a file is a decompression bomb. */
 enum { OCT_IMAGE_MAX_PIXELS = 178956970 };
 
+/* Up to here an image is allocated whole, before its pixels have been seen: 18 million of RGB.
+ * Larger ones are looked over for an end first, because a refusal must stay cheap. */
+enum { OCT_IMAGE_WHOLE = 56 << 20 };
+
 /* 0 < width, 0 < height, width * height <= OCT_IMAGE_MAX_PIXELS.  format is "JPEG". */
 OCT_MUST_CHECK oct_status oct_image_check_size(const char *format, uint64_t width,
                                                uint64_t height);

@@ -2,6 +2,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <jpeglib.h>
 #include <jerror.h>
@@ -90,10 +91,26 @@ static void open_memory(decoder *d, const uint8_t *bytes, size_t size)
     d->jpeg.progress = &d->progress;
 }
 
+/* Is there an end-of-image marker after the first scan's beginning?  In coded data FF is followed
+ * by 0; only a table between scans could hold FF D9, and then the decoder finds out. */
+static int has_end(const uint8_t *p, size_t size)
+{
+    size_t i = 2;
+    while (i + 4 <= size && p[i] == 0xff && p[i + 1] != 0xda)
+        i += p[i + 1] == 0xff ? 1 : 2 + ((size_t)p[i + 2] << 8 | p[i + 3]);
+    while (i + 2 <= size) {
+        const uint8_t *ff = memchr(p + i, 0xff, size - i - 1);
+        if (!ff) return 0;
+        if (ff[1] == 0xd9) return 1;
+        i = (size_t)(ff - p) + 1;
+    }
+    return 0;
+}
+
 /* Size and components; the size against what the file can hold.  A block takes at least one bit
  * of the first scan of the component that has it; with sampling factors up to 4 the most detailed
  * component has no fewer than a quarter of the 8x8 blocks: 32 blocks a byte. */
-static oct_status check(decoder *d, size_t size)
+static oct_status check(decoder *d, const uint8_t *bytes, size_t size)
 {
     const struct jpeg_decompress_struct *j = &d->jpeg;
     OCT_TRY(oct_image_check_size("JPEG", j->image_width, j->image_height));
@@ -107,6 +124,8 @@ static oct_status check(decoder *d, size_t size)
     if (blocks > 65536 && blocks / 32 > size)
         return oct_fail(OCT_ERR_FORMAT, "JPEG: %ux%u pixels do not fit into a file of %zu bytes",
                         j->image_width, j->image_height, size);
+    if (blocks * 64 * 3 > OCT_IMAGE_WHOLE && !has_end(bytes, size))
+        return oct_fail(OCT_ERR_FORMAT, "JPEG: the file is truncated");
     d->blocks = blocks * (uint64_t)j->num_components;
     return OCT_OK;
 }
@@ -135,12 +154,12 @@ static void convert(const uint8_t *in, int components, int width, int channels, 
     }
 }
 
-static oct_status decode(decoder *d, size_t size, int channels)
+static oct_status decode(decoder *d, const uint8_t *bytes, size_t size, int channels)
 {
     struct jpeg_decompress_struct *j = &d->jpeg;
     if (setjmp(d->jump)) return d->status;
     jpeg_read_header(j, TRUE);
-    OCT_TRY(check(d, size));
+    OCT_TRY(check(d, bytes, size));
     const int components = j->num_components;
     j->out_color_space = components == 1 ? JCS_GRAYSCALE : components == 3 ? JCS_RGB : JCS_CMYK;
     jpeg_start_decompress(j);
@@ -168,7 +187,7 @@ oct_status oct_image_jpeg(const uint8_t *bytes, size_t size, int channels, oct_i
         status = d->status; /* creating the decompressor failed */
     } else {
         open_memory(d, bytes, size);
-        status = decode(d, size, channels);
+        status = decode(d, bytes, size, channels);
     }
     if (status == OCT_OK) *out = d->rows.image;
     else oct_image_free(&d->rows.image);

@@ -45,7 +45,7 @@ static _Noreturn void failed_alloc(decoder *d)
     png_longjmp(d->png, 1);
 }
 
-/* One pixel of up to 4 samples of 1 or 2 bytes to L or RGB. */
+/* A row of pixels of 1 to 4 samples of 1 or 2 bytes to L or RGB. */
 static void convert(const decoder *d, const uint8_t *in, int type, int depth, uint8_t *out)
 {
     static const uint8_t scale[9] = { [1] = 255, [2] = 85, [4] = 17, [8] = 1 };
@@ -65,6 +65,19 @@ static void convert(const decoder *d, const uint8_t *in, int type, int depth, ui
             out = oct_put_rgb(out, channels, in[0], in[bytes], in[2 * bytes]);
         }
     }
+}
+
+/* Are all chunks up to the last IDAT in the file as a whole?  p: after the signature. */
+static int has_end(const uint8_t *p, const uint8_t *end)
+{
+    while (end - p >= 8) {
+        const uint32_t n = png_get_uint_32(p);
+        if (!memcmp(p + 4, "IEND", 4)) return 1;
+        if (n > PNG_UINT_31_MAX || (size_t)(end - p) < (size_t)n + 12)
+            return memcmp(p + 4, "IDAT", 4) != 0; /* what follows the pixels may be cut */
+        p += (size_t)n + 12;
+    }
+    return 1;
 }
 
 static void read_palette(decoder *d)
@@ -96,7 +109,7 @@ static void read_rows(decoder *d, int type, int depth, int passes, size_t rowbyt
     }
 }
 
-static void decode(decoder *d, size_t size, int channels)
+static void decode(decoder *d, const uint8_t *bytes, size_t size, int channels)
 {
     png_set_read_fn(d->png, d, read_bytes);
     png_set_user_limits(d->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* ours are below */
@@ -116,6 +129,8 @@ static void decode(decoder *d, size_t size, int channels)
                              "bytes", width, height, size);
         png_longjmp(d->png, 1);
     }
+    if ((uint64_t)width * height * 3 > OCT_IMAGE_WHOLE && !has_end(bytes + 8, bytes + size))
+        png_error(d->png, "the file is truncated");
     if (type == PNG_COLOR_TYPE_PALETTE) read_palette(d);
     png_set_packing(d->png); /* 1, 2 and 4 bits to a byte each, not scaled */
     const int passes = png_set_interlace_handling(d->png);
@@ -136,7 +151,7 @@ oct_status oct_image_png(const uint8_t *bytes, size_t size, int channels, oct_im
     d->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, d, fail, quiet);
     d->info = d->png ? png_create_info_struct(d->png) : NULL;
     if (!d->info) d->status = oct_fail(OCT_ERR_MEMORY, "PNG: out of memory");
-    else if (!setjmp(png_jmpbuf(d->png))) decode(d, size, channels);
+    else if (!setjmp(png_jmpbuf(d->png))) decode(d, bytes, size, channels);
     const oct_status status = d->status;
     if (status == OCT_OK) *out = d->rows.image;
     else oct_image_free(&d->rows.image);

@@ -74,8 +74,8 @@ static oct_status check_size(const reader *r)
                         : r->kind == '4' ? ((uint64_t)r->width + 7) / 8 * (uint64_t)r->height
                                          : count * (r->max > 255 ? 2 : 1);
     if (have >= need) return OCT_OK;
-    return oct_fail(OCT_ERR_FORMAT, "PPM: the file is truncated: %dx%d pixels take %llu bytes, %llu "
-                    "are left", r->width, r->height, (unsigned long long)need,
+    return oct_fail(OCT_ERR_FORMAT, "PPM: the file is truncated: %dx%d pixels take %llu bytes, "
+                    "%llu are left", r->width, r->height, (unsigned long long)need,
                     (unsigned long long)have);
 }
 

@@ -11,11 +11,11 @@ typedef struct oct_image {
 } oct_image;
 void oct_image_free(oct_image *image);
 
-/* Decodes JPEG, PNG, BMP or PPM/PGM, told apart by content, as Pillow's convert("L"/"RGB") does.
- * name is for messages only. */
+/* Decodes JPEG, PNG, BMP or PPM/PGM, told apart by content, as Pillow's convert("L"/"RGB") does;
+ * channels is 1 or 3.  At most 178956970 pixels, Pillow's limit. */
 OCT_MUST_CHECK oct_status oct_image_decode(const void *bytes, size_t size, int channels,
                                            oct_image *out);
-/* Pillow's Image.resize, bit for bit (antialiased, as its resample filters are). */
+/* Pillow's Image.resize, byte for byte (antialiased, as its resample filters are). */
 OCT_MUST_CHECK oct_status oct_image_resize(const oct_image *in, int width, int height,
                                            oct_filter filter, oct_image *out);
 /* torchvision's Resize(short side) size rule. */
@@ -28,9 +28,9 @@ OCT_MUST_CHECK oct_status oct_recipe_apply(const oct_recipe *r, const oct_image 
                                            int resize_to_fit, int width, int height, float *out);
 
 /* A source of samples: DATA or INPUT of SPEC.md section 1.
- *   image file, folder of images, ImageFolder, "-" (one image on standard input), idx pair (plain
- *   or .gz), CIFAR .bin, FILE#7 (one record), TSV of path<TAB>label, .npy (float32 [n,c,h,w] fed
- *   as it is; uint8 [n,h,w,c] through the recipe)
+ *   image file, folder or list of images, ImageFolder, "-" (one image on standard input), idx
+ *   pair (plain or .gz), CIFAR .bin, FILE#7 (one record), TSV of path<TAB>label, .npy (float32
+ *   [n,c,h,w] fed as it is; uint8 [n,h,w,c] through the recipe)
  * Sorted as torchvision sorts.  Opening reads headers, lists and labels, never images. */
 typedef struct oct_source oct_source;
 
@@ -40,19 +40,20 @@ typedef enum oct_source_kind {
 } oct_source_kind;
 
 OCT_MUST_CHECK oct_status oct_source_open(const char *path, oct_source **out);
-void oct_source_close(oct_source *s);
+void oct_source_close(oct_source *s); /* NULL is fine */
 oct_source_kind oct_source_type(const oct_source *s);
 int oct_source_count(const oct_source *s);
 const char *oct_source_name(const oct_source *s, int i);  /* as shown to the user: path, FILE#7 */
 int oct_source_label(const oct_source *s, int i);         /* -1: not labelled */
-int oct_source_classes(const oct_source *s);              /* 0: not labelled; else 1 + the largest */
+int oct_source_classes(const oct_source *s);      /* 0: not labelled; else 1 + the largest */
 const char *oct_source_class_name(const oct_source *s, int label); /* ImageFolder's; else NULL */
 
 /* Shape one sample has after the recipe: known before decoding for idx, .bin, .npy and when the
  * recipe says (crop, exact resize); else *height = *width = 0: the model's own input decides. */
 void oct_source_shape(const oct_source *s, const oct_recipe *r, int *c, int *height, int *width);
 
-/* Sample i as FP32 [c, height, width] into out.  Thread-safe: any number of threads, one source. */
+/* Sample i as FP32 [c, height, width] into out, c being oct_source_shape's.  Thread-safe: any
+ * number of threads, one source.  Messages do not repeat oct_source_name. */
 OCT_MUST_CHECK oct_status oct_source_read(const oct_source *s, int i, const oct_recipe *r,
                                           int height, int width, float *out);
 

@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +17,9 @@
  *
  * A plain file's records stay in it.  A gz file is inflated when it is opened; what it claims is
  * checked first against what deflate can make of its size, 1032 for 1, and, if it is large, by
- * inflating it once into nothing. */
-enum { RATIO = 1032, SURE = 64 << 20 };
+ * inflating it once into nothing; more than a GiB must be unpacked by the user, for that takes
+ * seconds. */
+enum { RATIO = 1032, SURE = 32 << 20, GZ_MAX = 1 << 30 };
 
 static uint32_t be32(const uint8_t *p)
 {
@@ -193,7 +193,10 @@ static oct_status read_images(oct_source *s, stream *in, int only)
     s->stride = (uint64_t)size[1] * size[2]; /* below 2^28, so times 2^32 fits */
     const uint64_t total = size[0] * s->stride;
     const int gz = !gzdirect(in->gz);
-    if (gz ? total / RATIO > in->size || total > SSIZE_MAX : total != in->size - 16)
+    if (gz && total / RATIO <= in->size && total > GZ_MAX)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "idx: %llu bytes of images in a gz file, at most %d: "
+                        "gunzip it first", (unsigned long long)total, GZ_MAX);
+    if (gz ? total / RATIO > in->size : total != in->size - 16)
         return oct_fail(OCT_ERR_FORMAT, "idx: %u images of %ux%u take %llu bytes, the file has %llu"
                         "%s", size[0], size[2], size[1], (unsigned long long)total,
                         (unsigned long long)in->size - (gz ? 0 : 16), gz ? " (gz)" : "");

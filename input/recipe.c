@@ -7,7 +7,7 @@
 
 #include <jansson.h>
 
-/* Sides of an image: resize and crop.  What Pillow opens at most has 178956970 pixels. */
+/* A side of resize and crop; a text's tokens. */
 enum { MAX_SIDE = 65535, MAX_LENGTH = 1 << 20 };
 
 static const char *const filter_names[] = {

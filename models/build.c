@@ -86,6 +86,11 @@ oct_status oct_build_head(oct_build *b, const char *module)
     return oct_graph_output(&b->m->graph, b->x);
 }
 
+void oct_build_doubt(oct_model *m, const char *sentence)
+{
+    if (m->n_doubts < OCT_MODEL_MAX_DOUBTS) m->in_doubt[m->n_doubts++] = sentence;
+}
+
 static oct_status check_arch(const char *arch, int depth, int classes)
 {
     static const char *const known[] = { "classes", "depth", "kind", NULL };

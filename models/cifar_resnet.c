@@ -104,7 +104,11 @@ static oct_status build(oct_model *m, const char *arch, const oct_options *optio
     for (int s = 0; s < STAGES; s++)
         for (int i = 0; i < blocks; i++) OCT_TRY(add_block(&b, s, i));
     OCT_TRY(oct_build_head(&b, "linear"));
-    if (!m->recipe) m->recipe = recipe;
+    if (!m->recipe) {
+        m->recipe = recipe;
+        oct_build_doubt(m, "recipe: ImageNet's mean and std, as the published CIFAR ResNets have; "
+                        "not in the file");
+    }
     return oct_build_arch(&b, arch, "cifar_resnet", 6 * blocks + 2);
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/compiled.h"
 #include "models/metadata.h"
 #include "models/openblas.h"
 #include "tensor/cpu.h"
@@ -118,22 +119,29 @@ static oct_status run_passes(oct_model *m, const char *list)
     return oct_passes_run(&m->graph, m->pass, m->n_passes, m->pass_changes);
 }
 
-static oct_status describe(oct_model *m, const char *path, const oct_options *o)
+static oct_status describe(oct_model *m, const char *path, const oct_options *o, int with_plan)
 {
     const oct_builder *builder;
     if (o->batch < 0 || o->batch > MAX_BATCH)
         return oct_fail(OCT_ERR_UNSUPPORTED, "batch %d, expected 1 to %d", o->batch, MAX_BATCH);
     OCT_TRY(oct_weights_open(path, &m->weights));
     const char *arch = o->arch ? o->arch : oct_weights_meta(m->weights, "octet.arch");
+    if (!arch && oct_compiled_is(m->weights))
+        return oct_fail(OCT_ERR_FORMAT, "octet.plan without octet.arch");
     OCT_TRY(find_builder(m, arch, &builder));
     m->kind = builder->kind;
     m->recipe = oct_weights_meta(m->weights, "octet.input");
-    m->n_parameters = count_parameters(m->weights);
-    OCT_TRY(builder->build(m, arch, o));
+    if (oct_compiled_is(m->weights)) {
+        m->arch = oct_weights_meta(m->weights, "octet.arch");
+        OCT_TRY(oct_compiled_read(m, o));
+    } else {
+        m->n_parameters = count_parameters(m->weights);
+        OCT_TRY(builder->build(m, arch, o));
+    }
     m->recipe_is_guess = !m->recipe;
     if (!m->recipe) m->recipe = guess_recipe(m->graph.in[0]);
     OCT_TRY(oct_model_read_labels(m));
-    return run_passes(m, o->passes);
+    return m->isa ? OCT_OK : run_passes(m, with_plan || o->passes ? o->passes : "none");
 }
 
 /* What the plan will run on, told before the file is read: a wrong option is the faster answer. */
@@ -146,8 +154,12 @@ static oct_status choose_machine(oct_model *m, const oct_options *o, oct_plan_op
     else if (o->gemm && strcmp(o->gemm, "ours") != 0)
         return oct_fail(OCT_ERR_UNSUPPORTED, "gemm '%.80s' is neither 'ours' nor 'openblas'",
                         o->gemm);
-    if (o->isa) OCT_TRY(oct_cpu_isa(o->isa, &m->cpu));
+    if (o->isa && m->pack_only) OCT_TRY(oct_cpu_isa_any(o->isa, &m->cpu));
+    else if (o->isa) OCT_TRY(oct_cpu_isa(o->isa, &m->cpu));
     else m->cpu = oct_cpu_flags();
+    if (m->pack_only) OCT_TRY(oct_compiled_built(m->cpu));
+    if (m->pack_only && plan->sgemm)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "gemm 'openblas' has no packed weights to compile");
     if (o->threads < 0 || o->threads > MAX_THREADS)
         return oct_fail(OCT_ERR_UNSUPPORTED, "%d threads, expected 1 to %d", o->threads,
                         MAX_THREADS);
@@ -172,14 +184,19 @@ static void packed(void *arg, const oct_tensor *constant)
 static oct_status make_plan(oct_model *m, const oct_options *o, oct_plan_options *plan)
 {
     OCT_TRY(open_pool(m, o));
+    if (m->isa && m->pack_only)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "compiled already, for %s: compile the model it was "
+                        "made from", m->isa);
+    if (m->isa) OCT_TRY(oct_compiled_use(m, o, plan));
     plan->threads = m->pool->threads;
-    plan->packed = packed;
+    plan->packed = m->isa ? NULL : packed;
     plan->arg = m;
     return oct_plan_build(&m->graph, plan, &m->plan);
 }
 
-static oct_status load(const char *path, const oct_options *options, int with_plan,
-                       oct_model **out)
+typedef enum purpose { TO_RUN, TO_DESCRIBE, TO_PACK } purpose;
+
+static oct_status load(const char *path, const oct_options *options, purpose why, oct_model **out)
 {
     static const oct_options defaults;
     const oct_options *o = options ? options : &defaults;
@@ -188,9 +205,10 @@ static oct_status load(const char *path, const oct_options *options, int with_pl
     *out = NULL;
     if (!m) return oct_fail(OCT_ERR_MEMORY, "model: out of memory");
     m->graph.arena = &m->arena;
+    m->pack_only = why == TO_PACK;
     oct_status status = choose_machine(m, o, &plan);
-    if (status == OCT_OK) status = describe(m, path, o);
-    if (status == OCT_OK && with_plan) status = make_plan(m, o, &plan);
+    if (status == OCT_OK) status = describe(m, path, o, why != TO_DESCRIBE);
+    if (status == OCT_OK && why != TO_DESCRIBE) status = make_plan(m, o, &plan);
     if (status != OCT_OK) oct_model_free(m);
     else *out = m;
     return status;
@@ -198,12 +216,17 @@ static oct_status load(const char *path, const oct_options *options, int with_pl
 
 oct_status oct_model_load(const char *path, const oct_options *options, oct_model **out)
 {
-    return load(path, options, 1, out);
+    return load(path, options, TO_RUN, out);
 }
 
 oct_status oct_model_describe(const char *path, const oct_options *options, oct_model **out)
 {
-    return load(path, options, 0, out);
+    return load(path, options, TO_DESCRIBE, out);
+}
+
+oct_status oct_model_pack(const char *path, const oct_options *options, oct_model **out)
+{
+    return load(path, options, TO_PACK, out);
 }
 
 oct_tensor *oct_model_input(oct_model *m, int i)
@@ -221,6 +244,8 @@ const oct_tensor *oct_model_output(const oct_model *m, int i)
 oct_status oct_model_run(oct_model *m, int n)
 {
     if (!m->plan) return oct_fail(OCT_ERR_UNSUPPORTED, "run: the model is only described");
+    if (m->pack_only)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "run: the model is only packed");
     const int batch = m->plan->in[0].dim[0];
     if (n < 1 || n > batch)
         return oct_fail(OCT_ERR_SHAPE, "run: %d samples, the plan is made for 1 to %d", n, batch);

@@ -6,7 +6,7 @@
 #include "octet.h"
 #include "weights/weights.h"
 
-enum { OCT_MODEL_MAX_PASSES = 8 };
+enum { OCT_MODEL_MAX_PASSES = 8, OCT_MODEL_MAX_DOUBTS = 4 };
 
 /* What the programs may know of a model beyond octet.h. */
 struct oct_model {
@@ -16,10 +16,14 @@ struct oct_model {
     oct_pool *pool;
     int own_pool;
     unsigned cpu;              /* flags the plan uses */
+    const char *isa;           /* of a compiled file: what its weights are packed for; else NULL */
+    int pack_only;             /* loaded by oct_model_pack */
     const char *kind;          /* "cnn", "cifar_resnet", "resnet", "distilbert" */
     const char *arch;          /* octet.arch, canonical JSON */
     const char *recipe;        /* octet.input JSON */
     int recipe_is_guess;       /* neither in the file nor a convention of this kind */
+    const char *in_doubt[OCT_MODEL_MAX_DOUBTS]; /* sentences: what is a convention of this kind */
+    int n_doubts;              /* and not in the file; inspect says them aloud */
     int classes;
     char **label;              /* [classes], or NULL: the file has none */
     size_t n_parameters;       /* elements of the parameters, buffers (running_*) left out */
@@ -29,9 +33,15 @@ struct oct_model {
     oct_arena arena;           /* graph, names, labels */
 };
 
-/* As oct_model_load, but without a plan: kind, graph after passes, recipe, labels; for inspect. */
+/* As oct_model_load, but without a plan: kind, graph after passes, recipe, labels; for inspect.
+ * options->passes NULL: none; a compiled file has had its own. */
 OCT_MUST_CHECK oct_status oct_model_describe(const char *path, const oct_options *options,
                                              oct_model **out);
+
+/* As oct_model_load, but to be written by oct_compiled_save: options->isa may be one this CPU
+ * lacks, a run is refused, as is a file that is compiled already. */
+OCT_MUST_CHECK oct_status oct_model_pack(const char *path, const oct_options *options,
+                                         oct_model **out);
 
 /* The passes every model goes through, or those of list (oct_passes_select): *n of them.
  * ERR_UNSUPPORTED names an unknown one. */

@@ -21,7 +21,7 @@
 #include "models/build.h"
 #include "models/metadata.h"
 
-enum { STAGES = 4, MAX_BLOCKS = 200, SIDE = 224, LEAST = 33 };
+enum { STAGES = 4, MAX_BLOCKS = 200, SIDE = 224 };
 
 /* ImageNet's, torchvision.transforms with the weights' defaults before 2022. */
 static const char recipe[] =
@@ -111,18 +111,25 @@ static oct_status add_stage(oct_build *b, int stage, int bottleneck, int *blocks
     }
 }
 
-/* Height and width of the input: the crop of the file's recipe. */
-static oct_status input_side(const oct_model *m, int *side)
+/* Height and width of the input: what the file's recipe crops to, else resizes to exactly. */
+static oct_status input_size(const oct_model *m, int *h, int *w)
 {
     json_t *object;
-    *side = SIDE;
+    *h = *w = SIDE;
     if (!m->recipe) return OCT_OK;
     OCT_TRY(oct_json_parse("octet.input", m->recipe, JSON_OBJECT, &object));
-    oct_status s = OCT_OK;
-    if (json_is_integer(json_object_get(object, "crop")))
-        s = oct_json_int("octet.input", object, "crop", 1, INT32_MAX, side);
+    const json_t *crop = json_object_get(object, "crop");
+    const json_t *resize = json_object_get(object, "resize");
+    const json_t *size = crop ? crop : json_is_array(resize) ? resize : NULL;
+    const json_t *one = json_is_array(size) ? json_array_get(size, 0) : size;
+    const json_t *two = json_is_array(size) ? json_array_get(size, 1) : size;
+    if (json_is_integer(one) && json_is_integer(two)) { /* others: for the recipe's reader */
+        const json_int_t high = json_integer_value(one), wide = json_integer_value(two);
+        if (high > 0 && wide > 0 && high <= INT32_MAX && wide <= INT32_MAX)
+            *h = (int)high, *w = (int)wide;
+    }
     json_decref(object);
-    return s;
+    return OCT_OK;
 }
 
 static oct_status build(oct_model *m, const char *arch, const oct_options *options)
@@ -133,16 +140,23 @@ static oct_status build(oct_model *m, const char *arch, const oct_options *optio
                                         .stride = { 2, 2 }, .pad = { 1, 1 }, .dilation = { 1, 1 } };
     oct_build b = { .m = m };
     const int bottleneck = find(m->weights, "layer1.0.", "conv3") != NULL;
-    int side, blocks = 0;
-    OCT_TRY(input_side(m, &side));
-    OCT_TRY(oct_build_input(&b, options, 3, side, side, LEAST));
+    int h, w, blocks = 0;
+    OCT_TRY(input_size(m, &h, &w));
+    OCT_TRY(oct_build_input(&b, options, 3, h, w, 1));
     OCT_TRY(oct_build_conv_bn(&b, "conv1", "bn1", &stem, -1, 7));
     OCT_TRY(oct_build_relu(&b, "relu"));
     OCT_TRY(oct_build_add(&b, OCT_OP_POOL, "maxpool", &pool, sizeof pool,
                           (oct_tensor *[OCT_MAX_IN]){ b.x }));
     for (int s = 0; s < STAGES; s++) OCT_TRY(add_stage(&b, s, bottleneck, &blocks));
     OCT_TRY(oct_build_head(&b, "fc"));
-    if (!m->recipe) m->recipe = recipe;
+    if (!m->recipe) {
+        m->recipe = recipe;
+        oct_build_doubt(m, "recipe: torchvision's convention for ResNets, not in the file "
+                        "(its IMAGENET1K_V2 weights: --resize 232)");
+    }
+    if (!arch && bottleneck)
+        oct_build_doubt(m, "stride: in the 3x3 convolutions, as torchvision has it (v1.5); "
+                        "tensors do not tell");
     return oct_build_arch(&b, arch, "resnet", blocks * (bottleneck ? 3 : 2) + 2);
 }
 

@@ -61,31 +61,39 @@ static void read_param(const oct_tensor *t, int c, float absent, float *out)
     else for (int i = 0; i < c; i++) out[i] = absent;
 }
 
-static oct_status prepare(const oct_args *args, oct_prepare *how, void **out)
+/* The table [mean | scale | beta], c floats each. */
+static oct_status pack(const oct_args *args, int c, const state *s)
 {
-    const oct_tensor *x = args->in[OCT_BATCHNORM_X], *v = args->in[OCT_BATCHNORM_VAR];
     const oct_batchnorm_attr *attr = args->attr;
-    const int c = x->dim[x->rank - 1];
-    const size_t size = (size_t)c * sizeof(float);
-    void *s_mem, *table;
-    OCT_TRY(oct_prepare_alloc("batchnorm", how, sizeof(state), &s_mem));
-    OCT_TRY(oct_prepare_alloc("batchnorm", how, 3 * size, &table));
-    state *s = s_mem;
-    *s = (state){ oct_vec_pick(how->cpu), table, (float *)table + c, (float *)table + 2 * c };
     read_param(args->in[OCT_BATCHNORM_GAMMA], c, 1, s->scale);
     read_param(args->in[OCT_BATCHNORM_BETA], c, 0, s->bias);
     read_param(args->in[OCT_BATCHNORM_MEAN], c, 0, s->mean);
     for (int i = 0; i < c; i++) {
         float var;
-        oct_tensor_read_f32(v, (size_t)i, 1, &var);
+        oct_tensor_read_f32(args->in[OCT_BATCHNORM_VAR], (size_t)i, 1, &var);
         const double under = (double)var + (double)attr->eps;
         if (!(under > 0))
             return oct_fail(OCT_ERR_FORMAT, "batchnorm: variance %d is %g, eps %g", i, (double)var,
                             (double)attr->eps);
         s->scale[i] = (float)((double)s->scale[i] / sqrt(under));
     }
+    return OCT_OK;
+}
+
+static oct_status prepare(const oct_args *args, oct_prepare *how, void **out)
+{
+    const oct_tensor *x = args->in[OCT_BATCHNORM_X];
+    const int c = x->dim[x->rank - 1];
+    const size_t size = 3 * (size_t)c * sizeof(float);
+    void *s_mem, *table;
+    int ready;
+    OCT_TRY(oct_prepare_alloc("batchnorm", how, sizeof(state), &s_mem));
+    OCT_TRY(oct_prepare_packed("batchnorm", how, size, &table, &ready));
+    state *s = s_mem;
+    *s = (state){ oct_vec_pick(how->cpu), table, (float *)table + c, (float *)table + 2 * c };
+    if (!ready) OCT_TRY(pack(args, c, s));
     how->kernel = s->vec->name;
-    how->weight_size = 3 * size;
+    how->weight_size = size;
     *out = s;
     return OCT_OK;
 }

@@ -116,8 +116,8 @@ static int make_panels(const state *s, panel_pos *panel)
     return n;
 }
 
-/* Segments and weights of each group. */
-static oct_status pack(const oct_args *args, state *s, oct_prepare *how, oct_arena *tmp)
+/* Segments of each group, and its weights unless they are ready. */
+static oct_status pack(const oct_args *args, state *s, oct_prepare *how, int ready, oct_arena *tmp)
 {
     const oct_conv2d_shape *c = &s->c;
     const oct_tensor *b = args->in[OCT_CONV2D_BIAS];
@@ -137,6 +137,7 @@ static oct_status pack(const oct_args *args, state *s, oct_prepare *how, oct_are
             if (!own->seg) return oct_fail(OCT_ERR_MEMORY, "conv2d: out of memory");
             memcpy(own->seg, seg, (size_t)own->n * sizeof *seg);
         }
+        if (ready) continue;
         oct_gemm_f32_pack(s->gemm, args->in[OCT_CONV2D_W], s->panel[p].first, s->panel[p].cols, k,
                           perm, b ? b->data : NULL, row, s->packed + (size_t)p * s->panel_size);
     }
@@ -162,11 +163,13 @@ oct_status oct_conv2d_direct_prepare(const oct_args *args, oct_prepare *how, voi
     s->panel_size = oct_gemm_f32_panel_size(
         s->gemm, s->c.c / s->c.groups * s->c.kernel[0] * s->c.kernel[1]);
     const size_t size = (size_t)s->n_panels * s->panel_size * sizeof(float);
+    void *packed;
+    int ready;
+    OCT_TRY(oct_prepare_packed("conv2d", how, size, &packed, &ready));
+    s->packed = packed;
     s->tile = oct_arena_alloc(how->arena, (size_t)s->n_tiles * sizeof *s->tile);
     s->panel = oct_arena_alloc(how->arena, (size_t)s->n_panels * sizeof *s->panel);
-    s->packed = oct_arena_alloc(how->arena, size);
-    if (!s->tile || !s->panel || !s->packed)
-        return oct_fail(OCT_ERR_MEMORY, "conv2d: %zu bytes of weights", size);
+    if (!s->tile || !s->panel) return oct_fail(OCT_ERR_MEMORY, "conv2d: out of memory");
     make_tiles(s, s->tile);
     make_panels(s, s->panel);
     if (s->c.pad[0] || s->c.pad[1]) {
@@ -178,7 +181,7 @@ oct_status oct_conv2d_direct_prepare(const oct_args *args, oct_prepare *how, voi
     how->weight_size = size;
     OCT_TRY(oct_kernel_name(how, "conv2d_f32", s->gemm->isa));
     oct_arena tmp = { 0 };
-    const oct_status status = pack(args, s, how, &tmp);
+    const oct_status status = pack(args, s, how, ready, &tmp);
     oct_arena_free(&tmp);
     return status;
 }

@@ -111,8 +111,12 @@ static void pack_columns(const state *s, const oct_tensor *w, int first, int lan
     }
 }
 
-static void pack(const state *s, const oct_tensor *w)
+static void pack(const state *s, const oct_tensor *w, const oct_tensor *bias)
 {
+    const size_t bias_size = (size_t)s->c.out * sizeof *s->bias;
+    if (bias) memcpy(s->bias, bias->data, bias_size);
+    else memset(s->bias, 0, bias_size);
+
     const int nr = s->gemm->nr, n_xi = s->p * s->p;
     float *u = s->u;
     for (int k = 0; k < s->n_panels * nr; k += nr, u += (size_t)n_xi * s->panel_size) {
@@ -145,14 +149,16 @@ oct_status oct_conv2d_winograd_prepare(const oct_args *args, oct_prepare *how, i
     s->panel_size = oct_gemm_f32_panel_size(s->gemm, s->c.c);
     /* no overflow: a small multiple of the weights, which are in memory */
     const size_t size = (size_t)s->n_panels * (size_t)n_xi * s->panel_size * sizeof(float);
-    s->u = oct_arena_alloc(how->arena, size);
+    const size_t bias_size = (size_t)s->c.out * sizeof *s->bias;
+    void *u, *bias;
+    int ready;
+    OCT_TRY(oct_prepare_packed("conv2d", how, size, &u, &ready));
+    OCT_TRY(oct_prepare_packed("conv2d", how, bias_size, &bias, &ready));
+    s->u = u;
+    s->bias = bias;
+    if (!ready) pack(s, args->in[OCT_CONV2D_W], args->in[OCT_CONV2D_BIAS]);
     s->seg = oct_arena_alloc(how->arena, (size_t)n_segs * sizeof *s->seg);
-    s->bias = oct_arena_zalloc(how->arena, (size_t)s->c.out * sizeof *s->bias);
-    if (!s->u || !s->seg || !s->bias)
-        return oct_fail(OCT_ERR_MEMORY, "conv2d: %zu bytes of weights", size);
-    pack(s, args->in[OCT_CONV2D_W]);
-    const oct_tensor *bias = args->in[OCT_CONV2D_BIAS];
-    if (bias) memcpy(s->bias, bias->data, (size_t)s->c.out * sizeof *s->bias);
+    if (!s->seg) return oct_fail(OCT_ERR_MEMORY, "conv2d: out of memory");
 
     size_t v = 0;
     for (int b = 0; b < n_segs; b++) {

@@ -80,6 +80,15 @@ static oct_status prepare(const oct_args *args, oct_prepare *how, void **out)
     *out = s;
     how->macs = (double)n * k;
 
+    int ready = 0;
+    void *packed = NULL;
+    if (!how->sgemm) {
+        OCT_TRY(oct_prepare_packed("linear", how, size, &packed, &ready));
+        s->packed = packed;
+        how->weight_size = size;
+        OCT_TRY(oct_kernel_name(how, "gemm_f32", g->isa));
+    }
+    if (ready) return OCT_OK;
     oct_arena tmp = { 0 }; /* a row of weights and the permutation: gone after packing */
     int32_t *perm;
     oct_status status = permutation(x, &tmp, &perm);
@@ -87,15 +96,8 @@ static oct_status prepare(const oct_args *args, oct_prepare *how, void **out)
         status = oct_sgemm_prepare(w, k, perm, bias, how, &s->blas);
     } else if (status == OCT_OK) {
         float *row = oct_arena_alloc(&tmp, (size_t)k * sizeof *row);
-        float *packed = oct_arena_alloc(how->arena, size);
-        if (!row || !packed) {
-            status = oct_fail(OCT_ERR_MEMORY, "linear: %zu bytes of weights", size);
-        } else {
-            oct_gemm_f32_pack(g, w, 0, n, k, perm, bias, row, packed);
-            s->packed = packed;
-            how->weight_size = size;
-            status = oct_kernel_name(how, "gemm_f32", g->isa);
-        }
+        if (row) oct_gemm_f32_pack(g, w, 0, n, k, perm, bias, row, packed);
+        else status = oct_fail(OCT_ERR_MEMORY, "linear: out of memory");
     }
     oct_arena_free(&tmp);
     return status;

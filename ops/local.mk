@@ -1,5 +1,5 @@
 liboctet_core_la_SOURCES += \
-	ops/op.h ops/op.c ops/attr.h \
+	ops/op.h ops/op.c ops/attr.h ops/attr_table.h ops/attr_table.c \
 	ops/common.h ops/common.c ops/spread.h ops/spread.c ops/channels.h ops/channels.c \
 	ops/conv2d.h ops/conv2d.c ops/conv2d_direct.c ops/conv2d_im2col.c \
 	ops/conv2d_winograd.h ops/conv2d_winograd.c \
@@ -7,7 +7,10 @@ liboctet_core_la_SOURCES += \
 	ops/layout.c ops/batchnorm.c ops/activation.c ops/pool.c ops/add.c ops/concat.c \
 	ops/pad.c ops/flatten.c ops/softmax.c \
 	ops/kernels/gemm_f32.h ops/kernels/gemm_f32.c ops/kernels/gemm_f32_ref.c \
-	ops/kernels/gemm_f32_tmpl.h \
+	ops/kernels/gemm_f32_tmpl.h ops/kernels/requant.h \
+	ops/kernels/gemm_s8.h ops/kernels/gemm_s8.c ops/kernels/gemm_s8_ref.c \
+	ops/kernels/gemm_s8_tmpl.h ops/kernels/gemm_s8_zmm.h ops/kernels/gemm_s8_ymm.h \
+	ops/kernels/gemm_s8_q.h \
 	ops/kernels/winograd_f32.h ops/kernels/winograd_f32.c ops/kernels/winograd_f32_ref.c \
 	ops/kernels/winograd_f32_tmpl.h \
 	ops/kernels/vec.h ops/kernels/vec.c ops/kernels/vec_ref.c ops/kernels/vec_tmpl.h \
@@ -20,19 +23,37 @@ noinst_LTLIBRARIES         += liboctet_avx2.la
 liboctet_core_la_LIBADD    += liboctet_avx2.la
 liboctet_avx2_la_CFLAGS     = $(AM_CFLAGS) $(AVX2_CFLAGS)
 liboctet_avx2_la_SOURCES    = ops/kernels/gemm_f32_avx2.c ops/kernels/winograd_f32_avx2.c \
-	ops/kernels/vec_avx2.c
+	ops/kernels/vec_avx2.c ops/kernels/gemm_s8_avx2.c ops/kernels/gemm_s8_avx2_a7.c
+endif
+if HAVE_AVXVNNI
+noinst_LTLIBRARIES         += liboctet_avxvnni.la
+liboctet_core_la_LIBADD    += liboctet_avxvnni.la
+liboctet_avxvnni_la_CFLAGS  = $(AM_CFLAGS) $(AVXVNNI_CFLAGS)
+liboctet_avxvnni_la_SOURCES = ops/kernels/gemm_s8_avxvnni.c
 endif
 if HAVE_AVX512
 noinst_LTLIBRARIES         += liboctet_avx512.la
 liboctet_core_la_LIBADD    += liboctet_avx512.la
 liboctet_avx512_la_CFLAGS   = $(AM_CFLAGS) $(AVX512_CFLAGS)
 liboctet_avx512_la_SOURCES  = ops/kernels/gemm_f32_avx512.c ops/kernels/winograd_f32_avx512.c \
-	ops/kernels/vec_avx512.c
+	ops/kernels/vec_avx512.c ops/kernels/gemm_s8_avx512.c
 endif
 if HAVE_NEON
 noinst_LTLIBRARIES         += liboctet_neon.la
 liboctet_core_la_LIBADD    += liboctet_neon.la
 liboctet_neon_la_CFLAGS     = $(AM_CFLAGS) $(NEON_CFLAGS)
 liboctet_neon_la_SOURCES    = ops/kernels/gemm_f32_neon.c ops/kernels/winograd_f32_neon.c \
-	ops/kernels/vec_neon.c
+	ops/kernels/vec_neon.c ops/kernels/gemm_s8_neon.c ops/kernels/gemm_s8_neon_a7.c
+endif
+if HAVE_NEONDOT
+noinst_LTLIBRARIES         += liboctet_neondot.la
+liboctet_core_la_LIBADD    += liboctet_neondot.la
+liboctet_neondot_la_CFLAGS  = $(AM_CFLAGS) $(NEONDOT_CFLAGS)
+liboctet_neondot_la_SOURCES = ops/kernels/gemm_s8_neondot.c
+endif
+if HAVE_NEONI8MM
+noinst_LTLIBRARIES         += liboctet_neoni8mm.la
+liboctet_core_la_LIBADD    += liboctet_neoni8mm.la
+liboctet_neoni8mm_la_CFLAGS = $(AM_CFLAGS) $(NEONI8MM_CFLAGS)
+liboctet_neoni8mm_la_SOURCES = ops/kernels/gemm_s8_neoni8mm.c
 endif

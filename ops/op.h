@@ -1,6 +1,8 @@
 #ifndef OCT_OPS_OP_H
 #define OCT_OPS_OP_H
 
+#include <stdint.h>
+
 #include "tensor/arena.h"
 #include "tensor/tensor.h"
 #include "tensor/threads.h"
@@ -38,13 +40,27 @@ typedef struct oct_args {
 /* C[m,n] = A[m,k] * B[n,k]^T, row-major, no gaps: another provider of FP32 matrix products. */
 typedef void oct_sgemm(int m, int n, int k, const float *a, const float *b, float *c);
 
+/* A piece of packed weights: what an operator made of constants, in the layout of its kernel.  It
+ * starts on a 64-byte line; size bytes of it are readable, oct_packed_size of what was asked for. */
+typedef struct oct_packed {
+    const void *data;
+    size_t size;
+} oct_packed;
+
+enum { OCT_MAX_PACKED = 4, /* pieces of one step */
+       OCT_PACKING = 1 };  /* of all layouts together: a file made with another number is refused */
+
 /* What prepare may use, and what it says about the step it made. */
 typedef struct oct_prepare {
     unsigned cpu;         /* OCT_CPU_* flags the plan may use */
     int threads;          /* of the pool the plan will run on */
     oct_sgemm *sgemm;     /* does the FP32 matrix products; NULL: our own kernels */
     oct_arena *arena;     /* lives as long as the plan */
+    const oct_packed *given; /* packed before, in the order prepare asks, and there as long as */
+    int n_given;             /* the plan; NULL: prepare packs */
 
+    oct_packed packed[OCT_MAX_PACKED]; /* out: what oct_prepare_packed gave, in order */
+    int n_packed;
     const char *kernel;   /* out: what runs, "gemm_f32/avx512"; a literal or in arena */
     double macs;          /* out: multiply-adds of one sample */
     size_t weight_size;   /* out: bytes of packed weights read by a run */
@@ -68,8 +84,22 @@ static inline void *oct_run_scratch(const oct_run *r, int thread)
     return r->thread_base + (size_t)thread * r->thread_stride;
 }
 
+/* For prepare: room for size bytes of packed weights.  *ready 0: the operator fills all of it; the
+ * 64 bytes behind it and the rest of their line are zeros.  *ready 1: it is the piece of a compiled
+ * file, packed, read-only, and the constants have no data.  Everything that an operator keeps of
+ * its constants' values goes through here, in an order that depends on shapes and how->cpu only.
+ * ERR_FORMAT: a given piece has another size, or there is none. */
+OCT_MUST_CHECK oct_status oct_prepare_packed(const char *op, oct_prepare *how, size_t size,
+                                             void **out, int *ready);
+/* size with the 64 readable bytes, up to the end of their line: what a file keeps. */
+size_t oct_packed_size(size_t size);
+
+/* Where the data of a constant would be, of which there is only the packed form. */
+extern unsigned char oct_no_data[];
+
 /*  infer    shapes, dtype and layout of out, or why they do not fit; touches no data
  *  prepare  choose the kernel, pack the weights, into *state; data of constants is there
+ *           unless they come packed (oct_prepare_packed)
  *  run      compute; cannot fail, allocates nothing, called many times                    */
 typedef struct oct_op {
     const char *name;

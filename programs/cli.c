@@ -101,19 +101,25 @@ int cli_exit_code(oct_status status)
     }
 }
 
-/* One write of one line, so that lines of several processes do not mix.  A path may take 600 of
- * its bytes: the reason must still fit. */
+size_t cli_line(const char *program, const char *path, const char *reason, char line[CLI_MAX_LINE])
+{
+    const size_t size = CLI_MAX_LINE;
+    size_t n = cli_escape(program, line, 100);
+    n += (size_t)snprintf(line + n, size - n, ": ");
+    if (path) { /* it may take 600 bytes: the reason must still fit */
+        n += cli_escape(path, line + n, 600);
+        n += (size_t)snprintf(line + n, size - n, ": ");
+    }
+    n += cli_escape(reason, line + n, size - n);
+    line[n++] = '\n'; /* over the final 0 */
+    return n;
+}
+
+/* One write of one line, so that lines of several processes do not mix. */
 static void print_line(const char *program, const char *path, const char *reason)
 {
     char line[CLI_MAX_LINE];
-    size_t n = cli_escape(program, line, 100);
-    n += (size_t)snprintf(line + n, sizeof line - n, ": ");
-    if (path) {
-        n += cli_escape(path, line + n, 600);
-        n += (size_t)snprintf(line + n, sizeof line - n, ": ");
-    }
-    n += cli_escape(reason, line + n, sizeof line - n);
-    line[n++] = '\n'; /* over the final 0 */
+    const size_t n = cli_line(program, path, reason, line);
     fflush(stdout);
     fwrite(line, 1, n, stderr);
 }

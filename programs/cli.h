@@ -34,7 +34,7 @@ typedef struct cli_words {
 /* Which commands an option belongs to: the rows of the table in options.c carry these. */
 enum {
     CLI_INFER = 1 << 0, CLI_INSPECT = 1 << 1, CLI_EVAL = 1 << 2, CLI_DIFF = 1 << 3,
-    CLI_BENCH = 1 << 4, CLI_ALL = (1 << 5) - 1,
+    CLI_BENCH = 1 << 4, CLI_COMPILE = 1 << 5, CLI_ALL = (1 << 6) - 1,
 };
 
 typedef struct cli_command cli_command;
@@ -47,7 +47,7 @@ typedef struct cli_args {
 
     cli_ints threads, batch, top, length;
     cli_words isa, precision;
-    char *gemm, *device, *labels, *logits, *data, *layers, *passes, *channels;
+    char *gemm, *device, *labels, *logits, *output, *data, *layers, *passes, *channels;
     cli_ints resize, crop, input, max_length;
     cli_numbers mean, std, scale, seconds, tolerance;
     int json, quiet, plan, by_layer, help, version;
@@ -85,9 +85,19 @@ int cli_refuse(const cli_args *a, const char *path, oct_status status, const cha
     __attribute__((format(printf, 4, 5)));
 /* Prints "PROGRAM: REASON (try 'PROGRAM --help')" and returns CLI_USAGE. */
 int cli_usage(const cli_command *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The bytes of such a line, its newline included. */
+size_t cli_line(const char *program, const char *path, const char *reason, char line[CLI_MAX_LINE]);
 /* A line that is no error: "PROGRAM: ...", unless --quiet. */
 void cli_note(const cli_args *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int cli_exit_code(oct_status status);
+
+/* A file cut short while it is mapped raises SIGBUS where it is read: the program then says so in
+ * one line and ends with CLI_FAILED.  Before a model is opened (base NULL), and again when it is
+ * known where it lies; of up to CLI_MAX_GUARDS paths. */
+enum { CLI_MAX_GUARDS = 4 };
+void cli_guard(const cli_args *a, const char *path, const void *base, size_t size);
+/* The one unfinished output file, to be unlinked if a signal ends the program; or NULL. */
+extern char *volatile cli_unfinished;
 
 /* s with control bytes, and bytes that are no UTF-8, as \n, \t, \r or \xNN; what does not fit into
  * out ends with "...".  Returns the bytes written, the final 0 left out. */

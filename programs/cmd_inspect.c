@@ -101,7 +101,9 @@ static void print_json(const char *path, const oct_weights *w, const oct_model *
                           "format", oct_weights_format(w), "file_bytes",
                           (json_int_t)oct_weights_file_size(w), "kind", m ? m->kind : "unknown");
     if (m) {
-        json_t *labels = m->label ? json_array() : json_null();
+        json_t *labels = m->label ? json_array() : json_null(), *doubts = json_array();
+        for (int i = 0; i < m->n_doubts; i++)
+            json_array_append_new(doubts, report_string(m->in_doubt[i]));
         for (int i = 0; m->label && i < m->classes; i++)
             json_array_append_new(labels, report_string(m->label[i]));
         json_object_set_new(o, "arch", report_json_text(m->arch));
@@ -110,6 +112,7 @@ static void print_json(const char *path, const oct_weights *w, const oct_model *
         json_object_set_new(o, "classes", json_integer(m->classes));
         json_object_set_new(o, "recipe", report_json_text(m->recipe));
         json_object_set_new(o, "recipe_is_guess", json_boolean(m->recipe_is_guess));
+        json_object_set_new(o, "in_doubt", doubts);
         json_object_set_new(o, "labels", labels);
         json_object_set_new(o, "layers", json_of_layers(&m->graph));
         if (m->plan) json_object_set_new(o, "plan", json_of_plan(m->plan));
@@ -173,6 +176,15 @@ static void print_labels(const oct_model *m)
     putchar('\n');
 }
 
+static void print_doubts(const oct_model *m)
+{
+    enum { IMAGENET = 1000 };
+    for (int i = 0; i < m->n_doubts; i++) line("in doubt", m->in_doubt[i]);
+    if (m->label) return;
+    printf("labels      none in the file: --labels FILE, one a line%s\n",
+           m->classes == IMAGENET ? " (1000 classes: ImageNet's?)" : "");
+}
+
 static void print_model(const oct_model *m)
 {
     char shape[100];
@@ -185,6 +197,7 @@ static void print_model(const oct_model *m)
     if (m->recipe_is_guess)
         puts("            (a guess: the file says nothing; --mean, --std, --scale, --channels)");
     if (m->label) print_labels(m);
+    print_doubts(m);
 }
 
 static void print_text(const char *path, const oct_weights *w, const oct_model *m, const char *why)
@@ -240,8 +253,7 @@ static int run(const cli_args *a)
     const oct_options options = {
         .arch = arch, .batch = s.batch, .threads = s.threads, .isa = s.isa, .device = a->device,
         .gemm = a->gemm && strcmp(a->gemm, "ours") ? a->gemm : NULL,
-        /* the layers of the file, unless what will run is asked for */
-        .passes = a->passes ? a->passes : a->plan ? NULL : "none",
+        .passes = a->passes, /* NULL: none, or with a plan all */
     };
     const oct_status status = a->plan ? oct_model_load(a->arg[0], &options, &m)
                                       : oct_model_describe(a->arg[0], &options, &m);

@@ -29,19 +29,31 @@ static void override(const cli_args *a, oct_recipe *r)
     if (a->max_length.n) r->max_length = a->max_length.v[0];
 }
 
-/* Size of a sample: of the source's records, or what --crop or an exact --resize makes; 0: what
- * the model wants. */
-static void sample_size(const cli_args *a, const oct_source *source, int *h, int *w)
+oct_status job_recipe(const cli_args *a, const job *j, oct_arena *arena, const char **out)
+{
+    char *json = NULL;
+    const oct_model *m = j->model;
+    *out = m->recipe_is_guess ? NULL : m->recipe;
+    if (!a->channels && !a->resize.n && !a->crop.n && !a->scale.n && !a->mean.n && !a->std.n)
+        return OCT_OK;
+    OCT_TRY(oct_recipe_write(&j->recipe, arena, &json));
+    *out = json;
+    return OCT_OK;
+}
+
+/* Size of a sample: of the source's records, or what the recipe, the command line's part of it
+ * included, crops to or resizes to exactly; 0: what the model wants.  recipe NULL: not known. */
+static void sample_size(const cli_args *a, const oct_source *source, const char *recipe, int *h,
+                        int *w)
 {
     int c;
     oct_recipe r;
     *h = *w = 0;
-    if (source && !oct_recipe_parse("{\"type\":\"image\"}", &r)) {
-        override(a, &r);
-        oct_source_shape(source, &r, &c, h, w);
-    }
-    if (!*h && a->crop.n) *h = a->crop.v[0], *w = a->crop.v[a->crop.n - 1];
-    else if (!*h && a->resize.n == 2) *h = a->resize.v[0], *w = a->resize.v[1];
+    if (oct_recipe_parse(recipe ? recipe : "{\"type\":\"image\"}", &r) || r.text) return;
+    override(a, &r);
+    if (source) oct_source_shape(source, &r, &c, h, w);
+    if (!*h && r.crop[0]) *h = r.crop[0], *w = r.crop[1];
+    else if (!*h && r.resize[1]) *h = r.resize[0], *w = r.resize[1];
 }
 
 char *job_arch(const cli_args *a)
@@ -88,8 +100,12 @@ static oct_status load(const cli_args *a, const job_settings *s, int h, int w, o
         .gemm = a->gemm && !strcmp(a->gemm, "openblas") ? a->gemm : NULL,
     };
     *out = NULL;
-    const oct_status status = oct_model_load(s->path, &options, out);
+    cli_guard(a, s->path, NULL, 0);
+    const oct_status status = (s->pack ? oct_model_pack : oct_model_load)(s->path, &options, out);
     free(arch);
+    size_t size = 0;
+    const void *base = status ? NULL : oct_weights_mapping((*out)->weights, &size);
+    if (base) cli_guard(a, s->path, base, size);
     return status;
 }
 
@@ -143,13 +159,14 @@ int job_open(const cli_args *a, const job_settings *s, job *out)
 {
     *out = (job){ .batch = s->batch };
     int h, w;
-    sample_size(a, s->source, &h, &w);
     const int unknown = a->layers && !a->input.n; /* --layers has no size of its own */
+    sample_size(a, s->source, NULL, &h, &w);
     if (unknown && !h)
         return cli_usage(a->command, "--input C,H,W expected: the data does not tell the size");
 
     oct_status status = load(a, s, unknown ? h : 0, unknown ? w : 0, &out->model);
     if (status) return cli_fail(a, s->path, status);
+    sample_size(a, s->source, out->model->recipe, &h, &w);
     if (h && !has_size(out->model, h, w)) {
         /* A network that takes any size gets theirs.  One that does not keeps its own, and the
          * samples are refused one by one. */

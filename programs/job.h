@@ -23,6 +23,7 @@ typedef struct job_settings {
     int threads;                  /* 0: default */
     const char *isa, *passes;     /* NULL: default */
     int keep_values;
+    int pack;                     /* oct_model_pack: for octet compile, not to be run */
     const oct_source *source;     /* records of a fixed size may decide the input's; NULL: none */
 } job_settings;
 
@@ -41,6 +42,11 @@ OCT_MUST_CHECK oct_status job_run(job *j, const float *samples, int n, const flo
 /* n samples of seeded random numbers, uniform in -2 .. 2: the range of normalized images.
  * malloc'd; NULL: out of memory. */
 float *job_random(const job *j, int n);
+
+/* The recipe the command line changes, as canonical JSON in arena; else the file's or the kind's
+ * own text, NULL where it is only a guess. */
+OCT_MUST_CHECK oct_status job_recipe(const cli_args *a, const job *j, oct_arena *arena,
+                                     const char **out);
 
 /* octet.arch of --layers and --input, malloc'd; NULL without --layers, or out of memory. */
 char *job_arch(const cli_args *a);

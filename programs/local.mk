@@ -2,7 +2,7 @@
 noinst_LTLIBRARIES += libprograms.la
 libprograms_la_CFLAGS  = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 libprograms_la_SOURCES = \
-	programs/cli.h programs/cli.c programs/options.c \
+	programs/cli.h programs/cli.c programs/guard.c programs/options.c \
 	programs/report.h programs/report.c \
 	programs/scores.h programs/scores.c \
 	programs/npy.h programs/npy.c programs/npy_read.c \
@@ -10,19 +10,26 @@ libprograms_la_SOURCES = \
 	programs/job.h programs/job.c \
 	programs/feed.h programs/feed.c \
 	programs/diff_layers.h programs/diff_layers.c \
+	programs/classify.h programs/classify.c \
 	programs/peak.h programs/peak.c
 
-bin_PROGRAMS += cnn_infer octet
+bin_PROGRAMS += cnn_infer resnet_infer octet
 cnn_infer_SOURCES = programs/cnn_infer.c
 cnn_infer_CFLAGS  = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 cnn_infer_LDADD   = libprograms.la $(LDADD)
+resnet_infer_SOURCES = programs/resnet_infer.c
+resnet_infer_CFLAGS  = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
+resnet_infer_LDADD   = libprograms.la $(LDADD)
 octet_SOURCES = \
 	programs/octet.c programs/cmd.h \
 	programs/cmd_inspect.c programs/cmd_eval.c \
-	programs/cmd_diff.c programs/cmd_bench.c
+	programs/cmd_diff.c programs/cmd_bench.c programs/cmd_compile.c
 octet_CFLAGS  = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 octet_LDADD   = libprograms.la $(LDADD)
 
 dist_man_MANS += \
-	docs/man/cnn_infer.1 docs/man/octet.1 docs/man/octet-inspect.1 \
+	docs/man/cnn_infer.1 docs/man/resnet_infer.1 docs/man/octet.1 docs/man/octet-inspect.1 \
 	docs/man/octet-eval.1 docs/man/octet-diff.1 docs/man/octet-bench.1
+	docs/man/cnn_infer.1 docs/man/octet.1 docs/man/octet-inspect.1 \
+	docs/man/octet-eval.1 docs/man/octet-diff.1 docs/man/octet-bench.1 \
+	docs/man/octet-compile.1

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "programs/cli.h"
+
 enum { HEADER = 128 }; /* bytes before the data: enough for [n, columns], a multiple of 64 */
 
 struct npy_writer {
@@ -18,21 +20,18 @@ struct npy_writer {
     long long rows;
 };
 
-/* The one temporary file a program has open, for the handler of ending signals: a handler can
- * reach nothing but a global. */
-static char *volatile pending;
 static const int ending[] = { SIGINT, SIGTERM, SIGHUP };
 
 static void clean_up(int number)
 {
-    if (pending) unlink(pending);
+    if (cli_unfinished) unlink(cli_unfinished);
     signal(number, SIG_DFL);
     raise(number);
 }
 
 static void watch(char *temporary)
 {
-    pending = temporary;
+    cli_unfinished = temporary;
     for (size_t i = 0; i < sizeof ending / sizeof *ending; i++) {
         struct sigaction now;
         if (sigaction(ending[i], NULL, &now) || now.sa_handler == SIG_IGN) continue; /* nohup */
@@ -55,7 +54,7 @@ static void free_writer(npy_writer *w)
 {
     if (!w) return;
     if (w->file) fclose(w->file);
-    if (w->temporary && pending == w->temporary) {
+    if (w->temporary && cli_unfinished == w->temporary) {
         watch(NULL);
         unlink(w->temporary);
     }

@@ -20,13 +20,15 @@ typedef struct option_row {
     const char *help;
 } option_row;
 
-enum { RUNS = CLI_INFER | CLI_EVAL | CLI_DIFF | CLI_BENCH };
+enum { RUNS = CLI_INFER | CLI_EVAL | CLI_DIFF | CLI_BENCH, RECIPE = RUNS | CLI_COMPILE };
 
 #define AT(field) offsetof(cli_args, field)
 static const option_row rows[] = {
     { "data", "DATA", CLI_EVAL | CLI_DIFF | CLI_BENCH, TEXT, AT(data), 1, 0, 0,
       "images in a folder for each class, a folder of images, an MNIST idx file,\n"
       "a CIFAR .bin, a TSV of path<TAB>label, or .npy" },
+    { "output", "OUT", CLI_COMPILE, TEXT, AT(output), 1, 0, 0,
+      "the file to write (also -o OUT)" },
     { "plan", NULL, CLI_INSPECT, FLAG, AT(plan), 1, 0, 0, "one line a step of what will run" },
     { "by-layer", NULL, CLI_BENCH, FLAG, AT(by_layer), 1, 0, 0, "print a row a layer, too" },
     { "seconds", "T", CLI_BENCH, NUMBERS, AT(seconds), 1, 0.001, 3600,
@@ -47,7 +49,7 @@ static const option_row rows[] = {
     { "precision", "NAME", CLI_ALL, WORDS, AT(precision), 0, 0, 0, "fp32 (default)" },
     { "device", "NAME", CLI_ALL, TEXT, AT(device), 1, 0, 0, "cpu (default)" },
     { "top", "K", CLI_INFER, INTS, AT(top), 1, 1, 1 << 20, "classes shown (default 1)" },
-    { "labels", "FILE", CLI_INFER, TEXT, AT(labels), 1, 0, 0, "names of the classes, one a line" },
+    { "labels", "FILE", CLI_INFER | CLI_COMPILE, TEXT, AT(labels), 1, 0, 0, "names of the classes, one a line" },
     { "logits", "FILE.npy", CLI_INFER | CLI_EVAL, TEXT, AT(logits), 1, 0, 0,
       "write the raw logits, float32 [n, classes]" },
     { "layers", "LINE", CLI_ALL, TEXT, AT(layers), 1, 0, 0,
@@ -57,14 +59,14 @@ static const option_row rows[] = {
       "size of the input of --layers, where the data does not tell it" },
     { "passes", "LIST", CLI_ALL, TEXT, AT(passes), 1, 0, 0,
       "graph passes to run: none, or fold_bn,fuse,dce (default all; in diff: of B)" },
-    { "resize", "N|H,W", RUNS, INTS, AT(resize), 2, 1, 1 << 16,
+    { "resize", "N|H,W", RECIPE, INTS, AT(resize), 2, 1, 1 << 16,
       "short side, or exact size, that images are resized to" },
-    { "crop", "N|H,W", RUNS, INTS, AT(crop), 2, 1, 1 << 16, "centre crop" },
-    { "scale", "X", RUNS, NUMBERS, AT(scale), 1, -1e30, 1e30, "bytes times X (default 1/255)" },
-    { "mean", "X,...", RUNS, NUMBERS, AT(mean), 4, -1e30, 1e30,
+    { "crop", "N|H,W", RECIPE, INTS, AT(crop), 2, 1, 1 << 16, "centre crop" },
+    { "scale", "X", RECIPE, NUMBERS, AT(scale), 1, -1e30, 1e30, "bytes times X (default 1/255)" },
+    { "mean", "X,...", RECIPE, NUMBERS, AT(mean), 4, -1e30, 1e30,
       "subtracted, one for all or for each channel" },
-    { "std", "X,...", RUNS, NUMBERS, AT(std), 4, 1e-30, 1e30, "divided by, likewise" },
-    { "channels", "L|RGB|BGR", RUNS, TEXT, AT(channels), 1, 0, 0, "what images are converted to" },
+    { "std", "X,...", RECIPE, NUMBERS, AT(std), 4, 1e-30, 1e30, "divided by, likewise" },
+    { "channels", "L|RGB|BGR", RECIPE, TEXT, AT(channels), 1, 0, 0, "what images are converted to" },
     { "max-length", "N", RUNS, INTS, AT(max_length), 1, 1, 1 << 20, "tokens of a text" },
     { "json", NULL, CLI_ALL, FLAG, AT(json), 1, 0, 0, "JSON, one object a line" },
     { "quiet", NULL, CLI_ALL, FLAG, AT(quiet), 1, 0, 0, "no progress bar, no notes" },
@@ -73,6 +75,14 @@ static const option_row rows[] = {
 };
 #undef AT
 enum { N_ROWS = sizeof rows / sizeof *rows, FIRST_VAL = 256 };
+
+/* The row of a short option, -o for --output; -1: there is none. */
+static int row_of_short(const cli_command *c, int letter)
+{
+    for (int i = 0; i < N_ROWS && letter == 'o'; i++)
+        if (!strcmp(rows[i].name, "output") && rows[i].sets & c->set) return i;
+    return -1;
+}
 
 /* Entries of a list are cut apart in place: argv is ours to change.  0 if it cannot be. */
 static int split(char *s, int max, const char *entry[CLI_MAX_LIST])
@@ -124,6 +134,8 @@ static int refuse_option(const cli_command *c, int got, char **argv)
     if (optopt >= FIRST_VAL)
         return cli_usage(c, "--%s %s", rows[optopt - FIRST_VAL].name,
                          got == ':' ? "needs a value" : "takes no value");
+    if (optopt && row_of_short(c, optopt) >= 0)
+        return cli_usage(c, "-%c needs a value", optopt);
     if (optopt) return cli_usage(c, "unknown option '-%c'", optopt);
     return cli_usage(c, "unknown option '%s'", argv[optind - 1]);
 }
@@ -139,7 +151,7 @@ static int check_names(const cli_command *c, cli_args *a)
     }
     for (int i = 0; i < a->isa.n; i++) {
         unsigned flags;
-        if (oct_cpu_isa(a->isa.v[i], &flags))
+        if ((c->set == CLI_COMPILE ? oct_cpu_isa_any : oct_cpu_isa)(a->isa.v[i], &flags))
             return cli_usage(c, "%s: %s", origin, oct_last_error());
     }
     for (int i = 0; i < a->precision.n; i++) {
@@ -179,11 +191,13 @@ int cli_parse(const cli_command *command, int argc, char **argv, cli_args *out)
     table[n] = (struct option){ NULL, 0, NULL, 0 };
 
     *out = (cli_args){ .command = command };
+    const char *shorts = row_of_short(command, 'o') < 0 ? ":" : ":o:";
     opterr = 0; /* the line is ours */
     optind = 0; /* start over */
-    for (int got; (got = getopt_long(argc, argv, ":", table, NULL)) != -1;) {
-        if (got < FIRST_VAL) return refuse_option(command, got, argv);
-        const option_row *row = &rows[got - FIRST_VAL];
+    for (int got; (got = getopt_long(argc, argv, shorts, table, NULL)) != -1;) {
+        const int at = got < FIRST_VAL ? row_of_short(command, got) : got - FIRST_VAL;
+        if (at < 0) return refuse_option(command, got, argv);
+        const option_row *row = &rows[at];
         char shown[100];
         if (optarg) cli_escape(optarg, shown, sizeof shown); /* store cuts it apart */
         if (!store(row, command->lists, optarg, out)) return refuse_value(command, row, shown);

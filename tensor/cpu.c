@@ -65,19 +65,35 @@ static const struct { const char *name; unsigned flag, all; } isas[] = {
 };
 enum { N_ISAS = sizeof isas / sizeof *isas };
 
+static oct_status find_isa(const char *name, int *found)
+{
+    for (int i = 0; i < N_ISAS; i++)
+        if (strcmp(name, isas[i].name) == 0) {
+            *found = i;
+            return OCT_OK;
+        }
+    return oct_fail(OCT_ERR_UNSUPPORTED, "unknown isa '%.80s' (ref, avx2, avxvnni, avx512, neon, "
+                    "neondot, neoni8mm)", name);
+}
+
 oct_status oct_cpu_isa(const char *name, unsigned *flags)
 {
+    int i = 0;
     const unsigned have = oct_cpu_flags();
-    for (int i = 0; i < N_ISAS; i++) {
-        if (strcmp(name, isas[i].name) != 0) continue;
-        if ((isas[i].flag & have) != isas[i].flag)
-            return oct_fail(OCT_ERR_UNSUPPORTED, "isa %s: this CPU has %s at most", name,
-                            oct_cpu_isa_name(have));
-        *flags = isas[i].all & have;
-        return OCT_OK;
-    }
-    return oct_fail(OCT_ERR_UNSUPPORTED, "unknown isa '%s' (ref, avx2, avxvnni, avx512, neon, "
-                    "neondot, neoni8mm)", name);
+    OCT_TRY(find_isa(name, &i));
+    if ((isas[i].flag & have) != isas[i].flag)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "isa %s: this CPU has %s at most", name,
+                        oct_cpu_isa_name(have));
+    *flags = isas[i].all & have;
+    return OCT_OK;
+}
+
+oct_status oct_cpu_isa_any(const char *name, unsigned *flags)
+{
+    int i = 0;
+    OCT_TRY(find_isa(name, &i));
+    *flags = isas[i].all;
+    return OCT_OK;
 }
 
 const char *oct_cpu_isa_name(unsigned flags)

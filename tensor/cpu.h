@@ -20,6 +20,8 @@ void     oct_cpu_set_mask(unsigned mask); /* tests, before any thread: be a less
 /* Flags of the named ISA and everything older, for --isa and OCT_CPU: "ref" is 0, "avx512" is
  * AVX2 | AVXVNNI | AVX512.  ERR_UNSUPPORTED if the name is unknown or this CPU lacks it. */
 OCT_MUST_CHECK oct_status oct_cpu_isa(const char *name, unsigned *flags);
+/* The same whether this CPU has it or not: to pack weights for another machine. */
+OCT_MUST_CHECK oct_status oct_cpu_isa_any(const char *name, unsigned *flags);
 const char *oct_cpu_isa_name(unsigned flags); /* the newest ISA in flags, "ref" if none */
 
 #endif

@@ -49,4 +49,25 @@ check_model "$pretrained/cifar_cnn.safetensors" "$work/few.bin" "$work/three.bin
 check_model "$pretrained/mnist_cnn.safetensors" "$work/digits" "$data/digits/digit_7.png" mnist_cnn
 resnet=$shared/weights/resnet20-12fca82f.th
 [ ! -e "$resnet" ] || check_model "$resnet" "$work/few.bin" "$work/three.bin" resnet20
+
+# ResNet-50: few runs, on ref one only, which takes seconds.
+check_resnet() { # model, one image, some images
+    logits a "$1" "$3"
+    for how in "1 7" "2 7" "3 7" "2 1"; do
+        logits b "$1" "$3" --threads "${how% *}" --batch "${how#* }"
+        same "resnet50: threads and batch $how"
+    done
+    logits a "$1" "$2"
+    for isa in ref avx2 avx512 neon; do
+        run ./octet inspect "$1" --isa $isa >"$work/out" 2>"$work/err" || continue # not here
+        logits b "$1" "$2" --isa $isa
+        same "resnet50: $isa"
+    done
+}
+resnet=$shared/weights/resnet50_imagenette.safetensors
+if [ -e "$resnet" ] && [ "$emulated" != 1 ]; then
+    mkdir "$work/some"
+    cp "$data"/imagenette/*/*0.JPEG "$work/some"
+    check_resnet "$resnet" "$data/photos/n03954731_plane.JPEG" "$work/some"
+fi
 finish

@@ -14,19 +14,21 @@ AM_TESTS_ENVIRONMENT = \
 # The kernel checker: a family is one more file here and one row in its table.
 check_PROGRAMS += tests/check_kernels
 tests_check_kernels_SOURCES = tests/check_kernels.h tests/check_kernels.c \
-	tests/check_buffers.c tests/check_gemm_f32.c tests/check_vec.c tests/check_winograd_f32.c \
+	tests/check_buffers.c tests/check_gemm_f32.c tests/check_gemm_s8.c tests/check_vec.c \
+	tests/check_winograd_f32.c \
 	tests/winograd_matrices.h
 
 # Readers of files against what fuzzing found; with libFuzzer, the fuzzers themselves.
-check_PROGRAMS += tests/fuzz_input
-tests_fuzz_input_SOURCES = tests/fuzz_input.c
+check_PROGRAMS += tests/fuzz_input tests/fuzz_weights
+tests_fuzz_weights_SOURCES = tests/fuzz_main.h tests/fuzz_weights.c
 
 # The built programs, as a user runs them.
 program_tests = tests/test_cli.sh tests/accuracy_mnist.sh tests/accuracy_mnist_classifier.sh \
-	tests/accuracy_cifar.sh tests/accuracy_cifar_resnets.sh tests/bits.sh
+	tests/accuracy_cifar.sh tests/accuracy_cifar_resnets.sh tests/accuracy_resnet.sh \
+	tests/test_resnet_cli.sh tests/bits.sh
 TESTS      += $(program_tests)
 EXTRA_DIST += $(program_tests) tests/programs.sh
-$(program_tests:.sh=.log): cnn_infer$(EXEEXT) octet$(EXEEXT)
+$(program_tests:.sh=.log): cnn_infer$(EXEEXT) resnet_infer$(EXEEXT) octet$(EXEEXT)
 
 # ---- Check suites, one a file: tests/test_<what>.c ----
 
@@ -86,21 +88,28 @@ tests_test_plan_SOURCES   = tests/graph_case.h tests/graph_case.c tests/fail_all
 tests_test_plan_LDADD     = $(LDADD) $(CHECK_LIBS)
 
 # weights
-unit_tests += tests/test_weights
-tests_test_weights_SOURCES = tests/weights_util.h tests/test_weights.c
-tests_test_weights_LDADD   = $(LDADD) $(CHECK_LIBS)
+unit_tests += tests/test_weights tests/test_weights_hostile tests/test_weights_save \
+	tests/test_weights_zip tests/test_pickle
+tests_test_weights_SOURCES       = tests/weights_util.h tests/test_weights.c
+tests_test_weights_LDADD         = $(LDADD) $(CHECK_LIBS)
+tests_test_weights_hostile_LDADD = $(LDADD) $(CHECK_LIBS)
+tests_test_weights_save_LDADD    = $(LDADD) $(CHECK_LIBS)
+tests_test_weights_zip_LDADD     = $(LDADD) $(CHECK_LIBS)
+tests_test_pickle_LDADD          = $(LDADD) $(CHECK_LIBS)
 
 # input: decoding, resizing and recipes against Pillow and torchvision; sources; the loader.
 unit_tests   += tests/test_image tests/test_resize tests/test_recipe tests/test_input \
-	tests/test_loader
+	tests/test_lists tests/test_loader
 thread_tests += tests/test_loader
 tests_test_image_SOURCES  = tests/files.h tests/test_image.c
 tests_test_image_LDADD    = $(LDADD) $(CHECK_LIBS)
 tests_test_resize_SOURCES = tests/files.h tests/test_resize.c
 tests_test_resize_LDADD   = $(LDADD) $(CHECK_LIBS)
 tests_test_recipe_LDADD   = $(LDADD) $(CHECK_LIBS)
-tests_test_input_SOURCES  = tests/files.h tests/test_input.c
+tests_test_input_SOURCES  = tests/files.h tests/sources.h tests/test_input.c
 tests_test_input_LDADD    = $(LDADD) $(CHECK_LIBS)
+tests_test_lists_SOURCES  = tests/files.h tests/sources.h tests/test_lists.c
+tests_test_lists_LDADD    = $(LDADD) $(CHECK_LIBS)
 tests_test_loader_SOURCES = tests/files.h tests/test_loader.c
 tests_test_loader_LDADD   = $(LDADD) $(CHECK_LIBS)
 
@@ -111,6 +120,15 @@ tests_test_builders_LDADD  = $(LDADD) $(CHECK_LIBS)
 tests_test_models_SOURCES  = tests/test_models.c tests/fail_alloc.c tests/fail_alloc.h
 tests_test_models_CPPFLAGS = $(AM_CPPFLAGS) $(ZLIB_CFLAGS)
 tests_test_models_LDADD    = $(LDADD) $(CHECK_LIBS)
+
+# ResNets with seeded weights against torchvision.
+unit_tests += tests/test_resnets tests/test_resnet_memory
+tests_test_resnets_SOURCES = tests/test_resnets.c tests/seeded_resnet.c tests/seeded_resnet.h \
+	tests/fail_alloc.c tests/fail_alloc.h
+tests_test_resnets_LDADD   = $(LDADD) $(CHECK_LIBS)
+tests_test_resnet_memory_SOURCES = tests/test_resnet_memory.c tests/seeded_resnet.c \
+	tests/seeded_resnet.h tests/fail_alloc.c tests/fail_alloc.h
+tests_test_resnet_memory_LDADD   = $(LDADD) $(CHECK_LIBS)
 
 # programs
 unit_tests += tests/test_programs

@@ -32,8 +32,9 @@ START_TEST(canonical)
     comes_back("{}", "{\"channels\":\"RGB\",\"scale\":0.00392156862745098,\"type\":\"image\"}");
     comes_back(" { \"resize\" : [232], \"crop\":[224,200],\"filter\":\"bicubic\", \"scale\":1,"
                "\"channels\":\"BGR\", \"antialias\":false,\"mean\":0.5 }",
-               "{\"antialias\":false,\"channels\":\"BGR\",\"crop\":[224,200],\"filter\":\"bicubic\","
-               "\"mean\":[0.5],\"resize\":232,\"scale\":1,\"type\":\"image\"}");
+               "{\"antialias\":false,\"channels\":\"BGR\",\"crop\":[224,200],"
+               "\"filter\":\"bicubic\",\"mean\":[0.5],\"resize\":232,\"scale\":1,"
+               "\"type\":\"image\"}");
     comes_back("{\"resize\":[7,7],\"crop\":[5,5],\"mean\":[1e-7,-0.1,123456.789]}",
                "{\"antialias\":true,\"channels\":\"RGB\",\"crop\":5,\"filter\":\"bilinear\","
                "\"mean\":[1e-07,-0.1,123456.789],\"resize\":[7,7],\"scale\":0.00392156862745098,"

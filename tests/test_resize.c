@@ -66,7 +66,8 @@ START_TEST(windows_are_parts)
         const int h = round % 7 ? 1 + (int)(test_rand() % 60) : in.height;
         const oct_filter filter = (oct_filter)(test_rand() % 5);
         ck_assert_int_eq(oct_image_resize(&in, w, h, filter, &out), OCT_OK);
-        oct_window part = { (int)(test_rand() % (unsigned)w), (int)(test_rand() % (unsigned)h), 0, 0 };
+        oct_window part = { .x = (int)(test_rand() % (unsigned)w),
+                            .y = (int)(test_rand() % (unsigned)h) };
         part.width = 1 + (int)(test_rand() % (unsigned)(w - part.x));
         part.height = 1 + (int)(test_rand() % (unsigned)(h - part.y));
         uint8_t *got = malloc((size_t)part.width * (size_t)part.height * c);

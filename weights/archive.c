@@ -18,7 +18,8 @@ enum {
 static oct_status zip_failed(const oct_weights *w, zip_error_t *error)
 {
     struct stat st;
-    if (zip_error_code_zip(error) == ZIP_ER_MEMORY)
+    /* libzip calls some failed allocations "Not a zip archive"; callers clear errno first */
+    if (errno == ENOMEM || zip_error_code_zip(error) == ZIP_ER_MEMORY)
         return oct_fail(OCT_ERR_MEMORY, "out of memory");
     if (fstat(w->fd, &st) == 0 && (uint64_t)st.st_size < w->size)
         return oct_fail(OCT_ERR_IO, "the file was cut short while it was read: %lld of %" PRIu64
@@ -74,6 +75,7 @@ oct_status oct_archive_open(oct_weights *w)
     const int fd = dup(w->fd);
     if (fd < 0) return oct_fail(OCT_ERR_IO, "%s", strerror(errno));
     int code;
+    errno = 0;
     w->zip = zip_fdopen(fd, ZIP_CHECKCONS, &code); /* takes fd if it succeeds */
     if (w->zip) return OCT_OK;
     close(fd);
@@ -94,6 +96,7 @@ void oct_archive_close(oct_weights *w)
 static oct_status stat_entry(const oct_weights *w, uint64_t i, oct_store *s)
 {
     zip_stat_t st;
+    errno = 0;
     if (zip_stat_index(w->zip, i, 0, &st) < 0) return zip_failed(w, zip_get_error(w->zip));
     if (st.encryption_method != ZIP_EM_NONE)
         return oct_fail(OCT_ERR_UNSUPPORTED, "%.80s: encrypted", st.name);
@@ -142,10 +145,12 @@ oct_status oct_entry_open(oct_weights *w, const oct_store *s, oct_entry **out)
     oct_entry *e = calloc(1, sizeof *e);
     if (!e) return oct_fail(OCT_ERR_MEMORY, "out of memory");
     *e = (oct_entry){ .w = w, .store = *s };
+    errno = 0;
     e->file = zip_fopen_index(w->zip, s->at, 0);
     if (!e->file) {
+        const oct_status status = zip_failed(w, zip_get_error(w->zip));
         free(e);
-        return zip_failed(w, zip_get_error(w->zip));
+        return status;
     }
     *out = e;
     return OCT_OK;
@@ -182,6 +187,7 @@ oct_status oct_entry_skip(oct_entry *e, uint64_t size)
 oct_status oct_entry_read(oct_entry *e, void *to, size_t size)
 {
     char *p = to;
+    errno = 0;
     for (size_t left = size; left;) {
         const zip_int64_t n = zip_fread(e->file, p, left);
         if (n <= 0) return entry_failed(e);

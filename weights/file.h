@@ -51,6 +51,7 @@ struct oct_weights {
     struct zip *zip;
     const char *prefix;            /* of the archive's entries: "archive" of archive/data.pkl */
     oct_region *regions;           /* newest first */
+    void *map;                     /* the whole file, or NULL */
 };
 
 /* The file behind path, which may be a folder: a regular file, open for reading. */
@@ -68,6 +69,7 @@ typedef struct oct_weights_claim {
     const int64_t *dim, *stride;
     const oct_store *store;
     uint64_t offset;               /* bytes */
+    const uint64_t *size;          /* the bytes the file gives it; NULL: it does not say */
 } oct_weights_claim;
 oct_status oct_names_add(oct_weights *w, const oct_weights_claim *c);
 /* Takes prefixes off, pairs masks, sorts, refuses duplicates. */
@@ -87,5 +89,10 @@ void oct_archive_close(oct_weights *w);
 oct_status oct_data_load(oct_weights *w, const oct_weights_item *it, void **data);
 void oct_data_free(oct_weights *w, const void *data);
 void oct_data_free_all(oct_weights *w);
+
+/* map.c */
+void oct_map_free(oct_weights *w);
+/* weights.c; NULL: none */
+const oct_weights_item *oct_weights_item_find(const oct_weights *w, const char *name);
 
 #endif

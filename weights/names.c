@@ -81,6 +81,9 @@ oct_status oct_names_add(oct_weights *w, const oct_weights_claim *c)
     it->store = c->store;
     it->offset = c->offset;
     OCT_TRY(measure(it, c));
+    if (c->size && it->entry.size != *c->size)
+        return oct_fail(OCT_ERR_FORMAT, "%.80s: shape and dtype make %zu bytes, the file gives it "
+                        "%llu", it->entry.name, it->entry.size, (unsigned long long)*c->size);
     if (it->offset > it->store->size || it->span > it->store->size - it->offset)
         return oct_fail(OCT_ERR_FORMAT, "%.80s: needs bytes %llu to %llu of a storage of %llu",
                         it->entry.name, (unsigned long long)it->offset,

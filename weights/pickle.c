@@ -136,7 +136,8 @@ static oct_status op_stop(machine *m, uint8_t op)
 {
     (void)op;
     m->done = true;
-    if (m->n == 1 && m->n_marks == 0) return OCT_OK;
+    if (m->n_marks) return oct_pickle_fail(m->p, "a mark without its end");
+    if (m->n == 1) return OCT_OK;
     return oct_pickle_fail(m->p, "%zu values at the end, expected 1", m->n);
 }
 
@@ -396,7 +397,8 @@ oct_status oct_pickle_run(oct_pickle *p, oct_pickle_input *in, oct_pickle_value 
     if (!m) return oct_fail(OCT_ERR_MEMORY, "out of memory");
     m->p = p;
     m->in = in;
-    const oct_status status = run(m);
+    oct_status status = grow(m, &m->stack, &m->room, MAX_STACK, "on the stack");
+    if (status == OCT_OK) status = run(m);
     if (status == OCT_OK) {
         *root = m->stack[0];
         in->at -= m->fill - m->at; /* what was read ahead belongs to the next reader */

@@ -17,7 +17,12 @@ typedef enum what {
     DICT, SET, TYPE, STORAGE, TENSOR, PARAMETER, FROM_TYPE
 } what;
 
-static const struct row { const char *name; what what; oct_dtype dtype; int least, most; } rows[] = {
+static const struct row {
+    const char *name;
+    what what;
+    oct_dtype dtype;       /* of a storage */
+    int least, most;       /* number of arguments of a call */
+} rows[] = {
     { "collections.OrderedDict", DICT, 0, 0, 1 },
     { "collections.Counter", DICT, 0, 0, 1 },
     { "torch._utils._rebuild_tensor", TENSOR, 0, 4, 4 },

@@ -55,7 +55,8 @@ static oct_status arrange(const oct_save_tensor *tensors, int n, const oct_save_
     return OCT_OK;
 }
 
-/* Takes value over, also when it fails.  A key twice or text that is not UTF-8 is refused. */
+/* Takes value over, also when it fails.  A key twice or text that is not UTF-8 is refused;
+ * jansson does not tell that from a failed allocation, so callers clear errno first. */
 static oct_status put(json_t *object, const char *key, json_t *value)
 {
     if (json_object_get(object, key)) {
@@ -63,14 +64,18 @@ static oct_status put(json_t *object, const char *key, json_t *value)
         return oct_fail(OCT_ERR_FORMAT, "%.80s: twice in the file to be saved", key);
     }
     if (json_object_set_new(object, key, value) == 0) return OCT_OK;
-    return oct_fail(OCT_ERR_FORMAT, "%.80s: not UTF-8 text, or no memory", key);
+    if (errno == ENOMEM) return oct_fail(OCT_ERR_MEMORY, "out of memory");
+    return oct_fail(OCT_ERR_FORMAT, "%.80s: it or its text is not UTF-8", key);
 }
 
 static json_t *describe(const piece *p, uint64_t begin)
 {
     json_t *shape = json_array();
-    for (int i = 0; i < p->tensor->rank; i++)
-        json_array_append_new(shape, json_integer(p->tensor->dim[i]));
+    for (int i = 0; i < p->tensor->rank; i++) {
+        if (json_array_append_new(shape, json_integer(p->tensor->dim[i])) == 0) continue;
+        json_decref(shape);
+        return NULL;
+    }
     return json_pack("{s:s, s:o, s:[I, I]}", "dtype", oct_dtype_name(p->tensor->dtype), "shape",
                      shape, "data_offsets", (json_int_t)begin,
                      (json_int_t)(begin + p->size));
@@ -95,33 +100,39 @@ static oct_status build(json_t *root, const piece *list, int n, const oct_save_m
     return OCT_OK;
 }
 
-/* Length and header, padded with blanks so that the data begin on a 64-byte boundary. */
+/* Length and header, padded with blanks so that the data begin on a 64-byte boundary.  Keys come in
+ * the order they were put.  json_dumpb into memory of ours, because json_dumps answers a failed
+ * allocation with text that lacks a piece. */
+static oct_status print(const json_t *root, char **out, size_t *size)
+{
+    const size_t used = json_dumpb(root, NULL, 0, JSON_COMPACT);
+    if (used == 0) return oct_fail(OCT_ERR_MEMORY, "out of memory");
+    const size_t length = (8 + used + LINE - 1) / LINE * LINE - 8;
+    if (length > MAX_HEADER)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "header of %zu bytes, the format allows %d", length,
+                        MAX_HEADER);
+    char *header = malloc(8 + length);
+    if (header && json_dumpb(root, header + 8, used, JSON_COMPACT) == used) {
+        memcpy(header, &(uint64_t){ length }, 8);
+        memset(header + 8 + used, ' ', length - used);
+        *out = header;
+        *size = 8 + length;
+        return OCT_OK;
+    }
+    free(header);
+    return oct_fail(OCT_ERR_MEMORY, "out of memory");
+}
+
 static oct_status make_header(const piece *list, int n, const oct_save_meta *pairs, int n_meta,
                               char **out, size_t *size)
 {
     json_t *root = json_object();
     if (!root) return oct_fail(OCT_ERR_MEMORY, "out of memory");
+    errno = 0;
     oct_status status = build(root, list, n, pairs, n_meta);
-    /* keys come in the order they were put */
-    char *text = status == OCT_OK ? json_dumps(root, JSON_COMPACT) : NULL;
+    if (status == OCT_OK) status = print(root, out, size);
     json_decref(root);
-    OCT_TRY(status);
-    if (!text) return oct_fail(OCT_ERR_MEMORY, "out of memory");
-    const size_t used = strlen(text);
-    const size_t length = (8 + used + LINE - 1) / LINE * LINE - 8;
-    char *header = length <= MAX_HEADER ? malloc(8 + length) : NULL;
-    if (header) {
-        memcpy(header, &(uint64_t){ length }, 8);
-        memcpy(header + 8, text, used);
-        memset(header + 8 + used, ' ', length - used);
-        *out = header;
-        *size = 8 + length;
-    }
-    free(text);
-    if (length > MAX_HEADER)
-        return oct_fail(OCT_ERR_UNSUPPORTED, "header of %zu bytes, the format allows %d", length,
-                        MAX_HEADER);
-    return header ? OCT_OK : oct_fail(OCT_ERR_MEMORY, "out of memory");
+    return status;
 }
 
 static oct_status system_error(const char *doing)
@@ -184,7 +195,7 @@ static oct_status replace(int folder, const char *base, const char *header, size
 static oct_status open_folder(const char *path, char **whole, const char **base, int *folder)
 {
     *whole = realpath(path, NULL);
-    if (!*whole) *whole = strdup(path); /* a new file */
+    if (!*whole && errno != ENOMEM) *whole = strdup(path); /* a new file */
     if (!*whole) return oct_fail(OCT_ERR_MEMORY, "out of memory");
     char *slash = strrchr(*whole, '/');
     *base = slash ? slash + 1 : *whole;

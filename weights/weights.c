@@ -57,6 +57,7 @@ oct_status oct_weights_open(const char *path, oct_weights **out)
 void oct_weights_close(oct_weights *w)
 {
     if (!w) return;
+    oct_map_free(w);
     oct_data_free_all(w);
     oct_archive_close(w);
     if (w->fd >= 0) close(w->fd);
@@ -77,7 +78,7 @@ static int compare_name(const void *name, const void *item)
     return strcmp(name, (*it)->entry.name);
 }
 
-static const oct_weights_item *find(const oct_weights *w, const char *name)
+const oct_weights_item *oct_weights_item_find(const oct_weights *w, const char *name)
 {
     oct_weights_item *const *it =
         bsearch(name, w->item, (size_t)w->n_items, sizeof *w->item, compare_name);
@@ -86,7 +87,7 @@ static const oct_weights_item *find(const oct_weights *w, const char *name)
 
 const oct_weights_entry *oct_weights_find(const oct_weights *w, const char *name)
 {
-    const oct_weights_item *it = find(w, name);
+    const oct_weights_item *it = oct_weights_item_find(w, name);
     return it ? &it->entry : NULL;
 }
 
@@ -115,7 +116,7 @@ static oct_status check_shape(const oct_weights_entry *e, int rank, const int *d
 oct_status oct_weights_require(oct_weights *w, const char *name, int rank, const int *dim,
                                oct_tensor *out)
 {
-    const oct_weights_item *it = find(w, name);
+    const oct_weights_item *it = oct_weights_item_find(w, name);
     if (!it) return oct_fail(OCT_ERR_FORMAT, "%.80s: no such tensor in the file", name);
     OCT_TRY(check_shape(&it->entry, rank, dim));
     void *data;

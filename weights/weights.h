@@ -35,13 +35,26 @@ int oct_weights_count(const oct_weights *w);
 const oct_weights_entry *oct_weights_at(const oct_weights *w, int i); /* sorted by name */
 const oct_weights_entry *oct_weights_find(const oct_weights *w, const char *name); /* or NULL */
 
-/* The tensor with its data, DENSE, valid until close or let_go.  ERR_FORMAT if it is missing;
+/* The tensor with its data, DENSE, valid until close or let_go; each call reads a copy of its own,
+ * which may be written to and has 64 readable bytes behind it.  ERR_FORMAT if it is missing;
  * ERR_SHAPE "conv1.bias: shape [31], expected [32]" if rank >= 0 and the shape is another one (an
  * entry of -1 in dim matches any size). */
 OCT_MUST_CHECK oct_status oct_weights_require(oct_weights *w, const char *name, int rank,
                                               const int *dim, oct_tensor *out);
 /* Gives the memory of a tensor handed out back to the system: its weights are packed. */
 void oct_weights_let_go(oct_weights *w, const oct_tensor *t);
+
+/* weights/map.c, for compiled models only.  Maps the whole file, read-only, until close.  If the
+ * file is cut short while it is mapped, reading behind its new end raises SIGBUS: the library
+ * installs no handler, a program that must not die of it does (programs/cli.c). */
+OCT_MUST_CHECK oct_status oct_weights_map(oct_weights *w);
+const void *oct_weights_mapping(const oct_weights *w, size_t *size); /* NULL: not mapped */
+/* Where a tensor lies in the mapping; ERR_FORMAT if it does not begin on a 64-byte line. */
+OCT_MUST_CHECK oct_status oct_weights_mapped(const oct_weights *w, const char *name,
+                                             const void **data, size_t *size);
+/* Brings the pages of [from, from + size) in, from on a page boundary; ERR_IO if the file ends
+ * before them.  Where the system has no such call, nothing: they come when they are read. */
+OCT_MUST_CHECK oct_status oct_weights_populate(const oct_weights *w, size_t from, size_t size);
 
 /* Value of a key of __metadata__; NULL if there is none.  PyTorch files have none. */
 const char *oct_weights_meta(const oct_weights *w, const char *key);

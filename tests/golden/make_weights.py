@@ -54,7 +54,8 @@ def tensors_of_all_types():
         if dtype.is_floating_point:
             state["float." + key] = torch.randn(3, 5).to(dtype)
         else:
-            state["int." + key] = torch.randint(0, 2 if dtype is torch.bool else 100, (7,)).to(dtype)
+            limit = 2 if dtype is torch.bool else 100
+            state["int." + key] = torch.randint(0, limit, (7,)).to(dtype)
     state["scalar"] = torch.tensor(1234567, dtype=torch.int64)
     state["empty"] = torch.zeros(0, 4)
     return state
@@ -106,11 +107,28 @@ def pruned(dtype):
     return state, want
 
 
-def rezip(source, target, method):
+def rezip(source, target, method, wanted=lambda name: True):
     with zipfile.ZipFile(os.path.join(HERE, source)) as a, \
             zipfile.ZipFile(os.path.join(HERE, target), "w", method) as b:
-        for name in a.namelist():
+        for name in filter(wanted, a.namelist()):
             b.writestr(zipfile.ZipInfo(name), a.read(name), method)
+
+
+def without_checksums(source, target):
+    """What the archive needs, stored, all checksums 0: a seed that a fuzzer can change."""
+    rezip(source, target, zipfile.ZIP_STORED, lambda n: "/code/" not in n and "/." not in n)
+    path = os.path.join(HERE, target)
+    with zipfile.ZipFile(path) as z:
+        entries = z.infolist()
+    with open(path, "r+b") as f:
+        text = bytearray(f.read())
+        at = text.index(b"PK\1\2")
+        for entry in entries:
+            text[entry.header_offset + 14:entry.header_offset + 18] = bytes(4)
+            text[at + 16:at + 20] = bytes(4)
+            at = text.find(b"PK\1\2", at + 4)
+        f.seek(0)
+        f.write(text)
 
 
 def make():
@@ -135,6 +153,8 @@ def make():
     for dtype in torch.float32, torch.float16, torch.bfloat16, torch.float64:
         state, want = pruned(dtype)
         save(f"pruned_{DTYPES[dtype]}.pt", state, want)
+    save("pruned_kept.pt", {"w": torch.ones(2), "w_orig": torch.ones(2), "w_mask": torch.zeros(2),
+                            "v_orig": torch.ones(3), "v_u": torch.ones(3)})
     wrong = {"a.weight_orig": torch.ones(2, 3), "a.weight_mask": torch.ones(3, 2)}
     save("pruned_wrong.pt", wrong, words="its mask has another shape")
 
@@ -163,6 +183,8 @@ def make():
     model = net()
     torch.jit.script(model).save(os.path.join(HERE, "script.pt"))
     expect("script.pt", model.state_dict())
+    without_checksums("script.pt", "script_no_crc.pt")
+    expect("script_no_crc.pt", model.state_dict())
     torch.jit.trace(model[0], torch.zeros(1, 1, 4, 4)).save(os.path.join(HERE, "trace.pt"))
     expect("trace.pt", model[0].state_dict())
 
@@ -172,6 +194,8 @@ def make():
         expect(target, torch.load(os.path.join(HERE, source)))
     rezip("tensor.pt", "bzip2.pt", zipfile.ZIP_BZIP2)
     refused.append("bzip2.pt\tcompression method 12")
+    save("large.pt", {"a": torch.randn(1500), "b": torch.randn(1500)}) # more than a buffer
+    rezip("large.pt", "large_deflated.pt", zipfile.ZIP_DEFLATED)
     torch.serialization.set_crc32_options(False)
     save("no_crc.pt", inner)
     torch.serialization.set_crc32_options(True)

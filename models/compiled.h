@@ -1,0 +1,47 @@
+#ifndef OCT_MODELS_COMPILED_H
+#define OCT_MODELS_COMPILED_H
+
+#include "models/model.h"
+
+/* A compiled model: octet.plan in the metadata is the graph after the passes, as JSON, and the
+ * tensors octet.packed.0000, 0001, ... are what the operators packed, in the order they ask for
+ * it.  Loading rebuilds the graph node by node, each checked by its operator's infer, runs no
+ * pass, packs nothing and maps the weights.
+ *
+ *   {"isa":"avx512","packing":1,"passes":["fold_bn","fuse","dce"],"parameters":25557032,
+ *    "input":[3,224,224],"outputs":[57],
+ *    "nodes":[{"name":"input","op":"layout","attr":{},"in":[0]},
+ *             {"name":"conv1","op":"conv2d","attr":{"stride":[2,2], ...},
+ *              "in":[1,{"dtype":"F32","shape":[64,3,7,7]},{"dtype":"F32","shape":[64]}]}, ...]}
+ *
+ * Value 0 is the input, value i + 1 what node i writes; an object is a constant whose data lie
+ * packed, null an absent operand. */
+extern const char oct_compiled_prefix[]; /* "octet.packed." */
+
+/* 1 if the open file is a compiled model. */
+int oct_compiled_is(const oct_weights *w);
+
+/* The whole of m->graph, kind, arch, isa, passes, classes, n_parameters from the file, which is
+ * hostile: names of operators and attrs, indices, shapes and sizes are checked, the rest by infer.
+ * Options that would need another plan (arch, passes, gemm, height, width) are refused. */
+OCT_MUST_CHECK oct_status oct_compiled_read(oct_model *m, const oct_options *o);
+
+/* Can and may this CPU run it?  plan->cpu becomes the file's ISA, plan->given the mapped pieces. */
+OCT_MUST_CHECK oct_status oct_compiled_use(oct_model *m, const oct_options *o,
+                                           oct_plan_options *plan);
+
+/* ERR_UNSUPPORTED if this build lacks the kernels of flags' newest ISA. */
+OCT_MUST_CHECK oct_status oct_compiled_built(unsigned flags);
+
+/* What octet compile knows beside the model. */
+typedef struct oct_compiled_info {
+    const char *recipe;         /* octet.input */
+    char *const *label;         /* [classes], or NULL */
+    const char *command;        /* for octet.origin: options that change the result */
+} oct_compiled_info;
+
+/* Writes m, which was loaded by oct_model_pack, as oct_weights_save does. */
+OCT_MUST_CHECK oct_status oct_compiled_save(const oct_model *m, const char *path,
+                                            const oct_compiled_info *info);
+
+#endif

@@ -1,0 +1,72 @@
+/* The body of gemm_s8's vector variants, included once by each of them.  Contract in gemm_s8.h.
+ *
+ * The includer defines ROWS (of a group), LANES, HALVES, SHAPES(X) as gemm_f32_tmpl.h's, finish(t,
+ * acc) for the sums of a tile in the order of the panel, and the vocabulary on its vector type `vec`:
+ *     vec_load(p)       LANES int32, aligned          vec_store(p, v)
+ *     vec_dup(p, half)  what of the 4 bytes at p the weights of this half take, in each lane
+ *     vec_dot(s, a, b)  s + the dot products of the lanes
+ * A panel is two vectors wide, and a group of 4 k is HALVES vector pairs: one, where an instruction
+ * takes 4 bytes a lane; two, where it takes 2 int16.
+ *
+ * Sums are one flat array indexed by constants in unrolled loops, or compilers keep them in memory;
+ * see gemm_f32_tmpl.h. */
+#define INLINE static inline __attribute__((always_inline))
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 32")
+#endif
+
+enum { NR = 2 * LANES, KR = 4, GROUP = HALVES * NR * 4 }; /* GROUP: bytes of 4 k */
+
+/* Row r of a tile, counted through both groups. */
+typedef struct row_pos {
+    int group, i;              /* row i of the group */
+    size_t at;                 /* elements from the group's c and residual */
+} row_pos;
+
+static inline row_pos row_of(const oct_gemm_s8_args *t, int r)
+{
+    const int g = r >= t->rows, i = r - g * t->rows;
+    return (row_pos){ g, i, (size_t)i * t->ldc };
+}
+
+static void finish(const oct_gemm_s8_args *t, const int32_t (*acc)[NR]);
+
+INLINE void body(const int rows, const int groups, const oct_gemm_s8_args *t)
+{
+    _Alignas(64) int32_t acc[2 * ROWS][NR];
+    vec s[2 * 2 * ROWS]; /* [group][row][2] */
+    const int32_t *bias = t->panel;
+    const unsigned char *b = (const unsigned char *)(bias + 4 * NR);
+    const unsigned char *ahead = t->ahead ? t->ahead : b;
+    UNROLL for (int i = 0; i < 2 * rows * groups; i++) s[i] = vec_load(bias + i % 2 * LANES);
+    for (int q = 0; q < t->n_segs; q++) {
+        const oct_gemm_s8_seg seg = t->seg[q];
+        const ptrdiff_t px = (ptrdiff_t)t->step * seg.width;
+        const uint8_t *a0 = t->a[0] + seg.offset + t->pos[0] * seg.width, *a1 = a0;
+        if (groups == 2) a1 = t->a[1] + seg.offset + t->pos[1] * seg.width;
+        for (int c = 0; c < seg.len; c += KR, a0 += KR, a1 += KR, ahead += GROUP) {
+            UNROLL for (int p = 0; p < GROUP; p += 64) __builtin_prefetch(ahead + p);
+            UNROLL for (int h = 0; h < HALVES; h++, b += NR * 4) {
+                const vec b0 = vec_load(b), b1 = vec_load(b + LANES * 4);
+                UNROLL for (int i = 0; i < rows * groups; i++) {
+                    const vec a = vec_dup(i < rows ? a0 + i * px : a1 + (i - rows) * px, h);
+                    s[2 * i] = vec_dot(s[2 * i], a, b0);
+                    s[2 * i + 1] = vec_dot(s[2 * i + 1], a, b1);
+                }
+            }
+        }
+    }
+    UNROLL for (int i = 0; i < 2 * rows * groups; i++) vec_store(acc[i / 2] + i % 2 * LANES, s[i]);
+    finish(t, (const int32_t (*)[NR])acc);
+}
+
+/* One instance for each number of rows and groups. */
+#define DEFINE(rows, groups) \
+    static void tile_##rows##x##groups(const oct_gemm_s8_args *t) { body(rows, groups, t); }
+SHAPES(DEFINE)
+#define ENTRY(rows, groups) tile_##rows##x##groups,
+static oct_gemm_s8_tile *const instance[] = { SHAPES(ENTRY) };
+
+static void tile(const oct_gemm_s8_args *t) { instance[(t->groups - 1) * ROWS + t->rows - 1](t); }

@@ -1,0 +1,131 @@
+/* finish() of gemm_s8 for AVX-512: a tile's sums -> c.  Contract in requant.h.
+ *
+ * Sums are in pack order: packssdw of the two vectors of a row, then packuswb of two rows, leave
+ * the bytes of columns 8l .. 8l + 7 in 128-bit lane l; vpermq makes two rows of that.
+ *
+ * The lower clamp comes after the rounding: vcvtps2dq gives INT_MIN for what is too small, which
+ * packs to -32768, and lo - zero >= -255.  What is too large would give INT_MIN as well, so the
+ * upper clamp is in float. */
+typedef struct u8_params {
+    __m512 scale[2], top, residual_scale, residual_zero;
+    __m512i low, zero;
+    __mmask32 cols;
+} u8_params;
+
+/* 32 words of one row, still in pack order; r: its residual or NULL. */
+INLINE __m512i row_words(const u8_params *p, const int32_t *acc, const uint8_t *r)
+{
+    __m512 y0 = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_load_si512(acc)), p->scale[0]);
+    __m512 y1 = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_load_si512(acc + LANES)), p->scale[1]);
+    if (r) { /* words of columns 8l .. 8l + 7 in lane l, unpacked: pack order */
+        const __m512i none = _mm512_setzero_si512();
+        const __m512i w = _mm512_cvtepu8_epi16(_mm256_loadu_si256((const void *)r));
+        const __m512 r0 = _mm512_cvtepi32_ps(_mm512_unpacklo_epi16(w, none));
+        const __m512 r1 = _mm512_cvtepi32_ps(_mm512_unpackhi_epi16(w, none));
+        y0 = _mm512_fmadd_ps(_mm512_sub_ps(r0, p->residual_zero), p->residual_scale, y0);
+        y1 = _mm512_fmadd_ps(_mm512_sub_ps(r1, p->residual_zero), p->residual_scale, y1);
+    }
+    const __m512i q0 = _mm512_cvtps_epi32(_mm512_min_ps(y0, p->top));
+    const __m512i q1 = _mm512_cvtps_epi32(_mm512_min_ps(y1, p->top));
+    const __m512i q = _mm512_max_epi16(_mm512_packs_epi32(q0, q1), p->low);
+    return _mm512_add_epi16(q, p->zero);
+}
+
+INLINE void rows_u8(const int with_residual, const oct_gemm_s8_args *t, const u8_params *p,
+                    const int32_t (*acc)[NR])
+{
+    const __m512i order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+    const int n = t->rows * t->groups;
+    for (int r = 0; r < n; r += 2) { /* two rows; the last one twice if it is alone */
+        const int other = r + 1 < n ? r + 1 : r;
+        const row_pos x = row_of(t, r), y = row_of(t, other);
+        const uint8_t *rx = NULL, *ry = NULL;
+        if (with_residual) {
+            rx = (const uint8_t *)t->residual[x.group] + x.at;
+            ry = (const uint8_t *)t->residual[y.group] + y.at;
+        }
+        const __m512i v = _mm512_packus_epi16(row_words(p, acc[r], rx), row_words(p, acc[other], ry));
+        const __m512i bytes = _mm512_permutexvar_epi64(order, v);
+        _mm256_mask_storeu_epi8((uint8_t *)t->c[x.group] + x.at, p->cols,
+                                _mm512_castsi512_si256(bytes));
+        if (other != r)
+            _mm256_mask_storeu_epi8((uint8_t *)t->c[y.group] + y.at, p->cols,
+                                    _mm512_extracti64x4_epi64(bytes, 1));
+    }
+}
+
+static inline __mmask16 first(int n)
+{
+    return (__mmask16)(n >= LANES ? 0xffff : n <= 0 ? 0 : (1 << n) - 1);
+}
+
+/* Vectors in pack order -> columns 16 half .. 16 half + 15. */
+static inline __m512 in_order(__m512 v0, __m512 v1, int half)
+{
+    const __m512i lo = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
+    const __m512i at = _mm512_add_epi64(lo, _mm512_set1_epi64(4 * half));
+    return _mm512_castpd_ps(_mm512_permutex2var_pd(_mm512_castps_pd(v0), at, _mm512_castps_pd(v1)));
+}
+
+/* relu is x < 0 ? 0 : x: maxps returns its second operand if either is NaN or both are zero. */
+static inline __m512 clamp_f32(__m512 y, oct_act act)
+{
+    if (act != OCT_ACT_NONE) y = _mm512_max_ps(_mm512_setzero_ps(), y);
+    if (act == OCT_ACT_RELU6) y = _mm512_min_ps(_mm512_set1_ps(6.f), y);
+    return y;
+}
+
+static void row_f32(const oct_gemm_s8_args *t, const int32_t *acc, row_pos x)
+{
+    const float *scale = (const float *)t->panel + NR, *fbias = scale + NR;
+    const int32_t *colsum = (const int32_t *)t->panel + 3 * NR;
+    __m512 y[2];
+    for (int h = 0; h < 2; h++) {
+        __m512i s = _mm512_load_si512(acc + h * LANES);
+        if (t->row_zero[0]) {
+            const __m512i zero = _mm512_set1_epi32(t->row_zero[x.group][x.i]);
+            s = _mm512_sub_epi32(s, _mm512_mullo_epi32(zero, _mm512_load_si512(colsum + h * LANES)));
+        }
+        y[h] = _mm512_mul_ps(_mm512_cvtepi32_ps(s), _mm512_load_ps(scale + h * LANES));
+        if (t->row_scale[0]) y[h] = _mm512_mul_ps(y[h], _mm512_set1_ps(t->row_scale[x.group][x.i]));
+        y[h] = _mm512_add_ps(y[h], _mm512_load_ps(fbias + h * LANES));
+    }
+    for (int h = 0; h < 2; h++) {
+        const __mmask16 m = first(t->cols - h * LANES);
+        const size_t at = x.at + (size_t)(h * LANES);
+        __m512 z = in_order(y[0], y[1], h);
+        if (t->residual[0])
+            z = _mm512_add_ps(z, _mm512_maskz_loadu_ps(m, (const float *)t->residual[x.group] + at));
+        _mm512_mask_storeu_ps((float *)t->c[x.group] + at, m, clamp_f32(z, t->out->act));
+    }
+}
+
+static void row_s32(const oct_gemm_s8_args *t, const int32_t *acc, row_pos x)
+{
+    const __m512 v0 = _mm512_load_ps(acc), v1 = _mm512_load_ps(acc + LANES);
+    for (int h = 0; h < 2; h++)
+        _mm512_mask_storeu_ps((int32_t *)t->c[x.group] + x.at + h * LANES,
+                              first(t->cols - h * LANES), in_order(v0, v1, h));
+}
+
+static __attribute__((noinline)) void finish(const oct_gemm_s8_args *t, const int32_t (*acc)[NR])
+{
+    const oct_requant *q = t->out;
+    const float *scale = (const float *)t->panel + NR;
+    if (q->kind == OCT_REQUANT_U8) {
+        const u8_params p = {
+            .scale = { _mm512_load_ps(scale), _mm512_load_ps(scale + LANES) },
+            .top = _mm512_set1_ps((float)(q->hi - q->zero)),
+            .residual_scale = _mm512_set1_ps(q->residual_scale),
+            .residual_zero = _mm512_set1_ps((float)q->residual_zero),
+            .low = _mm512_set1_epi16((short)(q->lo - q->zero)),
+            .zero = _mm512_set1_epi16((short)q->zero),
+            .cols = t->cols >= NR ? ~(__mmask32)0 : ((__mmask32)1 << t->cols) - 1 };
+        if (t->residual[0]) rows_u8(1, t, &p, acc);
+        else rows_u8(0, t, &p, acc);
+        return;
+    }
+    for (int r = 0; r < t->rows * t->groups; r++)
+        if (q->kind == OCT_REQUANT_F32) row_f32(t, acc[r], row_of(t, r));
+        else row_s32(t, acc[r], row_of(t, r));
+}

@@ -1,0 +1,56 @@
+#ifndef OCT_OPS_KERNELS_REQUANT_H
+#define OCT_OPS_KERNELS_REQUANT_H
+
+#include <math.h>
+#include <stdint.h>
+
+#include "ops/attr.h"
+
+/* int32 sum -> uint8, FP32 or int32: the one definition every integer kernel must match bit for bit.
+ *
+ *   real = scale (q - zero), q uint8.     scale[n] below is s_in * s_weight[n] / s_out for U8 and
+ *                                         s_in * s_weight[n] for F32 (1 / s_out left out)
+ *   U8    y = (float)acc * scale[n]
+ *         y = fma((float)(r - residual_zero), residual_scale, y)   if there is a residual, uint8;
+ *                                                                  residual_scale = s_r / s_out
+ *         q = clamp(round_half_even(y), lo - zero, hi - zero) + zero
+ *   F32   y = (float)acc * scale[n];  y = y * row_scale[m] if given;  y = y + fbias[n];
+ *         y = y + r if there is a residual, FP32;  y = act(y), NONE, RELU or RELU6
+ *   S32   acc as it is: for tests, and for whoever has an epilogue of his own
+ *
+ * RELU is lo = zero, RELU6 hi = zero + round(6 / s_out) besides.
+ * The clamp is done in float, before the conversion, so that cannot overflow; its bounds are
+ * integers, so a kernel may also clamp after the rounding wherever its conversion saturates.  The
+ * zero point is added as an integer: no fused multiply-add can change the rounding.
+ * Limits: 0 < scales < 2^64, so y is finite;  0 <= lo <= hi <= 255, 0 <= zeros <= 255. */
+typedef enum oct_requant_kind { OCT_REQUANT_U8, OCT_REQUANT_F32, OCT_REQUANT_S32 } oct_requant_kind;
+
+typedef struct oct_requant {
+    oct_requant_kind kind;
+    int zero, lo, hi;          /* U8 */
+    float residual_scale;      /* U8, of the residual if there is one */
+    int residual_zero;
+    oct_act act;               /* F32 */
+} oct_requant;
+
+static inline uint8_t oct_requant_u8(float y, const oct_requant *q)
+{
+    const float lo = (float)(q->lo - q->zero), hi = (float)(q->hi - q->zero);
+    y = y < lo ? lo : y;
+    y = y > hi ? hi : y;
+    return (uint8_t)((int)lrintf(y) + q->zero);
+}
+
+static inline float oct_requant_add(float y, uint8_t r, const oct_requant *q)
+{
+    return fmaf((float)(r - q->residual_zero), q->residual_scale, y);
+}
+
+static inline float oct_requant_act(float y, oct_act act)
+{
+    if (act != OCT_ACT_NONE) y = y < 0 ? 0 : y;
+    if (act == OCT_ACT_RELU6) y = y > 6 ? 6 : y;
+    return y;
+}
+
+#endif

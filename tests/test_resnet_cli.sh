@@ -1,0 +1,41 @@
+#!/bin/sh
+# resnet_infer on the file that PyTorch wrote: torchvision's answers, its recipe, sizes, labels.
+. "${srcdir:-.}/tests/programs.sh"
+model=$src/tests/golden/resnets/narrow.pth
+photos=$data/photos
+
+# What the file does not say is said aloud.
+run ./octet inspect "$model" >"$work/info" || fail "octet inspect"
+grep -q '^recipe .*"crop":224.*"mean":\[0.485,0.456,0.406\].*"resize":256' "$work/info" ||
+    fail "recipe: $(grep '^recipe' "$work/info")"
+grep -q "^in doubt  *recipe: torchvision's convention for ResNets, not in the file" "$work/info" ||
+    fail "the recipe is not in doubt"
+grep -q '^labels  *none in the file: --labels FILE' "$work/info" || fail "labels"
+run ./octet inspect "$model" --json >"$work/info" || fail "octet inspect --json"
+grep -q '"in_doubt": \["recipe: torch' "$work/info" || fail "in_doubt of --json"
+
+# torchvision's logits, for its own sizes and others.
+golden=$src/tests/golden/resnets
+check_golden narrow "$golden/narrow.npy" "$model" "$photos"
+check_golden "crop 288" "$golden/narrow288.npy" "$model" "$photos" --resize 320 --crop 288
+check_golden "crop 17" "$golden/narrow17.npy" "$model" "$photos" --resize 20 --crop 17
+check_golden "32 high, 64 wide" "$golden/narrow32x64.npy" "$model" "$photos" --resize 32,64 \
+    --crop 32,64
+
+# Labels of a file, as many as there are classes.
+printf 'dog\nbinoculars\naeroplane\n' >"$work/labels"
+run ./resnet_infer "$model" "$photos" --labels "$work/labels" --top 3 >"$work/out" || fail "--labels"
+awk -F '\t' '$4 ~ /^(dog|binoculars|aeroplane)$/ { n++ } END { exit n != 9 }' "$work/out" ||
+    { fail "--labels"; cat "$work/out"; }
+
+# Too few labels: one line, nothing printed.
+refuse() { # words, arguments of resnet_infer
+    words=$1
+    shift
+    run ./resnet_infer "$@" >"$work/out" 2>"$work/err" && fail "$words: not refused"
+    [ ! -s "$work/out" ] && [ "$(wc -l <"$work/err")" -eq 1 ] && grep -q "$words" "$work/err" ||
+        { fail "$words"; cat "$work/out" "$work/err"; }
+}
+printf 'dog\n' >"$work/labels"
+refuse "1 lines, the model has 3 classes" "$model" "$photos" --labels "$work/labels"
+finish
