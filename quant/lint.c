@@ -206,8 +206,6 @@ static oct_status fill(oct_lint *l, const oct_lint_options *o)
     l->w = x->dim[3];
     l->sample = oct_tensor_sample_count(x);
     l->classes = y->dim[1];
-    l->input.low = INFINITY;
-    l->input.high = -INFINITY;
     OCT_TRY(find_batch_norms(l));
     return make_room(l);
 }

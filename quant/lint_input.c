@@ -7,7 +7,7 @@
 
 /* What one sample gives; samples are looked at in parallel and added in order. */
 typedef struct look {
-    double low, high, correlation;
+    double low[OCT_LINT_MAX_CHANNELS], high[OCT_LINT_MAX_CHANNELS], correlation;
     double mean[OCT_LINT_MAX_CHANNELS], square[OCT_LINT_MAX_CHANNELS];
     int correlated, constant, finite;
     uint64_t hash;
@@ -57,6 +57,23 @@ static void add_pairs(const float *x, int h, int w, double mean, pairs *p)
         }
 }
 
+double oct_lint_correlation(const oct_lint *l, const float *x)
+{
+    const size_t map = (size_t)l->h * (size_t)l->w;
+    pairs p = { 0, 0 };
+    for (int c = 0; c < l->c; c++, x += map) {
+        double sum = 0;
+        for (size_t k = 0; k < map; k++) sum += x[k];
+        add_pairs(x, l->h, l->w, sum / (double)map, &p);
+    }
+    return p.square > 0 ? p.product / p.square : 0;
+}
+
+static void reset_range(double *low, double *high)
+{
+    for (int c = 0; c < OCT_LINT_MAX_CHANNELS; c++) low[c] = INFINITY, high[c] = -INFINITY;
+}
+
 static void look_at(void *arg, int i, int thread)
 {
     const job *j = arg;
@@ -64,9 +81,9 @@ static void look_at(void *arg, int i, int thread)
     const float *x = j->x + (size_t)i * l->sample;
     const size_t map = (size_t)l->h * (size_t)l->w;
     look *o = &j->out[i];
-    pairs p = { 0, 0 };
     (void)thread;
-    *o = (look){ .low = INFINITY, .high = -INFINITY, .constant = 1, .hash = hash(x, l->sample) };
+    *o = (look){ .constant = 1, .hash = hash(x, l->sample) };
+    reset_range(o->low, o->high);
     for (int c = 0; c < l->c; c++, x += map) {
         double sum = 0, square = 0, low = x[0], high = x[0];
         for (size_t k = 0; k < map; k++) {
@@ -77,15 +94,16 @@ static void look_at(void *arg, int i, int thread)
         }
         if (!isfinite(sum)) return; /* finite stays 0; a NaN or infinity shows in the sum */
         const double mean = sum / (double)map;
-        if (c < OCT_LINT_MAX_CHANNELS) o->mean[c] = mean, o->square[c] = square / (double)map;
+        const int k = c < OCT_LINT_MAX_CHANNELS ? c : OCT_LINT_MAX_CHANNELS - 1;
+        if (k == c) o->mean[c] = mean, o->square[c] = square / (double)map;
         if (high - low > 1e-5 * fmax(fabs(high), fabs(low))) o->constant = 0;
-        o->low = fmin(o->low, low);
-        o->high = fmax(o->high, high);
-        add_pairs(x, l->h, l->w, mean, &p);
+        o->low[k] = fmin(o->low[k], low);
+        o->high[k] = fmax(o->high[k], high);
     }
     o->finite = 1;
-    o->correlated = !o->constant && p.square > 0;
-    o->correlation = o->correlated ? p.product / p.square : 0;
+    if (o->constant) return;
+    o->correlated = 1;
+    o->correlation = oct_lint_correlation(l, j->x + (size_t)i * l->sample);
 }
 
 static oct_status make_room(oct_lint *l, int n)
@@ -102,6 +120,7 @@ static oct_status make_room(oct_lint *l, int n)
 oct_status oct_lint_input_add(oct_lint *l, const float *x, int n)
 {
     lint_input *in = &l->input;
+    if (!l->n) reset_range(in->low, in->high);
     OCT_TRY(make_room(l, n));
     look *found = calloc((size_t)n, sizeof *found);
     if (!found) return oct_fail(OCT_ERR_MEMORY, "lint: out of memory");
@@ -114,12 +133,12 @@ oct_status oct_lint_input_add(oct_lint *l, const float *x, int n)
             in->not_finite++;
             continue;
         }
-        in->low = fmin(in->low, f->low);
-        in->high = fmax(in->high, f->high);
         in->constant += f->constant;
         in->correlated += f->correlated;
         in->correlation += f->correlation;
         for (int c = 0; c < OCT_LINT_MAX_CHANNELS; c++) {
+            in->low[c] = fmin(in->low[c], f->low[c]);
+            in->high[c] = fmax(in->high[c], f->high[c]);
             in->mean[c] += f->mean[c];
             in->square[c] += f->square[c];
         }

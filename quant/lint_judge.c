@@ -86,13 +86,28 @@ static void try(oct_lint *l, const lint_reading *r, int steps, double *margin)
     }
 }
 
-/* The reading with the least distance; DBL_MAX of them if there is none. */
+/* Channels apart, an image is smoother than with its channels mixed.  (A smooth image taken for
+ * channels last is merely a smaller one, and a smaller one may be what the network wants.) */
+static int is_smoother(const oct_lint *l, const lint_reading *r)
+{
+    double more = 0;
+    float *read = l->o.plan->in[0].data;
+    for (int i = 0; i < l->n_kept; i++) {
+        oct_lint_read(l, r, i, read);
+        more += oct_lint_correlation(l, read)
+                - oct_lint_correlation(l, l->kept + (size_t)i * l->sample);
+    }
+    return more > 0;
+}
+
+/* The reading with the least distance, which is returned; infinity: there is none. */
 static double best_reading(oct_lint *l, lint_reading *best)
 {
     lint_reading list[LINT_MAX_READINGS];
     double least = INFINITY;
     const int n = oct_lint_readings(l, list), steps = l->bn[shallow(l) - 1].step + 1;
     for (int i = 0; i < n; i++) {
+        if (list[i].kind == LINT_HWC && !is_smoother(l, &list[i])) continue;
         try(l, &list[i], steps, NULL);
         const double d = data_distance(l, &l->trial);
         if (d < least) least = d, *best = list[i];
@@ -124,7 +139,7 @@ static oct_status try_colours(oct_lint *l, oct_lint_report *r, double *by)
     if (!margin) return oct_fail(OCT_ERR_MEMORY, "lint: out of memory");
     for (int c = 0; c < OCT_LINT_MAX_CHANNELS; c++) {
         list[0].a[c] = -1;
-        list[0].b[c] = (float)(l->input.low + l->input.high);
+        list[0].b[c] = (float)(r->low + r->high);
     }
     *by = 0;
     for (int i = 0; i < (l->c == 3 ? 2 : 1); i++) {
@@ -163,11 +178,13 @@ static void describe(oct_lint *l, oct_lint_report *r)
     const int finite = l->n - in->not_finite;
     *r = (oct_lint_report){
         .samples = l->n, .distinct = oct_lint_distinct(l), .constant = in->constant,
-        .channels = l->c, .low = in->low, .high = in->high, .n_layers = l->n_bn,
+        .channels = l->c, .low = INFINITY, .high = -INFINITY, .n_layers = l->n_bn,
         .layer = l->layer, .threshold = threshold(l->n),
         .correlation = in->correlated ? in->correlation / in->correlated : 0,
     };
     for (int c = 0; c < OCT_LINT_MAX_CHANNELS && finite; c++) {
+        r->low = fmin(r->low, in->low[c]);
+        r->high = fmax(r->high, in->high[c]);
         r->mean[c] = in->mean[c] / finite;
         r->std[c] = sqrt(fmax(in->square[c] / finite - r->mean[c] * r->mean[c], 0));
     }

@@ -25,7 +25,7 @@ typedef struct lint_sums {
 } lint_sums;
 
 typedef struct lint_input {
-    double low, high;
+    double low[OCT_LINT_MAX_CHANNELS], high[OCT_LINT_MAX_CHANNELS]; /* the last: and beyond */
     double mean[OCT_LINT_MAX_CHANNELS], square[OCT_LINT_MAX_CHANNELS]; /* sums over samples */
     double correlation;        /* sum over samples that have one */
     int correlated;            /* how many */
@@ -59,6 +59,8 @@ struct oct_lint {
 /* ---- lint_input.c ---- */
 OCT_MUST_CHECK oct_status oct_lint_input_add(oct_lint *l, const float *x, int n);
 int oct_lint_distinct(oct_lint *l);
+/* Of a sample [c, h, w] with its right and lower neighbours; 0 if it is constant. */
+double oct_lint_correlation(const oct_lint *l, const float *x);
 
 /* ---- lint.c ---- */
 /* Runs the n samples in the plan's input up to the end of `steps`, adding to sums. */

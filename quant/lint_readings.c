@@ -66,8 +66,8 @@ static int possible(const oct_lint *l, const encoding *e, const norm *n)
     for (int c = 0; c < at_most(l->c, OCT_LINT_MAX_CHANNELS); c++) {
         double a, b;
         coefficients(e, n, c, &a, &b);
-        low = fmin(low, (l->input.low - b) / a);
-        high = fmax(high, (l->input.high - b) / a);
+        low = fmin(low, (l->input.low[c] - b) / a);
+        high = fmax(high, (l->input.high[c] - b) / a);
     }
     return low > -0.02 - (e->normed ? 0.3 : 0) && high < 1.02 + (e->normed ? 0.3 : 0)
            && high - low > 0.25;
