@@ -8,9 +8,9 @@
 #include "ops/attr.h"
 #include "quant/lint_private.h"
 
-/* Samples kept for the trials, as many as 32 MiB hold, within these bounds: enough that the
- * margin of the answers tells (docs/lint.md), few enough that trials stay short. */
-enum { MIN_KEPT = 32, MAX_KEPT = 128, KEPT_FLOATS = 1 << 23 };
+/* Samples kept for the trials, as many as 40 MB hold, within these bounds: enough that the margin
+ * of the answers tells (docs/lint.md), few enough that trials stay short.  64 of 3 x 224 x 224. */
+enum { MIN_KEPT = 32, MAX_KEPT = 128, KEPT_FLOATS = 64 * 3 * 224 * 224 };
 
 const char *oct_lint_cause_name(oct_lint_cause cause)
 {

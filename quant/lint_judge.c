@@ -101,11 +101,10 @@ static int is_smoother(const oct_lint *l, const lint_reading *r)
 }
 
 /* The reading with the least distance, which is returned; infinity: there is none. */
-static double best_reading(oct_lint *l, lint_reading *best)
+static double nearest(oct_lint *l, const lint_reading *list, int n, lint_reading *best)
 {
-    lint_reading list[LINT_MAX_READINGS];
     double least = INFINITY;
-    const int n = oct_lint_readings(l, list), steps = l->bn[shallow(l) - 1].step + 1;
+    const int steps = l->bn[shallow(l) - 1].step + 1;
     for (int i = 0; i < n; i++) {
         if (list[i].kind == LINT_HWC && !is_smoother(l, &list[i])) continue;
         try(l, &list[i], steps, NULL);
@@ -133,16 +132,13 @@ static double clearer(const oct_lint *l, const double *margin)
  * first layers do not object. */
 static oct_status try_colours(oct_lint *l, oct_lint_report *r, double *by)
 {
-    lint_reading list[2] = { { .kind = LINT_INVERT, .cause = OCT_LINT_INVERTED },
-                             { .kind = LINT_SWAP, .cause = OCT_LINT_BGR } };
+    lint_reading swaps[LINT_MAX_READINGS], list[2] = { oct_lint_inverted(l) };
+    const int n = oct_lint_swaps(l, swaps);
     double *margin = malloc((size_t)l->n_kept * sizeof *margin);
     if (!margin) return oct_fail(OCT_ERR_MEMORY, "lint: out of memory");
-    for (int c = 0; c < OCT_LINT_MAX_CHANNELS; c++) {
-        list[0].a[c] = -1;
-        list[0].b[c] = (float)(r->low + r->high);
-    }
+    if (n) nearest(l, swaps, n, &list[1]);
     *by = 0;
-    for (int i = 0; i < (l->c == 3 ? 2 : 1); i++) {
+    for (int i = 0; i < (n ? 2 : 1); i++) {
         try(l, &list[i], l->o.plan->n_steps, margin);
         const double t = clearer(l, margin), d = data_distance(l, &l->trial);
         if (t < clear || t <= *by || d > fmax(r->threshold, r->distance)) continue;
@@ -218,12 +214,12 @@ static int is_noise(const oct_lint *l, const oct_lint_report *r)
 /* The first layers saw something else in training: what? */
 static void explain(oct_lint *l, oct_lint_report *r)
 {
-    lint_reading best = { .kind = LINT_AFFINE };
+    lint_reading list[LINT_MAX_READINGS], best = { .kind = LINT_AFFINE };
     if (r->distance < half_departed * r->threshold && is_one_class(l, r)) {
         r->cause = OCT_LINT_ONE_CLASS;
         return;
     }
-    const double d = best_reading(l, &best);
+    const double d = nearest(l, list, oct_lint_readings(l, list), &best);
     const int restored = d <= r->threshold || d <= r->distance / 4;
     if (is_noise(l, r) && !(restored && best.kind == LINT_HWC)) r->cause = OCT_LINT_NOISE;
     else if (restored && d <= r->distance / 1.5) r->cause = best.cause, r->corrected = d;

@@ -70,10 +70,10 @@ double oct_lint_margin(const oct_lint *l, int i, int *answer);
 
 /* ---- lint_readings.c ---- */
 typedef enum lint_kind {
-    LINT_AFFINE, LINT_SWAP, LINT_INVERT, LINT_HWC, LINT_SHRINK, LINT_ENLARGE
+    LINT_AFFINE, LINT_SWAP, LINT_HWC, LINT_SHRINK, LINT_ENLARGE
 } lint_kind;
 
-/* y = a[c] x + b[c] for AFFINE; INVERT takes a = -1 and b = low + high. */
+/* y = a[c] x + b[c]; of SWAP, x is the opposite channel's. */
 typedef struct lint_reading {
     lint_kind kind;
     oct_lint_cause cause;      /* what is wrong if this is right */
@@ -85,6 +85,10 @@ enum { LINT_MAX_READINGS = 160 };
 
 /* Readings that the range of the data allows, and those that always are; their number. */
 int oct_lint_readings(const oct_lint *l, lint_reading out[LINT_MAX_READINGS]);
+/* Red and blue swapped: as they are, or with another mean and std for each taken into account. */
+int oct_lint_swaps(const oct_lint *l, lint_reading out[LINT_MAX_READINGS]);
+/* Black for white, channel by channel. */
+lint_reading oct_lint_inverted(const oct_lint *l);
 /* Kept sample i, read so, to out [c, h, w]. */
 void oct_lint_read(const oct_lint *l, const lint_reading *r, int i, float *out);
 

@@ -129,6 +129,34 @@ int oct_lint_readings(const oct_lint *l, lint_reading out[LINT_MAX_READINGS])
     return n;
 }
 
+int oct_lint_swaps(const oct_lint *l, lint_reading out[LINT_MAX_READINGS])
+{
+    int n = 0;
+    if (l->c != 3) return 0;
+    out[n++] = (lint_reading){ .kind = LINT_SWAP, .cause = OCT_LINT_BGR, .a = { 1, 1, 1 } };
+    for (int k = 0; k < N_NORMS; k++) {
+        if (norms[k].channels != 3) continue;
+        lint_reading *r = &out[n++];
+        *r = out[0];
+        for (int c = 0; c < 3; c++) { /* (p' - m) / s of the pixel p' = s' x' + m' */
+            const double s = norms[k].std[c], other = norms[k].std[2 - c];
+            r->a[c] = (float)(other / s);
+            r->b[c] = (float)((norms[k].mean[2 - c] - norms[k].mean[c]) / s);
+        }
+    }
+    return n;
+}
+
+lint_reading oct_lint_inverted(const oct_lint *l)
+{
+    lint_reading r = { .kind = LINT_AFFINE, .cause = OCT_LINT_INVERTED };
+    for (int c = 0; c < OCT_LINT_MAX_CHANNELS; c++) {
+        r.a[c] = -1;
+        if (c < l->c) r.b[c] = (float)(l->input.low[c] + l->input.high[c]);
+    }
+    return r;
+}
+
 /* ---- applying one ---- */
 
 /* out[c][y][x] = in[y][x][c] */
@@ -177,20 +205,15 @@ static void enlarge(const oct_lint *l, const float *in, int f, float *out)
 }
 
 /* Channel c = a[c] x + b[c]; of channels beyond the table the last entry's. */
-static void map_affine(const oct_lint *l, const lint_reading *r, const float *in, float *out)
+static void map_channels(const oct_lint *l, const lint_reading *r, const float *in, float *out)
 {
     const size_t map = (size_t)l->h * (size_t)l->w;
     for (int c = 0; c < l->c; c++) {
         const int k = at_most(c, OCT_LINT_MAX_CHANNELS - 1);
-        for (size_t i = 0; i < map; i++) *out++ = r->a[k] * *in++ + r->b[k];
+        const int from = r->kind == LINT_SWAP ? l->c - 1 - c : c;
+        const float *x = in + (size_t)from * map;
+        for (size_t i = 0; i < map; i++) *out++ = r->a[k] * x[i] + r->b[k];
     }
-}
-
-static void swap_channels(const oct_lint *l, const float *in, float *out)
-{
-    const size_t map = (size_t)l->h * (size_t)l->w;
-    for (int c = 0; c < l->c; c++)
-        for (size_t i = 0; i < map; i++) *out++ = in[(size_t)(l->c - 1 - c) * map + i];
 }
 
 void oct_lint_read(const oct_lint *l, const lint_reading *r, int i, float *out)
@@ -198,8 +221,7 @@ void oct_lint_read(const oct_lint *l, const lint_reading *r, int i, float *out)
     const float *in = l->kept + (size_t)i * l->sample;
     switch (r->kind) {
     case LINT_AFFINE:
-    case LINT_INVERT:  map_affine(l, r, in, out); break;
-    case LINT_SWAP:    swap_channels(l, in, out); break;
+    case LINT_SWAP:    map_channels(l, r, in, out); break;
     case LINT_HWC:     planes(l, in, out); break;
     case LINT_SHRINK:  shrink(l, r->factor, i, out); break;
     case LINT_ENLARGE: enlarge(l, in, r->factor, out); break;
