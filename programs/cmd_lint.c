@@ -25,7 +25,7 @@ static void print_json(const oct_lint_report *r)
     const char *cause = r->cause ? oct_lint_cause_name(r->cause) : NULL;
     const double none = NAN;
     report_json_line(json_pack(
-        "{s:s, s:o, s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o}",
+        "{s:s, s:o, s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o}",
         "verdict", r->cause ? "departs" : "clean", "cause", report_string(cause),
         "sentence", r->sentence, "samples", r->samples, "distinct", r->distinct,
         "constant", r->constant, "low", report_number(r->low), "high", report_number(r->high),
@@ -35,7 +35,7 @@ static void print_json(const oct_lint_report *r)
         "distance", report_number(r->n_layers ? r->distance : none),
         "threshold", report_number(r->n_layers ? r->threshold : none),
         "corrected_distance", report_number(r->n_layers ? r->corrected : none),
-        "layers", layers));
+        "clearer", report_number(r->n_layers ? r->clearer : none), "layers", layers));
 }
 
 /* Data that departs is a bad input file: one line on standard error, exit 2. */
@@ -83,7 +83,7 @@ const cli_command cmd_lint = {
         "wrong_dataset.  A model without batch norm gets range rules only, and is told so.\n"
         "--json prints one object: verdict (clean, departs), cause, sentence, samples,\n"
         "distinct, constant, low, high, mean, std, neighbour_correlation, top_class_share,\n"
-        "batch_norms, distance, threshold, corrected_distance, layers.",
+        "batch_norms, distance, threshold, corrected_distance, clearer, layers.",
     .examples =
         "  octet lint cifar_cnn.safetensors --calib data_batch.bin\n"
         "  octet lint resnet50.pth --calib photos/ --json\n",

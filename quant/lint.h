@@ -79,6 +79,8 @@ typedef struct oct_lint_report {
     const oct_lint_layer *layer;
     double distance, threshold;   /* of the first layers; beyond it the data departs */
     double corrected;        /* distance in the reading that named the cause; else distance */
+    double clearer;          /* standard errors by which the answers would be clearer with colours
+                              * swapped or inverted, the larger of the two; 0: not tried */
 } oct_lint_report;
 
 typedef struct oct_lint oct_lint;

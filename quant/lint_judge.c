@@ -130,19 +130,20 @@ static double clearer(const oct_lint *l, const double *margin)
 
 /* Colours swapped or inverted?  The network answers more clearly if they are put right, and its
  * first layers do not object. */
-static oct_status try_colours(oct_lint *l, oct_lint_report *r, double *by)
+static oct_status try_colours(oct_lint *l, oct_lint_report *r)
 {
     lint_reading swaps[LINT_MAX_READINGS], list[2] = { oct_lint_inverted(l) };
     const int n = oct_lint_swaps(l, swaps);
     double *margin = malloc((size_t)l->n_kept * sizeof *margin);
     if (!margin) return oct_fail(OCT_ERR_MEMORY, "lint: out of memory");
     if (n) nearest(l, swaps, n, &list[1]);
-    *by = 0;
+    r->clearer = -INFINITY;
     for (int i = 0; i < (n ? 2 : 1); i++) {
         try(l, &list[i], l->o.plan->n_steps, margin);
         const double t = clearer(l, margin), d = data_distance(l, &l->trial);
-        if (t < clear || t <= *by || d > fmax(r->threshold, r->distance)) continue;
-        *by = t;
+        if (t <= r->clearer) continue;
+        r->clearer = t;
+        if (t < clear || d > fmax(r->threshold, r->distance)) continue;
         r->cause = list[i].cause;
         r->corrected = d;
     }
@@ -260,8 +261,7 @@ static const char *const phrases[] = {
     [OCT_LINT_WRONG_DATASET] = "is nothing like the model's training data, however it is read",
 };
 
-static void write_evidence(const oct_lint *l, const oct_lint_report *r, double by, char *to,
-                           size_t size)
+static void write_evidence(const oct_lint *l, const oct_lint_report *r, char *to, size_t size)
 {
     switch (r->cause) {
     case OCT_LINT_NOT_FINITE:
@@ -282,7 +282,7 @@ static void write_evidence(const oct_lint *l, const oct_lint_report *r, double b
     case OCT_LINT_BGR:
     case OCT_LINT_INVERTED:
         snprintf(to, size, "put right, the model's answers are clearer by %.1f standard errors",
-                 by);
+                 r->clearer);
         break;
     default:
         if (r->cause == OCT_LINT_WRONG_SIZE && r->corrected >= r->distance)
@@ -302,17 +302,16 @@ static void write_evidence(const oct_lint *l, const oct_lint_report *r, double b
 
 oct_status oct_lint_judge(oct_lint *l, oct_lint_report *r)
 {
-    double by = 0;
     if (l->n < 1) return oct_fail(OCT_ERR_SHAPE, "lint: no samples");
     describe(l, r);
     r->cause = from_samples(l, r);
     if (!r->cause && !l->n_bn) r->cause = from_range(l, r);
     if (!r->cause && l->n_bn && r->distance > r->threshold) explain(l, r);
     if (!r->cause && l->n_bn && is_one_class(l, r)) r->cause = OCT_LINT_ONE_CLASS;
-    if (!r->cause && l->n_bn) OCT_TRY(try_colours(l, r, &by));
+    if (!r->cause && l->n_bn) OCT_TRY(try_colours(l, r));
 
     char evidence[240];
-    write_evidence(l, r, by, evidence, sizeof evidence);
+    write_evidence(l, r, evidence, sizeof evidence);
     snprintf(r->sentence, sizeof r->sentence, "%s (%s)%s", phrases[r->cause], evidence,
              l->n_bn ? "" : "; the model has no batch norm: range rules only");
     return OCT_OK;

@@ -134,3 +134,8 @@ tests_test_resnet_memory_LDADD   = $(LDADD) $(CHECK_LIBS)
 unit_tests += tests/test_programs
 tests_test_programs_CFLAGS = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 tests_test_programs_LDADD  = libprograms.la $(LDADD) $(CHECK_LIBS)
+
+# lint: quant's verdicts, through files and the programs' loader.
+unit_tests += tests/test_lint
+tests_test_lint_CFLAGS = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
+tests_test_lint_LDADD  = libprograms.la $(LDADD) $(CHECK_LIBS)
