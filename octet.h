@@ -34,7 +34,11 @@ typedef struct oct_options {    /* zero means default, so { 0 } is always valid 
 } oct_options;
 
 /* *out is the caller's, to be freed with oct_model_free; on failure it is NULL.  Does everything
- * that can fail on a CPU. */
+ * that can fail on a CPU.
+ * A model that `octet compile` wrote is mapped until oct_model_free; arch, passes, gemm and another
+ * height, width or isa are refused.  If its file is cut short while it is mapped, a run raises
+ * SIGBUS: the library installs no handler, a caller that must survive it does, or renames new
+ * files over old ones, as octet does.  Other models are read while they are loaded, no longer. */
 OCT_MUST_CHECK oct_status oct_model_load(const char *path, const oct_options *options,
                                          oct_model **out);
 oct_tensor *oct_model_input(oct_model *m, int i);              /* m's; write data before run */

@@ -40,6 +40,9 @@ typedef enum oct_source_kind {
 } oct_source_kind;
 
 OCT_MUST_CHECK oct_status oct_source_open(const char *path, oct_source **out);
+/* Image files, one sample each, in this order; nothing is opened or checked before it is read.  The
+ * paths must outlive the source. */
+OCT_MUST_CHECK oct_status oct_source_open_images(const char *const *paths, int n, oct_source **out);
 void oct_source_close(oct_source *s); /* NULL is fine */
 oct_source_kind oct_source_type(const oct_source *s);
 int oct_source_count(const oct_source *s);

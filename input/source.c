@@ -153,7 +153,8 @@ static oct_status open_path(oct_source *s)
     return open_regular(s, only); /* says why, if it cannot be opened */
 }
 
-oct_status oct_source_open(const char *path, oct_source **out)
+/* Of the path, with nothing in it. */
+static oct_status make(const char *path, oct_source **out)
 {
     *out = NULL;
     oct_source *s = calloc(1, sizeof *s);
@@ -167,10 +168,39 @@ oct_status oct_source_open(const char *path, oct_source **out)
     s->names = names;
     pthread_mutex_init(&names->lock, NULL);
     s->path = oct_arena_strdup(&s->arena, path);
-    const oct_status status = s->path ? open_path(s) : oct_fail(OCT_ERR_MEMORY, "out of memory");
-    if (status == OCT_OK) *out = s;
-    else oct_source_close(s);
+    *out = s;
+    return OCT_OK;
+}
+
+/* *out = s if status is OCT_OK; else s is closed. */
+static oct_status made(oct_source *s, oct_status status, oct_source **out)
+{
+    *out = status == OCT_OK ? s : NULL;
+    if (status != OCT_OK) oct_source_close(s);
     return status;
+}
+
+oct_status oct_source_open(const char *path, oct_source **out)
+{
+    oct_source *s;
+    *out = NULL;
+    OCT_TRY(make(path, &s));
+    return made(s, s->path ? open_path(s) : oct_fail(OCT_ERR_MEMORY, "out of memory"), out);
+}
+
+oct_status oct_source_open_images(const char *const *paths, int n, oct_source **out)
+{
+    oct_source *s;
+    *out = NULL;
+    if (n < 1) return oct_fail(OCT_ERR_FORMAT, "no images");
+    OCT_TRY(make(paths[0], &s));
+    s->kind = OCT_SOURCE_IMAGES;
+    s->layout = OCT_IN_FILES;
+    s->n = n;
+    s->file = oct_arena_alloc(&s->arena, (size_t)n * sizeof *s->file);
+    if (!s->path || !s->file) return made(s, oct_fail(OCT_ERR_MEMORY, "out of memory"), out);
+    memcpy(s->file, paths, (size_t)n * sizeof *s->file);
+    return made(s, OCT_OK, out);
 }
 
 void oct_source_close(oct_source *s)

@@ -32,7 +32,7 @@ OCT_MUST_CHECK oct_status oct_build_sum(oct_build *b, const char *name, oct_tens
 /* Mean over the map, flatten, linear MODULE [classes, c]; the graph's output and m->classes. */
 OCT_MUST_CHECK oct_status oct_build_head(oct_build *b, const char *module);
 
-/* Something the file does not say was taken from the convention of its kind; sentence: a literal. */
+/* What the file does not say was taken from the convention of its kind; sentence: a literal. */
 void oct_build_doubt(oct_model *m, const char *sentence);
 
 /* What octet.arch says of depth and classes must be what the tensors say; NULL says nothing.

@@ -23,8 +23,9 @@ int oct_compiled_is(const oct_weights *w);
 
 /* The whole of m->graph, kind, arch, isa, passes, classes, n_parameters from the file, which is
  * hostile: names of operators and attrs, indices, shapes and sizes are checked, the rest by infer.
- * Options that would need another plan (arch, passes, gemm, height, width) are refused. */
-OCT_MUST_CHECK oct_status oct_compiled_read(oct_model *m, const oct_options *o);
+ * Options that would need another plan (arch, passes, gemm, height, width) are refused; passes
+ * "none" is not if there will be no plan: it has the file described as it is. */
+OCT_MUST_CHECK oct_status oct_compiled_read(oct_model *m, const oct_options *o, int with_plan);
 
 /* Can and may this CPU run it?  plan->cpu becomes the file's ISA, plan->given the mapped pieces. */
 OCT_MUST_CHECK oct_status oct_compiled_use(oct_model *m, const oct_options *o,

@@ -269,9 +269,10 @@ static oct_status read_head(oct_model *m, const json_t *plan)
 }
 
 /* Options that ask for another plan than the file has. */
-static oct_status check_options(const oct_options *o)
+static oct_status check_options(const oct_options *o, int with_plan)
 {
-    const char *option = o->arch ? "layers" : o->passes ? "passes" : NULL;
+    const int as_it_is = !o->passes || (!with_plan && strcmp(o->passes, "none") == 0);
+    const char *option = o->arch ? "layers" : as_it_is ? NULL : "passes";
     if (o->gemm && strcmp(o->gemm, "ours") != 0) option = "gemm";
     if (!option) return OCT_OK;
     return oct_fail(OCT_ERR_UNSUPPORTED, "a compiled model has its %s already: use the model it was "
@@ -293,11 +294,11 @@ static int count_pieces(const oct_weights *w, size_t *bytes)
     return n;
 }
 
-oct_status oct_compiled_read(oct_model *m, const oct_options *o)
+oct_status oct_compiled_read(oct_model *m, const oct_options *o, int with_plan)
 {
     json_t *plan;
     reader r = { .m = m, .batch = o->batch ? o->batch : 1 };
-    OCT_TRY(check_options(o));
+    OCT_TRY(check_options(o, with_plan));
     count_pieces(m->weights, &r.piece_bytes);
     OCT_TRY(oct_json_parse(what, oct_weights_meta(m->weights, what), JSON_OBJECT, &plan));
     oct_status status = read_head(m, plan);

@@ -14,16 +14,17 @@ static oct_status out_of_memory(void) { return oct_fail(OCT_ERR_MEMORY, "compile
 
 /* ---- octet.plan: NULL anywhere is out of memory, and makes everything above it NULL ---- */
 
+/* Both take list or object and value over, whatever happens; so does jansson, NULL included. */
 static json_t *append(json_t *list, json_t *value)
 {
-    if (list && json_array_append_new(list, value) == 0) return list;
+    if (json_array_append_new(list, value) == 0) return list;
     json_decref(list);
     return NULL;
 }
 
 static json_t *put(json_t *object, const char *key, json_t *value)
 {
-    if (object && json_object_set_new(object, key, value) == 0) return object;
+    if (json_object_set_new(object, key, value) == 0) return object;
     json_decref(object);
     return NULL;
 }

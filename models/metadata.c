@@ -1,8 +1,9 @@
 #include "models/metadata.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "weights/json.h"
 
 enum { MAX_TEXT = 1 << 20 }; /* a parsed value takes up to 30 bytes for each byte of text */
 
@@ -13,12 +14,9 @@ oct_status oct_json_parse(const char *what, const char *text, json_type type, js
     *out = NULL;
     if (size > MAX_TEXT)
         return oct_fail(OCT_ERR_FORMAT, "%s: %zu bytes of JSON, at most %d", what, size, MAX_TEXT);
-    errno = 0; /* jansson calls a failed allocation a syntax error, or loses a character */
-    json_t *value = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
-    if (errno == ENOMEM) {
-        json_decref(value);
-        return oct_fail(OCT_ERR_MEMORY, "%s: out of memory", what);
-    }
+    bool no_memory;
+    json_t *value = oct_json_load(text, size, &error, &no_memory);
+    if (no_memory) return oct_fail(OCT_ERR_MEMORY, "%s: out of memory", what);
     if (!value)
         return oct_fail(OCT_ERR_FORMAT, "%s: %.120s (byte %d)", what, error.text, error.position);
     if (json_typeof(value) != type) {
@@ -66,7 +64,7 @@ oct_status oct_json_string(const char *what, const json_t *object, const char *k
 
 oct_status oct_json_write(json_t *object, oct_arena *arena, const char **out)
 {
-    char *text = object ? json_dumps(object, JSON_SORT_KEYS | JSON_COMPACT) : NULL;
+    char *text = oct_json_dump(object, JSON_SORT_KEYS | JSON_COMPACT);
     *out = text ? oct_arena_strdup(arena, text) : NULL;
     free(text);
     json_decref(object);

@@ -133,7 +133,7 @@ static oct_status describe(oct_model *m, const char *path, const oct_options *o,
     m->recipe = oct_weights_meta(m->weights, "octet.input");
     if (oct_compiled_is(m->weights)) {
         m->arch = oct_weights_meta(m->weights, "octet.arch");
-        OCT_TRY(oct_compiled_read(m, o));
+        OCT_TRY(oct_compiled_read(m, o, with_plan));
     } else {
         m->n_parameters = count_parameters(m->weights);
         OCT_TRY(builder->build(m, arch, o));
@@ -141,7 +141,7 @@ static oct_status describe(oct_model *m, const char *path, const oct_options *o,
     m->recipe_is_guess = !m->recipe;
     if (!m->recipe) m->recipe = guess_recipe(m->graph.in[0]);
     OCT_TRY(oct_model_read_labels(m));
-    return m->isa ? OCT_OK : run_passes(m, with_plan || o->passes ? o->passes : "none");
+    return m->isa ? OCT_OK : run_passes(m, o->passes);
 }
 
 /* What the plan will run on, told before the file is read: a wrong option is the faster answer. */

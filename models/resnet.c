@@ -8,10 +8,11 @@
  *   layer2.0 ..    the first with stride 2                         [n,  28,  28, 512]
  *   layer3.0 ..    the first with stride 2                         [n,  14,  14, 1024]
  *   layer4.0 ..    the first with stride 2                         [n,   7,   7, 2048]
- *   fc.weight, fc.bias                       [classes, 2048]       mean over h, w, then [n, classes]
+ *   fc.weight, fc.bias                       [classes, 2048]       mean over h, w, [n, classes]
  *
  *   basic block        relu(bn2(conv2 3x3(relu(bn1(conv1 3x3 s(x))))) + shortcut)
- *   bottleneck         relu(bn3(conv3 1x1(relu(bn2(conv2 3x3 s(relu(bn1(conv1 1x1(x)))))))) + shortcut)
+ *   bottleneck         relu(bn3(conv3 1x1(relu(bn2(conv2 3x3 s(relu(bn1(conv1 1x1(x))))))))
+ *                           + shortcut)
  *   shortcut           x, or downsample.1(downsample.0 1x1 s(x)) where the file has it
  *
  * Depth, widths, groups and classes are read from the tensors. */

@@ -78,6 +78,18 @@ static oct_status check_weights(const oct_tensor *x, const oct_tensor *w, const 
     return OCT_OK;
 }
 
+/* Positions in the padded image and in the output are ints (gemm_f32.h). */
+static oct_status check_size(const oct_tensor *x, const oct_conv2d_attr *a, const int out[4])
+{
+    const long long most = INT_MAX / 2;
+    const long long in = (x->dim[1] + 2LL * a->pad[0]) * (x->dim[2] + 2LL * a->pad[1]);
+    const long long pixels = (long long)out[1] * out[2];
+    if (in > most / x->dim[3] || pixels > most / out[3])
+        return oct_fail(OCT_ERR_SHAPE, "conv2d: an image of %lld pixels, padded, to one of %lld, "
+                        "at most %lld values each", in, pixels, most);
+    return OCT_OK;
+}
+
 static oct_status infer(oct_args *args)
 {
     const oct_tensor *x = args->in[OCT_CONV2D_X], *w = args->in[OCT_CONV2D_W];
@@ -98,6 +110,7 @@ static oct_status infer(oct_args *args)
         y.dim[1 + i] = (int)((in - reach) / a->stride[i] + 1);
     }
     OCT_TRY(oct_tensor_check(&y));
+    OCT_TRY(check_size(x, a, y.dim));
     *args->out = y;
     if (r && (r->dtype != OCT_F32 || r->layout != OCT_BLOCKED || r->rank != 4 ||
               r->dim[0] != y.dim[0] || r->dim[1] != y.dim[1] || r->dim[2] != y.dim[2] ||

@@ -17,7 +17,7 @@ typedef struct oct_conv2d_shape {
 
 oct_conv2d_shape oct_conv2d_shape_of(const oct_args *args);
 
-/* ops/conv2d_direct.c: implicit GEMM on gemm_f32, any shape; the order of k is that of gemm_f32.h. */
+/* ops/conv2d_direct.c: implicit GEMM on gemm_f32, any shape, the order of k of gemm_f32.h. */
 OCT_MUST_CHECK oct_status oct_conv2d_direct_prepare(const oct_args *args, oct_prepare *how,
                                                     void **state);
 void oct_conv2d_direct_run(const oct_args *args, const void *state, const oct_run *r);

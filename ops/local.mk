@@ -9,8 +9,11 @@ liboctet_core_la_SOURCES += \
 	ops/kernels/gemm_f32.h ops/kernels/gemm_f32.c ops/kernels/gemm_f32_ref.c \
 	ops/kernels/gemm_f32_tmpl.h ops/kernels/requant.h \
 	ops/kernels/gemm_s8.h ops/kernels/gemm_s8.c ops/kernels/gemm_s8_ref.c \
+	ops/kernels/gemm_s8_pair.h ops/kernels/gemm_s8_pair.c \
 	ops/kernels/gemm_s8_tmpl.h ops/kernels/gemm_s8_zmm.h ops/kernels/gemm_s8_ymm.h \
-	ops/kernels/gemm_s8_q.h \
+	ops/kernels/gemm_s8_q.h ops/kernels/gemm_s8_rows.h \
+	ops/kernels/winograd_s8.h ops/kernels/winograd_s8.c ops/kernels/winograd_s8_ref.c \
+	ops/kernels/winograd_s8_tmpl.h \
 	ops/kernels/winograd_f32.h ops/kernels/winograd_f32.c ops/kernels/winograd_f32_ref.c \
 	ops/kernels/winograd_f32_tmpl.h \
 	ops/kernels/vec.h ops/kernels/vec.c ops/kernels/vec_ref.c ops/kernels/vec_tmpl.h \
@@ -23,27 +26,30 @@ noinst_LTLIBRARIES         += liboctet_avx2.la
 liboctet_core_la_LIBADD    += liboctet_avx2.la
 liboctet_avx2_la_CFLAGS     = $(AM_CFLAGS) $(AVX2_CFLAGS)
 liboctet_avx2_la_SOURCES    = ops/kernels/gemm_f32_avx2.c ops/kernels/winograd_f32_avx2.c \
-	ops/kernels/vec_avx2.c ops/kernels/gemm_s8_avx2.c ops/kernels/gemm_s8_avx2_a7.c
+	ops/kernels/vec_avx2.c ops/kernels/gemm_s8_avx2.c ops/kernels/gemm_s8_avx2_a7.c \
+	ops/kernels/winograd_s8_avx2.c
 endif
 if HAVE_AVXVNNI
 noinst_LTLIBRARIES         += liboctet_avxvnni.la
 liboctet_core_la_LIBADD    += liboctet_avxvnni.la
 liboctet_avxvnni_la_CFLAGS  = $(AM_CFLAGS) $(AVXVNNI_CFLAGS)
-liboctet_avxvnni_la_SOURCES = ops/kernels/gemm_s8_avxvnni.c
+liboctet_avxvnni_la_SOURCES = ops/kernels/gemm_s8_avxvnni.c ops/kernels/winograd_s8_avxvnni.c
 endif
 if HAVE_AVX512
 noinst_LTLIBRARIES         += liboctet_avx512.la
 liboctet_core_la_LIBADD    += liboctet_avx512.la
 liboctet_avx512_la_CFLAGS   = $(AM_CFLAGS) $(AVX512_CFLAGS)
 liboctet_avx512_la_SOURCES  = ops/kernels/gemm_f32_avx512.c ops/kernels/winograd_f32_avx512.c \
-	ops/kernels/vec_avx512.c ops/kernels/gemm_s8_avx512.c
+	ops/kernels/vec_avx512.c ops/kernels/gemm_s8_avx512.c \
+	ops/kernels/winograd_s8_avx512.c
 endif
 if HAVE_NEON
 noinst_LTLIBRARIES         += liboctet_neon.la
 liboctet_core_la_LIBADD    += liboctet_neon.la
 liboctet_neon_la_CFLAGS     = $(AM_CFLAGS) $(NEON_CFLAGS)
 liboctet_neon_la_SOURCES    = ops/kernels/gemm_f32_neon.c ops/kernels/winograd_f32_neon.c \
-	ops/kernels/vec_neon.c ops/kernels/gemm_s8_neon.c ops/kernels/gemm_s8_neon_a7.c
+	ops/kernels/vec_neon.c ops/kernels/gemm_s8_neon.c ops/kernels/gemm_s8_neon_a7.c \
+	ops/kernels/winograd_s8_neon.c
 endif
 if HAVE_NEONDOT
 noinst_LTLIBRARIES         += liboctet_neondot.la

@@ -176,6 +176,7 @@ void cli_start(void)
     while (fd >= 0 && fd < 3);
     if (fd >= 0) close(fd);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file larger than the limit is a write error, too */
 }
 
 int cli_finish(const char *program, int code)

@@ -92,10 +92,10 @@ void cli_note(const cli_args *a, const char *fmt, ...) __attribute__((format(pri
 int cli_exit_code(oct_status status);
 
 /* A file cut short while it is mapped raises SIGBUS where it is read: the program then says so in
- * one line and ends with CLI_FAILED.  Before a model is opened (base NULL), and again when it is
- * known where it lies; of up to CLI_MAX_GUARDS paths. */
+ * one line and ends with CLI_FAILED.  From guard to unguard, of up to CLI_MAX_GUARDS mappings. */
 enum { CLI_MAX_GUARDS = 4 };
 void cli_guard(const cli_args *a, const char *path, const void *base, size_t size);
+void cli_unguard(const void *base);
 /* The one unfinished output file, to be unlinked if a signal ends the program; or NULL. */
 extern char *volatile cli_unfinished;
 

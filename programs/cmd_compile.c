@@ -94,6 +94,9 @@ static int save(const cli_args *a, const job *j, char *const *label, double star
     oct_arena_free(&arena);
     if (status) return cli_fail(a, a->output, status);
     report(a, j->model, report_now_ms() - start);
+    for (int i = 0; i < j->model->n_doubts; i++)
+        cli_note(a, "%s: in doubt, and now in %s: %s", a->arg[0], a->output,
+                 j->model->in_doubt[i]);
     return CLI_OK;
 }
 
@@ -104,8 +107,8 @@ static int run(const cli_args *a)
     if (a->gemm && strcmp(a->gemm, "ours"))
         return cli_usage(a->command, "--gemm %s: it packs no weights", a->gemm);
     if (is_same_file(a->arg[0], a->output))
-        return cli_refuse(a, a->output, OCT_ERR_IO, "is the model itself, which has more than the "
-                          "compiled one");
+        return cli_usage(a->command, "--output '%s': the model itself, which has more than the "
+                         "compiled one", a->output);
     job_settings settings = job_defaults(a, a->arg[0], 1);
     settings.pack = 1;
     job j;

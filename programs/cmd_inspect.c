@@ -107,6 +107,7 @@ static void print_json(const char *path, const oct_weights *w, const oct_model *
         for (int i = 0; m->label && i < m->classes; i++)
             json_array_append_new(labels, report_string(m->label[i]));
         json_object_set_new(o, "arch", report_json_text(m->arch));
+        json_object_set_new(o, "isa", m->isa ? json_string(m->isa) : json_null());
         json_object_set_new(o, "parameters", json_integer((json_int_t)m->n_parameters));
         json_object_set_new(o, "input", report_shape(m->graph.in[0]));
         json_object_set_new(o, "classes", json_integer(m->classes));
@@ -198,6 +199,10 @@ static void print_model(const oct_model *m)
         puts("            (a guess: the file says nothing; --mean, --std, --scale, --channels)");
     if (m->label) print_labels(m);
     print_doubts(m);
+    if (!m->isa) return;
+    printf("compiled    for %s, packing %d, passes", m->isa, OCT_PACKING);
+    for (int i = 0; i < m->n_passes; i++) printf(" %s", m->pass[i].name);
+    puts(m->n_passes ? "" : " none");
 }
 
 static void print_text(const char *path, const oct_weights *w, const oct_model *m, const char *why)
@@ -212,7 +217,8 @@ static void print_text(const char *path, const oct_weights *w, const oct_model *
         line("", why);
     }
     for (int i = 0; (key = oct_weights_meta_at(w, i, &value)); i++) {
-        static const char *const shown[] = { "octet.arch", "octet.input", "octet.labels" };
+        static const char *const shown[] = { "octet.arch", "octet.input", "octet.labels",
+                                             "octet.plan" };
         int above = 0;
         for (size_t k = 0; m && k < sizeof shown / sizeof *shown; k++)
             above |= !strcmp(key, shown[k]);
@@ -253,7 +259,8 @@ static int run(const cli_args *a)
     const oct_options options = {
         .arch = arch, .batch = s.batch, .threads = s.threads, .isa = s.isa, .device = a->device,
         .gemm = a->gemm && strcmp(a->gemm, "ours") ? a->gemm : NULL,
-        .passes = a->passes, /* NULL: none, or with a plan all */
+        /* the layers of the file, unless what will run is asked for */
+        .passes = a->passes ? a->passes : a->plan ? NULL : "none",
     };
     const oct_status status = a->plan ? oct_model_load(a->arg[0], &options, &m)
                                       : oct_model_describe(a->arg[0], &options, &m);

@@ -3,8 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
-enum { ERROR_SIZE = 256 };
+enum { ERROR_SIZE = 256, GROUP = 64 /* image files the loader gets at once, at least */ };
 
 struct feed {
     const job *job;
@@ -101,17 +102,57 @@ static oct_status look_ahead(feed *f)
     return oct_fail(OCT_ERR_FORMAT, "holds no images");
 }
 
-static oct_status start_loader(feed *f)
+static oct_status start_loader(feed *f, oct_source *source)
 {
     const job *j = f->job;
     const oct_loader_options options = {
-        .source = f->ahead, .recipe = &j->recipe, .channels = j->channels, .height = j->height,
+        .source = source, .recipe = &j->recipe, .channels = j->channels, .height = j->height,
         .width = j->width, .batch = j->batch, .threads = f->threads,
     };
     OCT_TRY(oct_loader_open(&options, &f->loader));
-    f->streamed = f->ahead;
-    f->ahead = NULL;
+    f->streamed = source;
     return OCT_OK;
+}
+
+static int is_plain(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* One image in a file that can be read again. */
+static int is_image(const oct_source *s, const char *path)
+{
+    return oct_source_type(s) == OCT_SOURCE_IMAGES && oct_source_count(s) == 1 &&
+           strcmp(oct_source_name(s, 0), path) == 0 && is_plain(path);
+}
+
+/* If path[next] and more after it are image files, the loader decodes them ahead of the run, as it
+ * does a folder's; 0 if not, or if it cannot, then they come one by one.  f->ahead is path[next]. */
+static int start_group(feed *f)
+{
+    const int batch = f->job->batch, most = batch * ((GROUP - 1) / batch + 1);
+    int n = is_image(f->ahead, f->path[f->next]) ? 1 : 0;
+    while (n && n < most && f->next + n < f->n_paths) {
+        const char *path = f->path[f->next + n];
+        oct_source *s;
+        if (!is_plain(path) || oct_source_open(path, &s)) break;
+        const int fits = is_image(s, path);
+        oct_source_close(s);
+        if (!fits) break;
+        n++;
+    }
+    oct_source *group;
+    if (n < 2 || oct_source_open_images((const char *const *)f->path + f->next, n, &group))
+        return 0;
+    if (start_loader(f, group)) {
+        oct_source_close(group);
+        return 0;
+    }
+    close_source(f, f->ahead);
+    f->ahead = NULL;
+    f->next += n;
+    return 1;
 }
 
 static void read_single(void *arg, int i, int thread)
@@ -133,12 +174,13 @@ static int collect(feed *f)
     for (; n < f->job->batch && f->next < f->n_paths; f->next++, n++) {
         f->item[n] = (feed_item){ .name = f->path[f->next], .label = -1 };
         oct_status status = look_ahead(f);
+        if (!status && n == 0 && start_group(f)) return -1;
         if (!status && oct_source_count(f->ahead) > 1) {
             if (n) return n;
-            status = start_loader(f);
-            if (!status) return f->next++, -1;
-            close_source(f, f->ahead);
+            status = start_loader(f, f->ahead);
+            if (status) close_source(f, f->ahead);
             f->ahead = NULL;
+            if (!status) return f->next++, -1;
         }
         if (status) {
             failed(f, n, status);

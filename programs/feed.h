@@ -4,10 +4,11 @@
 #include "input/input.h"
 #include "programs/job.h"
 
-/* The samples of one or many INPUT operands, in order, batch by batch.  A folder or a file of
- * records goes through the loader, which decodes ahead of the run; single images that follow each
- * other share a batch and are decoded in parallel.  Operands are opened when their turn comes, so
- * memory grows with the batch only. */
+/* The samples of one or many INPUT operands, in order, batch by batch.  A folder, a file of
+ * records, image files that follow each other go through the loader, which decodes ahead of the
+ * run; other single images share a batch and are decoded in parallel.  Operands are opened when
+ * their turn comes, up to 64 image files, or a batch of them, ahead of it, so memory grows with the
+ * batch only. */
 typedef struct feed feed;
 
 typedef struct feed_item {

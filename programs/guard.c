@@ -2,21 +2,18 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdint.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "programs/cli.h"
 
 /* What the handler may read: the line is complete before the range makes it findable. */
 typedef struct guard {
-    const char *path;
-    volatile uintptr_t base, end;  /* of the mapping; 0: not known yet */
+    volatile uintptr_t base, end;  /* of the mapping; base 0: none */
     char line[CLI_MAX_LINE];
     volatile size_t length;
 } guard;
 
 static guard guards[CLI_MAX_GUARDS];
-static volatile sig_atomic_t n_guards, newest;
 
 char *volatile cli_unfinished;
 
@@ -26,9 +23,8 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
     const uintptr_t at = (uintptr_t)info->si_addr;
     const guard *found = NULL;
     (void)context;
-    for (int i = 0; i < n_guards; i++)
+    for (int i = 0; i < CLI_MAX_GUARDS; i++)
         if (guards[i].base && at >= guards[i].base && at < guards[i].end) found = &guards[i];
-    if (!found && n_guards && !guards[newest].base) found = &guards[newest]; /* being opened */
     if (!found) { /* none of ours: die of it as if there were no handler */
         signal(number, SIG_DFL);
         return;
@@ -43,26 +39,22 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
     _exit(CLI_FAILED);
 }
 
-static guard *find(const char *path)
-{
-    for (int i = 0; i < n_guards; i++)
-        if (strcmp(guards[i].path, path) == 0) return &guards[i];
-    return n_guards < CLI_MAX_GUARDS ? &guards[n_guards] : &guards[0];
-}
-
 void cli_guard(const cli_args *a, const char *path, const void *base, size_t size)
 {
-    guard *g = find(path);
+    guard *g = guards;
+    while (g < guards + CLI_MAX_GUARDS - 1 && g->base) g++;
     g->base = 0;
     g->end = (uintptr_t)base + size;
-    g->path = path;
     g->length = cli_line(a->command->program, path, "cut short while in use", g->line);
     g->base = (uintptr_t)base;
-    const int i = (int)(g - guards);
-    if (i == n_guards) n_guards = i + 1;
-    newest = i;
 
     struct sigaction action = { .sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO };
     sigemptyset(&action.sa_mask);
     sigaction(SIGBUS, &action, NULL);
+}
+
+void cli_unguard(const void *base)
+{
+    for (guard *g = guards; g < guards + CLI_MAX_GUARDS; g++)
+        if (g->base == (uintptr_t)base) g->base = 0;
 }

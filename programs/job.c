@@ -100,12 +100,11 @@ static oct_status load(const cli_args *a, const job_settings *s, int h, int w, o
         .gemm = a->gemm && !strcmp(a->gemm, "openblas") ? a->gemm : NULL,
     };
     *out = NULL;
-    cli_guard(a, s->path, NULL, 0);
     const oct_status status = (s->pack ? oct_model_pack : oct_model_load)(s->path, &options, out);
     free(arch);
     size_t size = 0;
     const void *base = status ? NULL : oct_weights_mapping((*out)->weights, &size);
-    if (base) cli_guard(a, s->path, base, size);
+    if (base) cli_guard(a, s->path, base, size); /* loading reads none of it */
     return status;
 }
 
@@ -179,6 +178,9 @@ int job_open(const cli_args *a, const job_settings *s, job *out)
 
 void job_close(job *j)
 {
+    size_t size;
+    const void *base = j->model ? oct_weights_mapping(j->model->weights, &size) : NULL;
+    if (base) cli_unguard(base);
     oct_model_free(j->model);
     j->model = NULL;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/compiled.h"
 #include "models/model.h"
 #include "models/openblas.h"
 #include "programs/cli.h"
@@ -153,6 +154,8 @@ static int check_names(const cli_command *c, cli_args *a)
     for (int i = 0; i < a->isa.n; i++) {
         unsigned flags;
         if ((c->set == CLI_COMPILE ? oct_cpu_isa_any : oct_cpu_isa)(a->isa.v[i], &flags))
+            return cli_usage(c, "%s: %s", origin, oct_last_error());
+        if (c->set == CLI_COMPILE && oct_compiled_built(flags))
             return cli_usage(c, "%s: %s", origin, oct_last_error());
     }
     for (int i = 0; i < a->precision.n; i++) {

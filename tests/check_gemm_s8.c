@@ -4,13 +4,19 @@
 #include <string.h>
 
 #include "ops/kernels/gemm_s8.h"
+#include "ops/kernels/gemm_s8_pair.h"
 #include "tensor/cpu.h"
 #include "tests/check_kernels.h"
 
 enum { MAX_SEGS = 5, MAX_ROWS = 16 };
 
 /* What integer operands are filled with: the ends are where saturation and overflow hide. */
-typedef enum fill { RANDOM, LOW, HIGH, ENDS, FILLS } fill;
+typedef enum fill {
+    RANDOM, LOW, HIGH, ENDS, FILLS,
+    BELL = FILLS,              /* weights only: as trained ones, small with a long tail */
+    EDGE_UP, EDGE_DOWN,        /* weights only: 64 or 65, about what two groups may sum in int16 */
+    WEIGHT_FILLS
+} fill;
 
 /* One random tile: sizes, strides and operands. */
 typedef struct sample {
@@ -35,6 +41,23 @@ static void fill_bytes(uint8_t *p, size_t n, fill f, int low, int high)
     }
 }
 
+static void fill_weights(int8_t *p, size_t n, fill f)
+{
+    if (f < FILLS) {
+        fill_bytes((uint8_t *)p, n, f, -128, 127);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const int edge = 64 + (int)(check_rand() % 2), tail = (int)(check_rand() % 256) - 128;
+        const int bell = (int)(check_rand() % 43 + check_rand() % 43 + check_rand() % 43) - 63;
+        p[i] = (int8_t)(f == EDGE_UP ? edge : f == EDGE_DOWN ? -edge : check_rand() % 6 ? bell : tail);
+    }
+}
+
+static fill any_weights(void)
+{
+    return check_rand() % 2 ? BELL : (fill)(check_rand() % WEIGHT_FILLS);
+}
 static fill any_fill(void) { return check_rand() % 2 ? RANDOM : (fill)(check_rand() % FILLS); }
 
 static float between(float low, float high)
@@ -78,7 +101,7 @@ static void make_weights(sample *s, fill f, int32_t max_bias)
     int8_t *b = check_in(n * (size_t)s->k, 1);
     int32_t *bias = check_in(n * sizeof *bias, 4);
     float *scale = check_in(n * sizeof *scale, 4), *fbias = check_in(n * sizeof *fbias, 4);
-    fill_bytes((uint8_t *)b, n * (size_t)s->k, f, -128, 127);
+    fill_weights(b, n * (size_t)s->k, f);
     for (size_t j = 0; j < n; j++) {
         bias[j] = (int32_t)(check_rand() % ((uint32_t)max_bias + 1));
         if (max_bias == OCT_GEMM_S8_MAX_BIAS && j < 2) bias[j] = max_bias;
@@ -319,6 +342,22 @@ static int check_saturating(void)
     return 2 * FILLS * FILLS;
 }
 
+/* Where in a panel group p of k starts.  In check_pack the offset of a group in A is its number. */
+static const void *group_at(const oct_gemm_s8 *g, const void *panel, int p)
+{
+    const int32_t *table = (const int32_t *)panel + 4 * g->nr;
+    const unsigned char *b = (const unsigned char *)table;
+    int i = p;
+    if (g->paired) {
+        const int32_t *offset = table + 2 + OCT_GEMM_S8_PAIR_PART * table[0];
+        CHECK(table[0] == 1 && table[2] == 3 && 2 * table[3] + table[4] == 2, "table");
+        b = (const unsigned char *)panel + table[1];
+        i = offset[0] == p ? 0 : 1;
+        CHECK(offset[i] == p, "no group %d", p);
+    }
+    return b + (size_t)(i * g->nr * g->kr * g->size);
+}
+
 /* The packer: permutation, padding of segments, columns first .. of a larger matrix. */
 static int check_pack(const oct_gemm_s8 *g)
 {
@@ -341,10 +380,9 @@ static int check_pack(const oct_gemm_s8 *g)
         CHECK(word[2 * nr + at] == 0 && word[3 * nr + at] == sum, "fbias or colsum %d", j);
         for (int p = 0; p < 2 * g->kr; p++) {
             const int c = p % g->kr, k = p / g->kr + c, real = j < COLS && c <= p / g->kr;
-            const size_t cell = (size_t)g->place(j, c) + (size_t)(p / g->kr) * nr * (size_t)g->kr;
-            const void *cells = word + 4 * nr;
-            const int got = g->size == 2 ? ((const int16_t *)cells)[cell]
-                                         : ((const int8_t *)cells)[cell];
+            const void *cells = group_at(g, panel, p / g->kr);
+            const int cell = g->place(j, c), got = g->size == 2 ? ((const int16_t *)cells)[cell]
+                                                                : ((const int8_t *)cells)[cell];
             CHECK(got == (real ? b[n * K + perm[k]] : 0), "gemm_s8/%s column %d k %d", g->isa, j, p);
         }
     }
@@ -366,10 +404,11 @@ static int check_limits(const oct_gemm_s8 *g)
 {
     int cases = 0;
     for (int fa = 0; fa < FILLS; fa++)
-        for (int fb = 0; fb < FILLS; fb++)
+        for (int fb = 0; fb < WEIGHT_FILLS; fb++)
             for (int kind = OCT_REQUANT_U8; kind <= OCT_REQUANT_S32; kind++) {
                 cases += check_tile(g, g->rows, 2, g->nr, 70, (oct_requant_kind)kind, (fill)fa,
                                     (fill)fb, 10000);
+                cases += check_tile(g, 2, 1, 1, 70, (oct_requant_kind)kind, (fill)fa, (fill)fb, 1);
                 cases += check_tile(g, 2, 1, 3, OCT_GEMM_S8_MAX_K, (oct_requant_kind)kind,
                                     (fill)fa, (fill)fb, OCT_GEMM_S8_MAX_BIAS);
             }
@@ -385,11 +424,11 @@ static int check(int v)
         for (int groups = 1; groups <= 2; groups++)
             for (int cols = 1; cols <= 2 * g->nr + 1; cols++)
                 cases += check_tile(g, rows, groups, cols, 12,
-                                    (oct_requant_kind)(check_rand() % 3), any_fill(), any_fill(),
-                                    10000);
+                                    (oct_requant_kind)(check_rand() % 3), any_fill(),
+                                    any_weights(), 10000);
     for (int r = 0; r < 24; r++)
         cases += check_tile(g, check_up_to(g->rows), check_up_to(2), check_up_to(g->nr), 700,
-                            (oct_requant_kind)(r % 3), RANDOM, RANDOM, 10000);
+                            (oct_requant_kind)(r % 3), RANDOM, r % 2 ? RANDOM : BELL, 10000);
     return cases;
 }
 
@@ -405,14 +444,19 @@ static void run_tile(void *arg)
 static void bench(int v)
 {
     enum { MOST = 1152, PIXEL = 64 };
-    static const int ks[] = { 1152, 576, 256, 64 };
+    static const int ks[] = { MOST, 576, 256, 64 };
     const oct_gemm_s8 *g = oct_gemm_s8_all[v];
     static _Alignas(64) uint8_t a[64 * PIXEL + MOST], c[32 * 64];
-    static _Alignas(64) unsigned char panel[(MOST + 16) * 64];
+    static const float scale[OCT_GEMM_S8_MAX_NR];
     const oct_requant out = { .kind = OCT_REQUANT_U8, .hi = 127 };
     for (size_t i = 0; i < sizeof ks / sizeof *ks; i++) {
         char what[32];
         const oct_gemm_s8_seg seg = { 0, ks[i], PIXEL };
+        int8_t *b = check_in((size_t)(g->nr * ks[i]), 1);
+        fill_weights(b, (size_t)(g->nr * ks[i]), BELL);
+        unsigned char *panel = check_out(oct_gemm_s8_panel_size(g, 1, &seg), 64);
+        oct_gemm_s8_pack(g, &(oct_gemm_s8_weights){ .b = b, .k = ks[i], .n_segs = 1, .seg = &seg,
+                                                    .scale = scale }, 0, g->nr, panel);
         timed t = { g, { .n_segs = 1, .seg = &seg, .a = { a, a }, .pos = { 0, g->rows }, .step = 1,
                          .rows = g->rows, .groups = 2, .cols = g->nr, .panel = panel,
                          .c = { c, c + g->rows * 64 }, .ldc = 64, .out = &out } };
@@ -422,6 +466,7 @@ static void bench(int v)
             if (g == &oct_gemm_s8_ref || x_max == g->x_max)
                 check_bench("gemm_s8", g->isa, what, seconds, work, "OP");
         }
+        check_reset();
     }
 }
 

@@ -20,6 +20,7 @@ extern const check_family check_family_vec;
 extern const check_family check_family_winograd_f32;
 extern const check_family check_family_gemm_f32;
 extern const check_family check_family_gemm_s8;
+extern const check_family check_family_winograd_s8;
 
 /* A failed CHECK is counted and printed (the first few of a variant); it never ends the program. */
 #define CHECK(cond, ...)                                                      \

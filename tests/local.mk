@@ -1,4 +1,5 @@
 TESTS      += tests/check_layers.sh
+CLEANFILES += test_compile-*
 EXTRA_DIST += tests/check_layers.sh tests/test.h tests/suite.h tests/data tests/golden \
 	tests/corpus
 
@@ -15,8 +16,7 @@ AM_TESTS_ENVIRONMENT = \
 check_PROGRAMS += tests/check_kernels
 tests_check_kernels_SOURCES = tests/check_kernels.h tests/check_kernels.c \
 	tests/check_buffers.c tests/check_gemm_f32.c tests/check_gemm_s8.c tests/check_vec.c \
-	tests/check_winograd_f32.c \
-	tests/winograd_matrices.h
+	tests/check_winograd_f32.c tests/check_winograd_s8.c tests/winograd_matrices.h
 
 # Readers of files against what fuzzing found; with libFuzzer, the fuzzers themselves.
 check_PROGRAMS += tests/fuzz_input tests/fuzz_weights
@@ -24,6 +24,8 @@ tests_fuzz_weights_SOURCES = tests/fuzz_main.h tests/fuzz_weights.c
 
 # The built programs, as a user runs them.
 program_tests = tests/test_cli.sh tests/accuracy_mnist.sh tests/accuracy_mnist_classifier.sh \
+	tests/accuracy_cifar.sh tests/accuracy_cifar_resnets.sh tests/bits.sh \
+	tests/compile.sh
 	tests/accuracy_cifar.sh tests/accuracy_cifar_resnets.sh tests/accuracy_resnet.sh \
 	tests/test_resnet_cli.sh tests/bits.sh
 TESTS      += $(program_tests)
@@ -87,14 +89,24 @@ tests_test_plan_SOURCES   = tests/graph_case.h tests/graph_case.c tests/fail_all
 	tests/fail_alloc.c tests/test_plan.c
 tests_test_plan_LDADD     = $(LDADD) $(CHECK_LIBS)
 
+# quant: against plain loops and numpy; calibration of a whole model.
+unit_tests   += tests/test_quant tests/test_calibrate
+thread_tests += tests/test_calibrate
+tests_test_quant_LDADD       = $(LDADD) $(CHECK_LIBS)
+tests_test_calibrate_SOURCES = tests/graph_case.h tests/graph_case.c tests/fail_alloc.h \
+	tests/fail_alloc.c tests/test_calibrate.c
+tests_test_calibrate_LDADD   = $(LDADD) $(CHECK_LIBS)
+
 # weights
 unit_tests += tests/test_weights tests/test_weights_hostile tests/test_weights_save \
-	tests/test_weights_zip tests/test_pickle
+	tests/test_weights_zip tests/test_weights_oom tests/test_pickle
 tests_test_weights_SOURCES       = tests/weights_util.h tests/test_weights.c
 tests_test_weights_LDADD         = $(LDADD) $(CHECK_LIBS)
 tests_test_weights_hostile_LDADD = $(LDADD) $(CHECK_LIBS)
 tests_test_weights_save_LDADD    = $(LDADD) $(CHECK_LIBS)
 tests_test_weights_zip_LDADD     = $(LDADD) $(CHECK_LIBS)
+tests_test_weights_oom_SOURCES   = tests/test_weights_oom.c tests/fail_alloc.c tests/fail_alloc.h
+tests_test_weights_oom_LDADD     = $(LDADD) $(CHECK_LIBS)
 tests_test_pickle_LDADD          = $(LDADD) $(CHECK_LIBS)
 
 # input: decoding, resizing and recipes against Pillow and torchvision; sources; the loader.
@@ -114,12 +126,15 @@ tests_test_loader_SOURCES = tests/files.h tests/test_loader.c
 tests_test_loader_LDADD   = $(LDADD) $(CHECK_LIBS)
 
 # models
-unit_tests += tests/test_layers tests/test_builders tests/test_models
+unit_tests += tests/test_layers tests/test_builders tests/test_models tests/test_compile
 tests_test_layers_LDADD    = $(LDADD) $(CHECK_LIBS)
 tests_test_builders_LDADD  = $(LDADD) $(CHECK_LIBS)
 tests_test_models_SOURCES  = tests/test_models.c tests/fail_alloc.c tests/fail_alloc.h
 tests_test_models_CPPFLAGS = $(AM_CPPFLAGS) $(ZLIB_CFLAGS)
 tests_test_models_LDADD    = $(LDADD) $(CHECK_LIBS)
+tests_test_compile_SOURCES = tests/weights_util.h tests/test_compile.c tests/fail_alloc.c \
+	tests/fail_alloc.h
+tests_test_compile_LDADD   = $(LDADD) $(CHECK_LIBS)
 
 # ResNets with seeded weights against torchvision.
 unit_tests += tests/test_resnets tests/test_resnet_memory

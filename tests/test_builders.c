@@ -410,6 +410,10 @@ START_TEST(described_only)
     file_say("octet.arch", LINE("[2,6,7]", GOOD));
     ck_assert_int_eq(oct_weights_save(path, tensor, n_tensors, meta, n_meta), OCT_OK);
     ck_assert_int_eq(oct_model_describe(path, NULL, &m), OCT_OK);
+    ck_assert_int_eq(m->graph.n_nodes, 7); /* as built */
+    oct_model_free(m);
+    ck_assert_int_eq(oct_model_describe(path, &(oct_options){ .passes = "fold_bn,fuse,dce" }, &m),
+                     OCT_OK);
     unlink(path);
     ck_assert(!m->plan && m->graph.n_nodes == 4 && m->classes == 5);
     ck_assert_int_eq(oct_model_input(m, 0)->dim[1], 2);

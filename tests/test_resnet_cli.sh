@@ -22,6 +22,27 @@ check_golden "crop 17" "$golden/narrow17.npy" "$model" "$photos" --resize 20 --c
 check_golden "32 high, 64 wide" "$golden/narrow32x64.npy" "$model" "$photos" --resize 32,64 \
     --crop 32,64
 
+# Files named one by one go the road of a folder; a bad one among them does not stop the others.
+run ./resnet_infer "$model" "$photos" --logits "$work/folder.npy" >"$work/folder" || fail "folder"
+dog=$photos/n02090721_Irish_wolfhound.JPEG
+glasses=$photos/n02841315_binoculars.JPEG plane=$photos/n03954731_plane.JPEG
+head -c 3000 "$plane" >"$work/cut.JPEG"
+: >"$work/empty.JPEG"
+for batch in 1 2 64; do
+    run ./resnet_infer "$model" "$dog" "$glasses" "$plane" --batch $batch \
+        --logits "$work/files.npy" >"$work/files" || fail "files, batch $batch"
+    cmp -s "$work/folder.npy" "$work/files.npy" && cmp -s "$work/folder" "$work/files" ||
+        fail "files are not the folder, batch $batch"
+    run ./resnet_infer "$model" "$dog" "$work/cut.JPEG" "$glasses" "$work/empty.JPEG" "$plane" \
+        --batch $batch >"$work/files" 2>"$work/err"
+    [ $? = 2 ] && cmp -s "$work/folder" "$work/files" && [ "$(wc -l <"$work/err")" -eq 2 ] ||
+        { fail "two bad files, batch $batch"; cat "$work/files" "$work/err"; }
+    run ./resnet_infer "$model" "$dog" - "$plane" --batch $batch <"$glasses" >"$work/files" ||
+        fail "standard input among files"
+    [ "$(cut -f 2- "$work/files")" = "$(cut -f 2- "$work/folder")" ] ||
+        fail "standard input among files, batch $batch"
+done
+
 # Labels of a file, as many as there are classes.
 printf 'dog\nbinoculars\naeroplane\n' >"$work/labels"
 run ./resnet_infer "$model" "$photos" --labels "$work/labels" --top 3 >"$work/out" || fail "--labels"

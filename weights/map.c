@@ -1,15 +1,11 @@
 /* The whole file mapped read-only: a compiled model's packed weights are used where they lie, and
- * the pages are shared with every other process that runs it.  Pages come from the page cache in
- * one call, because one page fault each would cost more than reading them. */
+ * the pages are shared with every other process that runs it.  They come as they are read: asking
+ * for all of them at once (MADV_POPULATE_READ) was no faster, the kernel maps 16 or more a fault. */
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "weights/file.h"
-
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22 /* Linux 5.14; older kernels answer EINVAL */
-#endif
 
 oct_status oct_weights_map(oct_weights *w)
 {
@@ -43,15 +39,6 @@ oct_status oct_weights_mapped(const oct_weights *w, const char *name, const void
     *data = (const char *)w->map + at;
     *size = it->entry.size;
     return OCT_OK;
-}
-
-oct_status oct_weights_populate(const oct_weights *w, size_t from, size_t size)
-{
-    if (!size) return OCT_OK;
-    if (madvise((char *)w->map + from, size, MADV_POPULATE_READ) == 0) return OCT_OK;
-    if (errno == EFAULT || errno == EIO) /* beyond the end of the file, or not readable */
-        return oct_fail(OCT_ERR_IO, "the file was cut short while it was read");
-    return OCT_OK; /* page by page then, when they are used */
 }
 
 void oct_map_free(oct_weights *w)

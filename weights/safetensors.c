@@ -6,13 +6,13 @@
  *
  * Refused, as the format's own library refuses it: offsets out of order or out of the file, holes,
  * overlaps, bytes behind the last tensor, a size that is not shape times dtype, a name twice. */
-#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "weights/file.h"
+#include "weights/json.h"
 
 static const uint64_t max_header = 100000000; /* the format's own limit */
 
@@ -69,12 +69,11 @@ static oct_status read_header(oct_weights *w, json_t **out, uint64_t *data)
     if (status == OCT_OK && (n == 0 || text[0] != '{'))
         status = oct_fail(OCT_ERR_FORMAT, "the header does not begin with '{' (byte 8)");
     if (status == OCT_OK) status = check_header_cost(w, text, n);
-    errno = 0; /* jansson calls some failed allocations errors of the text */
-    if (status == OCT_OK && !(*out = json_loadb(text, n, JSON_REJECT_DUPLICATES, &error)))
-        status = errno == ENOMEM || json_error_code(&error) == json_error_out_of_memory
-                     ? oct_fail(OCT_ERR_MEMORY, "out of memory")
-                     : oct_fail(OCT_ERR_FORMAT, "header: %s (byte %d)", error.text,
-                                8 + error.position);
+    bool no_memory = false;
+    if (status == OCT_OK) *out = oct_json_load(text, n, &error, &no_memory);
+    if (no_memory) status = oct_fail(OCT_ERR_MEMORY, "out of memory");
+    else if (status == OCT_OK && !*out)
+        status = oct_fail(OCT_ERR_FORMAT, "header: %s (byte %d)", error.text, 8 + error.position);
     free(text);
     return status;
 }
@@ -200,8 +199,8 @@ oct_status oct_safetensors_read(oct_weights *w)
 {
     json_t *root = NULL;
     uint64_t data = 0;
-    OCT_TRY(read_header(w, &root, &data));
-    const oct_status status = read_tensors(w, root, data);
+    oct_status status = read_header(w, &root, &data);
+    if (status == OCT_OK) status = read_tensors(w, root, data);
     json_decref(root);
     return status;
 }

@@ -52,9 +52,6 @@ const void *oct_weights_mapping(const oct_weights *w, size_t *size); /* NULL: no
 /* Where a tensor lies in the mapping; ERR_FORMAT if it does not begin on a 64-byte line. */
 OCT_MUST_CHECK oct_status oct_weights_mapped(const oct_weights *w, const char *name,
                                              const void **data, size_t *size);
-/* Brings the pages of [from, from + size) in, from on a page boundary; ERR_IO if the file ends
- * before them.  Where the system has no such call, nothing: they come when they are read. */
-OCT_MUST_CHECK oct_status oct_weights_populate(const oct_weights *w, size_t from, size_t size);
 
 /* Value of a key of __metadata__; NULL if there is none.  PyTorch files have none. */
 const char *oct_weights_meta(const oct_weights *w, const char *key);

@@ -1,13 +1,14 @@
-"""The networks as PyTorch modules, with the weights of a model file, exported to ONNX for the peers."""
+"""The networks as PyTorch modules with the weights of a model file, exported to ONNX."""
 import json
 
 import torch
+import torchvision
 from safetensors import safe_open
 from torch import nn
 
 
-def layers(path):
-    """Modules and operations of a cnn file's layer line (SPEC: octet.arch), in order."""
+def read(path):
+    """octet.arch of a model file and its tensors, as FP32."""
     with safe_open(path, "pt") as f:
         arch = json.loads(f.metadata()["octet.arch"])
         tensors = {k: f.get_tensor(k).float() for k in f.keys()}
@@ -24,8 +25,8 @@ def conv(t, name, options):
 
 def norm(t, name):
     m = nn.BatchNorm2d(t[name + ".running_mean"].numel())
-    m.load_state_dict({k: t[f"{name}.{k}"] for k in ("weight", "bias", "running_mean", "running_var")},
-                      strict=False)
+    parts = ("weight", "bias", "running_mean", "running_var")
+    m.load_state_dict({k: t[f"{name}.{k}"] for k in parts}, strict=False)
     return m
 
 
@@ -53,7 +54,11 @@ def module(t, word):
 
 def load(path):
     """The network in eval mode and the shape [c, h, w] of one input."""
-    arch, tensors = layers(path)
+    arch, tensors = read(path)
+    if arch["kind"] == "resnet":
+        net = getattr(torchvision.models, f"resnet{arch['depth']}")(num_classes=arch["classes"])
+        net.load_state_dict(tensors, strict=False)
+        return net.eval(), [3, 224, 224]
     net = nn.Sequential(*[module(tensors, w) for w in arch["layers"].split()])
     return net.eval(), arch["input"]
 

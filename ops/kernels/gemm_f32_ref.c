@@ -40,7 +40,8 @@ static void gemv(int k, const float *x, int panels, const float *panel, size_t p
         for (int j = 0; j < width; j++) {
             const size_t at = (size_t)p * NR + (size_t)j;
             float sum = 0;
-            for (int c = 0; c < k; c++) sum = fmaf(x[c], panel[(size_t)(c + 1) * NR + (size_t)j], sum);
+            const float *b = panel + NR + j;
+            for (int c = 0; c < k; c++, b += NR) sum = fmaf(x[c], *b, sum);
             y[at] = finish(sum, panel[j], residual ? residual + at : NULL, act);
         }
     }

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "ops/kernels/gemm_s8_pair.h"
+
 const oct_gemm_s8 *const oct_gemm_s8_all[] = {
 #if HAVE_AVX512
     &oct_gemm_s8_avx512,
@@ -50,9 +52,14 @@ static size_t k_group_size(const oct_gemm_s8 *g)
     return (size_t)g->nr * (size_t)g->kr * (size_t)g->size;
 }
 
+static size_t table_size(const oct_gemm_s8 *g, int n_segs, const oct_gemm_s8_seg *seg)
+{
+    return g->paired ? oct_gemm_s8_pair_table_size(g, n_segs, seg) : 0;
+}
+
 size_t oct_gemm_s8_panel_size(const oct_gemm_s8 *g, int n_segs, const oct_gemm_s8_seg *seg)
 {
-    const size_t size = HEADER * sizeof(int32_t) * (size_t)g->nr +
+    const size_t size = HEADER * sizeof(int32_t) * (size_t)g->nr + table_size(g, n_segs, seg) +
                         k_groups(g, n_segs, seg) * k_group_size(g);
     return (size + 63) / 64 * 64;
 }
@@ -79,6 +86,7 @@ void oct_gemm_s8_pack(const oct_gemm_s8 *g, const oct_gemm_s8_weights *w, int fi
                       void *packed)
 {
     const size_t size = oct_gemm_s8_panel_size(g, w->n_segs, w->seg), nr = (size_t)g->nr;
+    const size_t start = HEADER * sizeof(int32_t) * nr + table_size(g, w->n_segs, w->seg);
     unsigned char *panel = packed;
     for (int n0 = 0; n0 < count; n0 += g->nr, panel += size) {
         memset(panel, 0, size);
@@ -87,10 +95,11 @@ void oct_gemm_s8_pack(const oct_gemm_s8 *g, const oct_gemm_s8_weights *w, int fi
         for (int j = 0; j < g->nr && n0 + j < count; j++) {
             const size_t n = (size_t)(first + n0 + j);
             const int at = oct_gemm_s8_column(g, j);
-            colsum[at] = scatter(g, w, w->b + n * (size_t)w->k, j, (void *)(colsum + nr));
+            colsum[at] = scatter(g, w, w->b + n * (size_t)w->k, j, panel + start);
             bias[at] = (w->bias ? w->bias[n] : 0) - (w->zero - g->flip) * colsum[at];
             scale[at] = w->scale[n];
             fbias[at] = w->fbias ? w->fbias[n] : 0;
         }
+        if (g->paired) oct_gemm_s8_pair(g, w->n_segs, w->seg, panel);
     }
 }

@@ -31,6 +31,7 @@
  * Each segment is rounded up to kr with zero weights, so a tile reads up to kr - 1 bytes past a
  * segment's end: whatever lies there, times zero.  Columns past N are zeros.  Column j stands at
  * oct_gemm_s8_column(g, j) of each array: the order in which x86's pack instructions leave bytes.
+ * A tile is given the same segments as the packer was.
  *
  * Limits: 1 <= K <= OCT_GEMM_S8_MAX_K, |bias[n]| <= OCT_GEMM_S8_MAX_BIAS, offsets below 2^31.
  * Products take half of int32 and the bias the other half.  B may be any int8, -128 included.
@@ -82,6 +83,7 @@ typedef struct oct_gemm_s8 {
     int size;                  /* bytes of a packed weight, 1 or 2 */
     int lanes;                 /* int32 a vector where columns are in pack order; 0: as they are */
     int flip;                  /* 128: the kernel sums (a - 128) b */
+    int paired;                /* groups of k lie in pairs, after a table: gemm_s8_pair.h */
     int (*place)(int j, int p);/* of column j, k p < kr: its element in a group of nr * kr */
     oct_gemm_s8_tile *tile;
 } oct_gemm_s8;
@@ -114,10 +116,16 @@ size_t oct_gemm_s8_panel_size(const oct_gemm_s8 *g, int n_segs, const oct_gemm_s
 void oct_gemm_s8_pack(const oct_gemm_s8 *g, const oct_gemm_s8_weights *w, int first, int count,
                       void *packed);
 
-/* Where column j of a panel stands in the order of the sums. */
+/* Where column j of a panel stands in the order of the sums: packssdw of two vectors of int32, then
+ * packuswb, put column 8l + i into 128-bit lane l. */
+static inline int oct_pack_order(int lanes, int j)
+{
+    return lanes ? j % 8 / 4 * lanes + j / 8 * 4 + j % 4 : j;
+}
+
 static inline int oct_gemm_s8_column(const oct_gemm_s8 *g, int j)
 {
-    return g->lanes ? j % 8 / 4 * g->lanes + j / 8 * 4 + j % 4 : j;
+    return oct_pack_order(g->lanes, j);
 }
 
 #endif

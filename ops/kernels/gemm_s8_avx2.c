@@ -38,8 +38,8 @@ static inline vec vec_dot(vec s, vec a, vec b)
     return _mm256_add_epi32(s, _mm256_madd_epi16(a, b));
 }
 
-#include "ops/kernels/gemm_s8_tmpl.h"
 #include "ops/kernels/gemm_s8_ymm.h"
+#include "ops/kernels/gemm_s8_tmpl.h"
 
 static int place(int j, int p) /* [half][vector][lane][2] */
 {

@@ -1,48 +1,129 @@
-/* gemm_s8, AVX2 for 7-bit activations, tiles of two groups of up to 3 rows x 16 columns.  Contract
+/* gemm_s8, AVX2 for 7-bit activations, tiles of two groups of up to 2 rows x 16 columns.  Contract
  * in gemm_s8.h.
  *
  * vpmaddubsw adds two products in int16 and saturates; with a <= 127 it cannot: 2 * 127 * 128 =
- * 32,512 < 32,767.  vpmaddwd by ones and vpaddd follow: 3 operations for 32 products.
+ * 32,512 < 32,767.  Two of its results are added in int16 where the packer has proved that this
+ * cannot overflow (gemm_s8_pair.h), then vpmaddwd by ones and vpaddd: 3 multiplies for 64 products
+ * where one result alone would take 4.
  *
- *                          b: 16 columns x 4 k
+ *                          b: 16 columns x 4 k, twice
  *                     +-----------+-----------+
- *                     | b0        | b1        |      2 ymm
+ *                     | b         | then b    |      1 ymm, for two rows
  *                     +-----------+-----------+
- *   a, group 0 row i  | s[2i]     | s[2i + 1] |     12 ymm
- *   4 k, bcast  1 row | ...       | ...       |
+ *   a, two rows,      | t0, t1    | then t0,  |      2 ymm of int16
+ *   8 k, broadcast    |           | t1        |
+ *   all rows          | s[2r]     | s[2r + 1] |      8 ymm
  *                     +-----------+-----------+
- *   registers: 12 sums + 2 b + 1 a + 1 product = 16 of 16, the ones in memory.   4 k: 24 multiplies
- *   (12 cycles on two ports), 12 adds, 2 + 6 + 12 loads, 1 prefetch. */
+ *   registers: 8 sums + 2 int16 + 4 a + 1 b + ones = 16 of 16.   8 k of 4 rows: 24 multiplies (12
+ *   cycles on two ports), 8 + 8 adds, 8 + 8 loads, 2 prefetches.  The barrier keeps two rows apart:
+ *   there is no register to hold b for the other two. */
 #include <immintrin.h>
 #include <string.h>
 
 #include "ops/kernels/gemm_s8.h"
+#include "ops/kernels/gemm_s8_pair.h"
 #include "tensor/cpu.h"
 
-enum { ROWS = 3, LANES = 8, HALVES = 1 };
-#define SHAPES(X) X(1, 1) X(2, 1) X(3, 1) X(1, 2) X(2, 2) X(3, 2)
+enum { ROWS = 2, LANES = 8, KR = 4 };
 
 typedef __m256i vec;
 static inline vec vec_load(const void *p) { return _mm256_load_si256(p); }
-static inline void vec_store(void *p, vec v) { _mm256_store_si256(p, v); }
-static inline vec vec_dup(const uint8_t *p, int half)
+
+#include "ops/kernels/gemm_s8_ymm.h"
+
+enum { GROUP = NR * KR };      /* bytes of a group of 4 k */
+
+INLINE vec four_bytes(const uint8_t *p)
 {
     int32_t four;
-    (void)half;
     memcpy(&four, p, sizeof four);
     return _mm256_set1_epi32(four);
 }
-static inline vec vec_dot(vec s, vec a, vec b)
+
+INLINE vec add_wide(vec s, vec t)
 {
-    const vec pairs = _mm256_maddubs_epi16(a, b);
-    return _mm256_add_epi32(s, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    return _mm256_add_epi32(s, _mm256_madd_epi16(t, _mm256_set1_epi16(1)));
 }
 
-#include "ops/kernels/gemm_s8_tmpl.h"
-#include "ops/kernels/gemm_s8_ymm.h"
+/* In a register: as an operand of two vpmaddubsw gcc would load it twice, and loads would bind. */
+INLINE vec held(const unsigned char *p)
+{
+    vec v = vec_load(p);
+    __asm__("" : "+x"(v));
+    return v;
+}
 
-static int place(int j, int p) { return oct_gemm_s8_column(&oct_gemm_s8_avx2_a7, j) * KR + p; }
+/* One vector of columns: s0 += row x, s1 += row z, one group of k or two, `both`. */
+INLINE void two_rows_half(const int both, vec *s0, vec *s1, vec x0, vec z0, vec x1, vec z1,
+                          const unsigned char *b)
+{
+    const vec b0 = held(b);
+    vec t0 = _mm256_maddubs_epi16(x0, b0), t1 = _mm256_maddubs_epi16(z0, b0);
+    if (both) {
+        const vec b1 = held(b + GROUP);
+        t0 = _mm256_add_epi16(t0, _mm256_maddubs_epi16(x1, b1));
+        t1 = _mm256_add_epi16(t1, _mm256_maddubs_epi16(z1, b1));
+    }
+    *s0 = add_wide(*s0, t0);
+    *s1 = add_wide(*s1, t1);
+}
+
+/* s[0 .. 3] += rows x and z. */
+INLINE void two_rows(const int both, vec *s, const uint8_t *x, const uint8_t *z, const int32_t *off,
+                     const unsigned char *b)
+{
+    const vec x0 = four_bytes(x + off[0]), z0 = four_bytes(z + off[0]);
+    vec x1 = x0, z1 = z0;
+    if (both) x1 = four_bytes(x + off[1]), z1 = four_bytes(z + off[1]);
+    two_rows_half(both, &s[0], &s[2], x0, z0, x1, z1, b);
+    two_rows_half(both, &s[1], &s[3], x0, z0, x1, z1, b + 32);
+    __asm__ volatile("" ::: "memory");
+}
+
+/* The first byte of row r of the tile in a part of this width; past the last row: the last. */
+static inline const uint8_t *row_at(const oct_gemm_s8_args *t, int r, int width)
+{
+    const int n = t->rows * t->groups, row = r < n ? r : n - 1;
+    const int g = row >= t->rows, i = row - g * t->rows;
+    return t->a[g] + (t->pos[g] + (ptrdiff_t)i * t->step) * width;
+}
+
+/* rows: 2 or 4 */
+INLINE void body(const int rows, const oct_gemm_s8_args *t)
+{
+    _Alignas(64) int32_t acc[2 * ROWS][NR];
+    vec s[4 * ROWS];
+    const int32_t *bias = t->panel, *table = bias + 4 * NR, *part = table + 2;
+    const int32_t *off = part + OCT_GEMM_S8_PAIR_PART * table[0];
+    const unsigned char *b = (const unsigned char *)t->panel + table[1];
+    const unsigned char *ahead = t->ahead ? t->ahead : t->panel;
+    UNROLL for (int i = 0; i < 2 * rows; i++) s[i] = vec_load(bias + i % 2 * LANES);
+    for (int p = 0; p < table[0]; p++, part += OCT_GEMM_S8_PAIR_PART) {
+        const uint8_t *const x0 = row_at(t, 0, part[0]), *const x1 = row_at(t, 1, part[0]);
+        const uint8_t *const x2 = row_at(t, 2, part[0]), *const x3 = row_at(t, 3, part[0]);
+        const int32_t *const mid = off + 2 * part[1], *const end = mid + part[2];
+        for (; off != mid; off += 2, b += 2 * GROUP, ahead += 2 * GROUP) {
+            __builtin_prefetch(ahead);
+            __builtin_prefetch(ahead + 64);
+            two_rows(1, s, x0, x1, off, b);
+            if (rows == 4) two_rows(1, s + 4, x2, x3, off, b);
+        }
+        for (; off != end; off++, b += GROUP) {
+            two_rows(0, s, x0, x1, off, b);
+            if (rows == 4) two_rows(0, s + 4, x2, x3, off, b);
+        }
+    }
+    UNROLL for (int i = 0; i < 2 * rows; i++)
+        _mm256_store_si256((vec *)(void *)(acc[i / 2] + i % 2 * LANES), s[i]);
+    finish(t, (const int32_t (*)[NR])acc);
+}
+
+static void tile2(const oct_gemm_s8_args *t) { body(2, t); }
+static void tile4(const oct_gemm_s8_args *t) { body(4, t); }
+static void tile(const oct_gemm_s8_args *t) { (t->rows * t->groups > 2 ? tile4 : tile2)(t); }
+
+static int place(int j, int p) { return oct_pack_order(LANES, j) * KR + p; }
 
 const oct_gemm_s8 oct_gemm_s8_avx2_a7 = {
     .isa = "avx2", .needs = OCT_CPU_AVX2, .x_max = 127, .rows = ROWS, .nr = NR, .kr = KR,
-    .size = 1, .lanes = LANES, .place = place, .tile = tile };
+    .size = 1, .lanes = LANES, .paired = 1, .place = place, .tile = tile };

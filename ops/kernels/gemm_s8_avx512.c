@@ -34,8 +34,8 @@ static inline vec vec_dup(const uint8_t *p, int half)
 }
 static inline vec vec_dot(vec s, vec a, vec b) { return _mm512_dpbusd_epi32(s, a, b); }
 
-#include "ops/kernels/gemm_s8_tmpl.h"
 #include "ops/kernels/gemm_s8_zmm.h"
+#include "ops/kernels/gemm_s8_tmpl.h"
 
 static int place(int j, int p) { return oct_gemm_s8_column(&oct_gemm_s8_avx512, j) * KR + p; }
 

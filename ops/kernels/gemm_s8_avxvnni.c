@@ -31,8 +31,8 @@ static inline vec vec_dup(const uint8_t *p, int half)
 }
 static inline vec vec_dot(vec s, vec a, vec b) { return _mm256_dpbusd_avx_epi32(s, a, b); }
 
-#include "ops/kernels/gemm_s8_tmpl.h"
 #include "ops/kernels/gemm_s8_ymm.h"
+#include "ops/kernels/gemm_s8_tmpl.h"
 
 static int place(int j, int p) { return oct_gemm_s8_column(&oct_gemm_s8_avxvnni, j) * KR + p; }
 

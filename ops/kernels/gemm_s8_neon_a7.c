@@ -40,8 +40,8 @@ static inline vec vec_dot(vec s, vec a, vec b)
     return vpadalq_s16(s, vmlal_high_s8(low, x, w));
 }
 
-#include "ops/kernels/gemm_s8_tmpl.h"
 #include "ops/kernels/gemm_s8_q.h"
+#include "ops/kernels/gemm_s8_tmpl.h"
 
 static int place(int j, int p) { return j / 4 * 16 + p / 2 * 8 + j % 4 * 2 + p % 2; }
 

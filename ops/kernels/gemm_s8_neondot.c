@@ -36,8 +36,8 @@ static inline vec vec_dot(vec s, vec a, vec b)
     return vdotq_s32(s, vreinterpretq_s8_s32(a), vreinterpretq_s8_s32(b));
 }
 
-#include "ops/kernels/gemm_s8_tmpl.h"
 #include "ops/kernels/gemm_s8_q.h"
+#include "ops/kernels/gemm_s8_tmpl.h"
 
 static int place(int j, int p) { return j * KR + p; }
 

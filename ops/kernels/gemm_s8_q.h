@@ -2,6 +2,8 @@
  *
  * vcvtn rounds to nearest even and saturates, so do the narrowing moves, so both clamps come after
  * the rounding.  Columns are in order. */
+#include "ops/kernels/gemm_s8_rows.h"
+
 typedef struct u8_params {
     float32x4_t scale[2], residual_scale, residual_zero;
     int16x8_t low, high, zero;

@@ -1,7 +1,7 @@
 /* The body of gemm_s8's vector variants, included once by each of them.  Contract in gemm_s8.h.
  *
- * The includer defines ROWS (of a group), LANES, HALVES, SHAPES(X) as gemm_f32_tmpl.h's, finish(t,
- * acc) for the sums of a tile in the order of the panel, and the vocabulary on its vector type `vec`:
+ * The includer defines ROWS (of a group), LANES, HALVES, SHAPES(X) as gemm_f32_tmpl.h's, includes
+ * its gemm_s8_{zmm,ymm,q}.h for finish(), and has the vocabulary on its vector type `vec`:
  *     vec_load(p)       LANES int32, aligned          vec_store(p, v)
  *     vec_dup(p, half)  what of the 4 bytes at p the weights of this half take, in each lane
  *     vec_dot(s, a, b)  s + the dot products of the lanes
@@ -10,28 +10,7 @@
  *
  * Sums are one flat array indexed by constants in unrolled loops, or compilers keep them in memory;
  * see gemm_f32_tmpl.h. */
-#define INLINE static inline __attribute__((always_inline))
-#ifdef __clang__
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 32")
-#endif
-
-enum { NR = 2 * LANES, KR = 4, GROUP = HALVES * NR * 4 }; /* GROUP: bytes of 4 k */
-
-/* Row r of a tile, counted through both groups. */
-typedef struct row_pos {
-    int group, i;              /* row i of the group */
-    size_t at;                 /* elements from the group's c and residual */
-} row_pos;
-
-static inline row_pos row_of(const oct_gemm_s8_args *t, int r)
-{
-    const int g = r >= t->rows, i = r - g * t->rows;
-    return (row_pos){ g, i, (size_t)i * t->ldc };
-}
-
-static void finish(const oct_gemm_s8_args *t, const int32_t (*acc)[NR]);
+enum { KR = 4, GROUP = HALVES * NR * 4 }; /* GROUP: bytes of 4 k */
 
 INLINE void body(const int rows, const int groups, const oct_gemm_s8_args *t)
 {

@@ -1,5 +1,7 @@
 /* finish() of gemm_s8 for AVX2: a tile's sums -> c.  Contract in requant.h; the order of the columns
  * and of the clamps is gemm_s8_zmm.h's, with two 128-bit lanes. */
+#include "ops/kernels/gemm_s8_rows.h"
+
 typedef struct u8_params {
     __m256 scale[2], top, residual_scale, residual_zero;
     __m256i low, zero;

@@ -6,6 +6,8 @@
  * The lower clamp comes after the rounding: vcvtps2dq gives INT_MIN for what is too small, which
  * packs to -32768, and lo - zero >= -255.  What is too large would give INT_MIN as well, so the
  * upper clamp is in float. */
+#include "ops/kernels/gemm_s8_rows.h"
+
 typedef struct u8_params {
     __m512 scale[2], top, residual_scale, residual_zero;
     __m512i low, zero;

@@ -1,0 +1,25 @@
+/* What finish() of gemm_s8 (gemm_s8_{zmm,ymm,q}.h) shares with its callers: rows of sums, NR int32
+ * each, in the order of the panel.  The includer defines LANES and, on x86, vec and vec_load. */
+#define INLINE static inline __attribute__((always_inline))
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 32")
+#endif
+
+enum { NR = 2 * LANES };
+
+/* Row r of a tile, counted through both groups. */
+typedef struct row_pos {
+    int group, i;              /* row i of the group */
+    size_t at;                 /* elements from the group's c and residual */
+} row_pos;
+
+static inline row_pos row_of(const oct_gemm_s8_args *t, int r)
+{
+    const int g = r >= t->rows, i = r - g * t->rows;
+    return (row_pos){ g, i, (size_t)i * t->ldc };
+}
+
+/* The sums of t->rows * t->groups rows -> c, as t->out says; of t it reads nothing about A. */
+static void finish(const oct_gemm_s8_args *t, const int32_t (*acc)[NR]);

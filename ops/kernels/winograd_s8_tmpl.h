@@ -1,0 +1,179 @@
+/* winograd_s8, once for all vector widths.  Contract in winograd_s8.h, the values in
+ * winograd_s8_ref.c.
+ *
+ * The includer defines LANES (int32 of a vector) and ROWS of a product, includes its
+ * gemm_s8_{zmm,ymm,q}.h for finish(), and has on its vector type `vec`:
+ *     vec_load(p)            LANES int32, aligned
+ *     widen(p)               2 * LANES bytes -> int16
+ *     pairs_dot(s, a, b)     s[0], s[1] += the products of the two int16 at a with NR columns at b
+ *     SHAPES(X)              X(1) .. X(ROWS)
+ *
+ * Arithmetic is on vectors of unsigned integers, which wrap; shifts right are of signed ones.
+ * Danger: unrolled completely, gcc spills the 36 vectors of a tile one by one: so the half-
+ * transformed tile is memory on purpose, and the loops over columns and rows stay loops. */
+#include <string.h>
+
+typedef uint16_t vh __attribute__((vector_size(4 * LANES)));
+typedef uint32_t vw __attribute__((vector_size(4 * LANES)));
+typedef int32_t vs __attribute__((vector_size(4 * LANES)));
+enum { WIDE = 2 * LANES };     /* channels of a pass of the input */
+
+/* ---- input ---- */
+
+/* r = B^T d, one dimension; r[0], r[step], ... */
+INLINE void bt(const int m, const vh d[6], vh *r, int step)
+{
+    if (m == 2) {
+        r[0] = d[0] - d[2];
+        r[step] = d[1] + d[2];
+        r[2 * step] = d[2] - d[1];
+        r[3 * step] = d[1] - d[3];
+        return;
+    }
+    const vh e = d[4] - d[2], f = d[3] - d[1], f2 = f + f;
+    r[0] = ((d[0] - d[2]) << 2) + e;
+    r[step] = (d[3] + d[4]) - ((d[1] + d[2]) << 2);
+    r[2 * step] = (d[4] - d[3]) + ((d[1] - d[2]) << 2);
+    r[3 * step] = e + f2;
+    r[4 * step] = e - f2;
+    r[5 * step] = (d[5] - d[3]) - (f2 + f2);
+}
+
+/* at: where each pixel of the tile is, those outside among the zero points. */
+INLINE void input_m(const int m, const oct_winograd_s8_in *args, const uint8_t *const at[36])
+{
+    const int p = m + 2;
+    for (int l = 0; l < args->lanes; l += WIDE) {
+        vh t[36], d[6], r[6];
+        for (int j = 0; j < p; j++) {
+            UNROLL for (int i = 0; i < p; i++) d[i] = (vh)widen(at[i * 6 + j] + l);
+            bt(m, d, t + j, 6);
+        }
+        for (int i = 0; i < p; i++) {
+            bt(m, t + i * 6, r, 1);
+            int16_t *to = args->v + (size_t)(i * p) * args->step + l;
+            UNROLL for (int j = 0; j < p; j++) memcpy(to + (size_t)j * args->step, r + j, sizeof *r);
+        }
+    }
+}
+
+static void input(const oct_winograd_s8_in *args)
+{
+    uint8_t zeros[64];
+    const uint8_t *at[36];
+    const int p = args->m + 2;
+    memset(zeros, args->zero, sizeof zeros);
+    for (int i = 0; i < p; i++)
+        for (int j = 0; j < p; j++) {
+            const int in = i >= args->y0 && i < args->y1 && j >= args->x0 && j < args->x1;
+            at[i * 6 + j] = in ? args->x + (size_t)i * args->row + (size_t)j * args->pixel : zeros;
+        }
+    if (args->m == 4) input_m(4, args, at);
+    else input_m(2, args, at);
+}
+
+/* ---- product ---- */
+
+INLINE void product_rows(const int rows, int pairs, const int16_t *v, size_t ldv, const int16_t *u,
+                         const int16_t *ahead, int32_t *mm)
+{
+    vec s[2 * ROWS];
+    UNROLL for (int i = 0; i < 2 * rows; i++) s[i] = (vec)(vw){ 0 };
+    for (int c = 0; c < pairs; c++, v += 2, u += 2 * NR, ahead += 2 * NR) {
+        UNROLL for (int p = 0; p < 2 * NR; p += 32) __builtin_prefetch(ahead + p);
+        const vec b0 = vec_load(u), b1 = vec_load(u + NR);
+        UNROLL for (int i = 0; i < rows; i++) pairs_dot(s + 2 * i, v + (size_t)i * ldv, b0, b1);
+    }
+    UNROLL for (int i = 0; i < 2 * rows; i++) memcpy(mm + i * LANES, s + i, sizeof *s);
+}
+
+#define DEFINE(rows)                                                                              \
+    static void product_##rows(int pairs, const int16_t *v, size_t ldv, const int16_t *u,         \
+                               const int16_t *ahead, int32_t *mm)                                 \
+    {                                                                                             \
+        product_rows(rows, pairs, v, ldv, u, ahead, mm);                                          \
+    }
+SHAPES(DEFINE)
+#define ENTRY(rows) product_##rows,
+
+/* Near-equal runs of up to ROWS tiles; the first prefetches the next U. */
+static void product(int n, int pairs, const int16_t *v, size_t ldv, const int16_t *u, int32_t *mm)
+{
+    static void (*const instance[])(int, const int16_t *, size_t, const int16_t *, const int16_t *,
+                                    int32_t *) = { SHAPES(ENTRY) };
+    const int parts = (n + ROWS - 1) / ROWS;
+    const int16_t *ahead = u + (size_t)pairs * 2 * NR;
+    for (int i = 0, t = 0; i < parts; i++) {
+        const int rows = n / parts + (i < n % parts);
+        instance[rows - 1](pairs, v + (size_t)t * ldv, ldv, u, ahead, mm + t * NR);
+        ahead = u;
+        t += rows;
+    }
+}
+
+/* ---- output ---- */
+
+/* y = A^T d, one dimension; y[0], y[step], ... */
+INLINE void at(const int m, const vw d[6], vw *y, int step)
+{
+    const vw s = d[1] + d[2], f = d[1] - d[2];
+    if (m == 2) {
+        y[0] = d[0] + s;
+        y[step] = f - d[3];
+        return;
+    }
+    const vw t = d[3] + d[4], g = d[3] - d[4];
+    y[0] = d[0] + s + t;
+    y[step] = f + (g + g);
+    y[2 * step] = s + (t << 2);
+    y[3 * step] = f + ((g + d[5]) << 3);
+}
+
+/* Half h of the columns: sums of pixel (i, j), bias included, to acc[i * 4 + j]. */
+INLINE void sums(const int m, const oct_winograd_s8_out *args, int h, int32_t (*acc)[NR])
+{
+    const int p = m + 2;
+    const int32_t *mm = args->mm + h * LANES;
+    vw t[24], d[6], y[4], bias;
+    memcpy(&bias, (const int32_t *)args->panel + h * LANES, sizeof bias);
+    for (int j = 0; j < p; j++) {
+        UNROLL for (int i = 0; i < p; i++)
+            memcpy(d + i, mm + (size_t)(i * p + j) * args->step, sizeof *d);
+        at(m, d, t + j, 6);
+    }
+    for (int i = 0; i < m; i++) {
+        at(m, t + i * 6, y, 1);
+        UNROLL for (int j = 0; j < m; j++) {
+            const vw z = m == 4 ? (vw)((vs)(y[j] * 954437177u) >> 6) : (vw)((vs)y[j] >> 2);
+            const vw sum = z + bias;
+            memcpy(acc[i * 4 + j] + h * LANES, &sum, sizeof sum);
+        }
+    }
+}
+
+/* Two rows of pixels are the two groups of a tile of gemm_s8. */
+static void output(const oct_winograd_s8_out *args)
+{
+    _Alignas(64) int32_t acc[16][NR], two[8][NR];
+    const size_t size = args->out->kind == OCT_REQUANT_U8 ? 1 : 4;
+    oct_gemm_s8_args t = { .rows = args->cols, .cols = args->lanes, .panel = args->panel,
+                           .ldc = args->pixel, .out = args->out };
+    for (int h = 0; h < 2; h++)
+        if (args->m == 4) sums(4, args, h, acc);
+        else sums(2, args, h, acc);
+    for (int i = 0; i < args->rows; i += 2) {
+        const int32_t (*rows)[NR] = (const int32_t (*)[NR])(acc + i * 4);
+        t.groups = i + 1 < args->rows ? 2 : 1;
+        for (int g = 0; g < t.groups; g++) {
+            const size_t from = (size_t)(i + g) * args->row * size;
+            t.c[g] = (unsigned char *)args->y + from;
+            if (args->residual) t.residual[g] = (const unsigned char *)args->residual + from;
+        }
+        if (args->cols < 4 && t.groups == 2) { /* close the gap */
+            memcpy(two, acc + i * 4, sizeof **acc * NR * (size_t)args->cols);
+            memcpy(two + args->cols, acc + i * 4 + 4, sizeof **acc * NR * (size_t)args->cols);
+            rows = (const int32_t (*)[NR])two;
+        }
+        finish(&t, rows);
+    }
+}

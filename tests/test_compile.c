@@ -1,0 +1,451 @@
+/* octet compile: the same bits as the source, the same bytes of file, and what a hostile compiled
+ * file may not do. */
+#define _GNU_SOURCE /* memfd_create, memmem */
+#include <string.h>
+#include <unistd.h>
+
+#include "models/compiled.h"
+#include "ops/attr_table.h"
+#include "tensor/cpu.h"
+#include "tests/fail_alloc.h"
+#include "tests/suite.h"
+#include "tests/weights_util.h"
+
+/* Every operator with constants: convolutions done directly, in groups and by Winograd, batch
+ * norms folded and (--passes none) not, linear on a fused flatten and plain. */
+#define LINE "conv1:p1 bn1 relu maxpool:2 conv2:p1 bn2 relu6 conv3:g4s2p1 gelu avgpool:2 " \
+             "flatten fc1 relu fc2"
+static const char arch[] = "{\"input\":[3,32,32],\"kind\":\"cnn\",\"layers\":\"" LINE "\"}";
+
+typedef struct made { const char *name; int rank, dim[4]; } made;
+static const made parts[] = {
+    { "conv1.weight", 4, { 16, 3, 3, 3 } }, { "bn1.weight", 1, { 16 } }, { "bn1.bias", 1, { 16 } },
+    { "bn1.running_mean", 1, { 16 } }, { "bn1.running_var", 1, { 16 } },
+    { "conv2.weight", 4, { 24, 16, 3, 3 } }, { "conv2.bias", 1, { 24 } },
+    { "bn2.weight", 1, { 24 } }, { "bn2.bias", 1, { 24 } },
+    { "bn2.running_mean", 1, { 24 } }, { "bn2.running_var", 1, { 24 } },
+    { "conv3.weight", 4, { 20, 6, 3, 3 } }, { "conv3.bias", 1, { 20 } },
+    { "fc1.weight", 2, { 37, 320 } }, { "fc1.bias", 1, { 37 } },
+    { "fc2.weight", 2, { 5, 37 } }, { "fc2.bias", 1, { 5 } },
+};
+enum { N_PARTS = sizeof parts / sizeof *parts, CLASSES = 5, SAMPLE = 3 * 32 * 32, BATCH = 3 };
+
+static char source[64], compiled[64]; /* files beside the test, one pair a process */
+
+static void make_source(void)
+{
+    static oct_tensor tensor[N_PARTS];
+    oct_save_tensor list[N_PARTS];
+    const oct_save_meta meta[] = { { "octet.arch", arch }, { "octet.format", "1" },
+                                   { "octet.labels", "[\"a\",\"b\",\"c\",\"d\",\"e\"]" },
+                                   { "note", "kept" } };
+    test_seed = 7;
+    for (int i = 0; i < N_PARTS; i++) {
+        oct_tensor *t = &tensor[i];
+        *t = (oct_tensor){ .dtype = OCT_F32, .rank = parts[i].rank };
+        memcpy(t->dim, parts[i].dim, sizeof parts[i].dim);
+        float *data = t->data = calloc(oct_tensor_count(t), sizeof *data);
+        for (size_t k = 0; k < oct_tensor_count(t); k++) { /* -0.5 .. 0.5; variances 0.5 .. 1.5 */
+            data[k] = (float)(test_rand() >> 8) * 0x1p-24f - 0.5f;
+            if (strstr(parts[i].name, "var")) data[k] += 1;
+        }
+        list[i] = (oct_save_tensor){ parts[i].name, t };
+    }
+    snprintf(source, sizeof source, "test_compile-%ld.safetensors", (long)getpid());
+    snprintf(compiled, sizeof compiled, "test_compile-%ld.octet", (long)getpid());
+    ck_assert_int_eq(oct_weights_save(source, list, N_PARTS, meta, 4), OCT_OK);
+    for (int i = 0; i < N_PARTS; i++) free(tensor[i].data);
+}
+
+static void remove_files(void)
+{
+    unlink(source);
+    unlink(compiled);
+}
+
+static void compile(const char *isa, const char *passes, int threads)
+{
+    oct_model *m;
+    const oct_options o = { .isa = isa, .passes = passes, .threads = threads };
+    ck_assert_msg(oct_model_pack(source, &o, &m) == OCT_OK, "%s", oct_last_error());
+    ck_assert_int_eq(oct_model_run(m, 1), OCT_ERR_UNSUPPORTED); /* perhaps not this CPU's */
+    const oct_compiled_info info = { .label = m->label, .command = "octet compile" };
+    ck_assert_msg(oct_compiled_save(m, compiled, &info) == OCT_OK, "%s", oct_last_error());
+    oct_model_free(m);
+}
+
+static void run(const char *path, oct_options o, float *logits)
+{
+    oct_model *m;
+    ck_assert_msg(oct_model_load(path, &o, &m) == OCT_OK, "%s", oct_last_error());
+    test_seed = 11;
+    for (int i = 0; i < BATCH; i += o.batch) {
+        const int n = BATCH - i < o.batch ? BATCH - i : o.batch;
+        float *x = oct_model_input(m, 0)->data;
+        for (int k = 0; k < n * SAMPLE; k++) x[k] = (float)(test_rand() >> 8) * 0x1p-23f - 1;
+        ck_assert_int_eq(oct_model_run(m, n), OCT_OK);
+        memcpy(logits + i * CLASSES, oct_model_output(m, 0)->data,
+               (size_t)(n * CLASSES) * sizeof *logits);
+    }
+    oct_model_free(m);
+}
+
+static const char *const isas[] = { "ref", "avx2", "avxvnni", "avx512", "neon", "neondot" };
+enum { N_ISAS = sizeof isas / sizeof *isas };
+
+/* ---- what it promises ---- */
+
+START_TEST(the_same_bits_as_the_source)
+{
+    static const char *const passes[] = { NULL, "none", "fold_bn" };
+    for (int p = 0; p < 3; p++)
+        for (int i = 0; i < N_ISAS; i++) {
+            unsigned flags;
+            if (oct_cpu_isa(isas[i], &flags) != OCT_OK || oct_compiled_built(flags)) continue;
+            compile(isas[i], passes[p], 1);
+            for (int batch = 1; batch <= 2; batch++) {
+                float want[BATCH * CLASSES], got[BATCH * CLASSES];
+                run(source, (oct_options){ .passes = passes[p], .batch = batch }, want);
+                run(compiled, (oct_options){ .batch = batch, .threads = 2 }, got);
+                ck_assert_msg(memcmp(want, got, sizeof want) == 0, "%s, batch %d", isas[i], batch);
+                run(compiled, (oct_options){ .batch = batch, .isa = isas[i], .keep_values = 1 },
+                    got);
+                ck_assert_mem_eq(want, got, sizeof want);
+            }
+        }
+}
+END_TEST
+
+START_TEST(the_file_says_what_it_is)
+{
+    oct_model *m;
+    compile("ref", NULL, 1);
+    ck_assert_int_eq(oct_model_describe(compiled, NULL, &m), OCT_OK);
+    ck_assert_str_eq(m->isa, "ref");
+    ck_assert_str_eq(m->kind, "cnn");
+    ck_assert_str_eq(m->arch, arch);
+    ck_assert_int_eq(m->classes, CLASSES);
+    ck_assert_str_eq(m->label[4], "e");
+    ck_assert_int_eq(m->n_passes, 3);
+    ck_assert_int_eq(m->recipe_is_guess, 1);
+    ck_assert_str_eq(oct_weights_meta(m->weights, "note"), "kept");
+    const size_t parameters = m->n_parameters;
+    oct_model_free(m);
+    ck_assert_int_eq(oct_model_describe(source, NULL, &m), OCT_OK);
+    ck_assert_uint_eq(m->n_parameters, parameters);
+    oct_model_free(m);
+}
+END_TEST
+
+START_TEST(the_same_bytes_every_time)
+{
+    for (int i = 0; i < N_ISAS; i++) {
+        unsigned flags;
+        size_t size[2];
+        char *text[2];
+        if (oct_cpu_isa_any(isas[i], &flags) || oct_compiled_built(flags)) continue;
+        for (int threads = 1; threads <= 2; threads++) {
+            compile(isas[i], NULL, threads);
+            text[threads - 1] = slurp(compiled, &size[threads - 1]);
+        }
+        ck_assert_uint_eq(size[0], size[1]);
+        ck_assert_mem_eq(text[0], text[1], size[0]);
+        free(text[0]);
+        free(text[1]);
+    }
+}
+END_TEST
+
+/* The packed weights of each ISA, as they have always been: if this fails, a layout has changed,
+ * and files compiled before would be read wrongly.  Raise OCT_PACKING (ops/op.h), then these. */
+START_TEST(layouts_have_not_changed)
+{
+    static const struct { const char *isa, *sha; } known[] = {
+        { "ref", "2d1d73c83c6286b70196c621263198df72240b861f9a2405f591d102ed04a3a1" }, { "avx2", "679f34f7110708bb13f4ac4aeb61b6669ccb1c842f3c8d5041477d5d4a794a4b" }, { "avx512", "22ccc536b3a89ad59af23b9b19fc72e2630ed2bbadaf934b14d952660871509b" },
+    };
+    ck_assert_int_eq(OCT_PACKING, 1);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        unsigned flags;
+        if (oct_cpu_isa_any(known[i].isa, &flags) || oct_compiled_built(flags)) continue;
+        compile(known[i].isa, NULL, 1);
+        oct_weights *w;
+        oct_sha256 sha;
+        char hex[65];
+        ck_assert_int_eq(oct_weights_open(compiled, &w), OCT_OK);
+        oct_sha256_init(&sha);
+        for (int k = 0; k < oct_weights_count(w); k++) {
+            oct_tensor t;
+            ck_assert_int_eq(oct_weights_require(w, oct_weights_at(w, k)->name, -1, NULL, &t),
+                             OCT_OK);
+            oct_sha256_add(&sha, t.data, oct_tensor_size(&t));
+        }
+        oct_weights_close(w);
+        oct_sha256_hex(&sha, hex);
+        ck_assert_msg(strcmp(hex, known[i].sha) == 0, "%s: %s", known[i].isa, hex);
+    }
+}
+END_TEST
+
+/* A field without a line in the table would be lost in the file. */
+START_TEST(the_table_has_every_field)
+{
+    for (int op = 0; op < OCT_OP_COUNT; op++) {
+        const oct_attr_table *t = &oct_attr_tables[op];
+        size_t bytes = 0;
+        for (int i = 0; i < t->n_fields; i++) {
+            ck_assert_uint_eq(t->field[i].offset, bytes);
+            bytes += 4 * (size_t)t->field[i].count;
+        }
+        ck_assert_msg(bytes == t->size && t->size <= OCT_ATTR_MAX_SIZE, "%s", oct_ops[op]->name);
+        ck_assert_msg(t->operands && *t->operands, "%s", oct_ops[op]->name);
+        ck_assert_uint_le(strlen(t->operands), OCT_MAX_IN);
+    }
+}
+END_TEST
+
+/* ---- what is refused ---- */
+
+START_TEST(options_that_need_another_plan)
+{
+    oct_model *m;
+    static const oct_options wrong[] = {
+        { .arch = arch }, { .passes = "none" }, { .isa = "avx2" }, { .height = 64, .width = 64 },
+    };
+    compile("ref", NULL, 1);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        const oct_status status = oct_model_load(compiled, &wrong[i], &m);
+        ck_assert_msg(status == OCT_ERR_UNSUPPORTED || status == OCT_ERR_SHAPE, "%zu", i);
+        ck_assert_ptr_null(m);
+    }
+    ck_assert_int_eq(oct_model_load(compiled, &(oct_options){ .height = 32, .width = 32 }, &m),
+                     OCT_OK);
+    oct_model_free(m);
+    ck_assert_int_eq(oct_model_pack(compiled, NULL, &m), OCT_ERR_UNSUPPORTED);
+}
+END_TEST
+
+START_TEST(a_cpu_without_the_isa)
+{
+    unsigned flags;
+    oct_model *m;
+    if (oct_cpu_isa_any("avx512", &flags) || oct_compiled_built(flags)) return;
+    oct_cpu_set_mask(OCT_CPU_AVX2);
+    compile("avx512", NULL, 1); /* needs no such CPU */
+    ck_assert_int_eq(oct_model_load(compiled, NULL, &m), OCT_ERR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(oct_last_error(), "compiled for avx512, this CPU has"));
+    ck_assert_int_eq(oct_model_describe(compiled, NULL, &m), OCT_OK); /* can be looked at */
+    oct_model_free(m);
+}
+END_TEST
+
+/* Loads whatever it is, and runs it if that worked. */
+static oct_status try(const char *path)
+{
+    oct_model *m;
+    const oct_status status = oct_model_load(path, &(oct_options){ .threads = 1 }, &m);
+    if (status != OCT_OK) {
+        ck_assert_ptr_null(m);
+        ck_assert_uint_gt(strlen(oct_last_error()), 0);
+        return status;
+    }
+    oct_tensor *x = oct_model_input(m, 0);
+    memset(x->data, 0, oct_tensor_size(x));
+    ck_assert_int_eq(oct_model_run(m, 1), OCT_OK);
+    oct_model_free(m);
+    return status;
+}
+
+static int refused(oct_status status)
+{
+    return status == OCT_ERR_FORMAT || status == OCT_ERR_SHAPE || status == OCT_ERR_UNSUPPORTED;
+}
+
+START_TEST(cut_short)
+{
+    int fd = -1;
+    size_t size = 0;
+    compile("ref", NULL, 1);
+    char *text = slurp(compiled, &size);
+    for (size_t n = 1; n < size; n += n < 9000 ? 61 : 4099)
+        ck_assert_msg(refused(try(memory_file(&fd, text, n))), "%zu bytes: %s", n,
+                      oct_last_error());
+    ck_assert(refused(try(memory_file(&fd, text, size - 1))));
+    free(text);
+}
+END_TEST
+
+/* The file with `from` replaced by `to` in its header, which keeps its length by losing blanks;
+ * NULL if it is not there, or does not fit. */
+static char *replaced(const char *text, size_t size, const char *from, const char *to)
+{
+    uint64_t length;
+    memcpy(&length, text, 8);
+    char *copy = malloc(size + 1);
+    memcpy(copy, text, size + 1);
+    char *at = memmem(copy + 8, length, from, strlen(from)), *end = copy + 8 + length;
+    const size_t old = strlen(from), new = strlen(to);
+    if (at && new > old && memchr(end - (new - old), '}', new - old)) at = NULL;
+    if (!at) {
+        free(copy);
+        return NULL;
+    }
+    char *rest = malloc((size_t)(end - at));
+    memcpy(rest, at + old, (size_t)(end - at) - old);
+    memset(at, ' ', (size_t)(end - at));
+    memcpy(at, to, new);
+    const size_t room = (size_t)(end - at) - new, have = (size_t)(end - at) - old;
+    memcpy(at + new, rest, have < room ? have : room);
+    free(rest);
+    return copy;
+}
+
+START_TEST(changed_plans)
+{
+    static const char *const change[][2] = {
+        { "\\\"isa\\\":\\\"ref\\\"", "\\\"isa\\\":\\\"rex\\\"" },
+        { "\\\"packing\\\":1", "\\\"packing\\\":2" },
+        { "\\\"packing\\\":1", "\\\"packing\\\":[]" },
+        { "\\\"parameters\\\":", "\\\"parameters\\\":-" },
+        { "\\\"op\\\":\\\"conv2d\\\"", "\\\"op\\\":\\\"conv3d\\\"" },
+        { "\\\"op\\\":\\\"conv2d\\\"", "\\\"op\\\":\\\"linear\\\"" },
+        { "\\\"op\\\":\\\"pool\\\"", "\\\"op\\\":\\\"flatten\\\"" },
+        { "\\\"act\\\":\\\"relu\\\"", "\\\"act\\\":\\\"rulu\\\"" },
+        { "\\\"act\\\":\\\"relu\\\"", "\\\"act\\\":\\\"gelu\\\"" },
+        { "\\\"act\\\":\\\"relu\\\"", "\\\"act\\\":1" },
+        { "\\\"stride\\\":[1,1]", "\\\"stride\\\":[0,1]" },
+        { "\\\"stride\\\":[1,1]", "\\\"stride\\\":[1]" },
+        { "\\\"stride\\\":[1,1]", "\\\"strike\\\":[1,1]" },
+        { "\\\"stride\\\":[1,1]", "\\\"stride\\\":[1,9999999999]" },
+        { "\\\"pad\\\":[1,1],\\\"stride\\\":[1,1]",
+          "\\\"pad\\\":[25000,25000],\\\"stride\\\":[9999,9999]" },
+        { "\\\"groups\\\":1", "\\\"groups\\\":2" },
+        { "\\\"groups\\\":1", "\\\"groups\\\":0" },
+        { "\\\"groups\\\":4", "\\\"groups\\\":5" },
+        { "\\\"shape\\\":[16,3,3,3]", "\\\"shape\\\":[17,3,3,3]" },
+        { "\\\"shape\\\":[16,3,3,3]", "\\\"shape\\\":[16,3,3,3,0]" },
+        { "\\\"shape\\\":[16,3,3,3]", "\\\"shape\\\":[2147483647,2147483647,3,3]" },
+        { "\\\"shape\\\":[16,3,3,3]", "\\\"shape\\\":[2147483647,3,3,3]" },
+        { "\\\"shape\\\":[16,3,3,3]", "\\\"shape\\\":[]" },
+        { "\\\"shape\\\":[16]", "\\\"shape\\\":[15]" },
+        { "\\\"shape\\\":[37,320]", "\\\"shape\\\":[320,37]" },
+        { "\\\"dtype\\\":\\\"F32\\\"", "\\\"dtype\\\":\\\"F33\\\"" },
+        { "\\\"dtype\\\":\\\"F32\\\"", "\\\"dtype\\\":\\\"I64\\\"" },
+        { "\\\"in\\\":[0]", "\\\"in\\\":[1]" },
+        { "\\\"in\\\":[0]", "\\\"in\\\":[-1]" },
+        { "\\\"in\\\":[0]", "\\\"in\\\":[null]" },
+        { "\\\"in\\\":[0]", "\\\"in\\\":[]" },
+        { "\\\"in\\\":[0]", "\\\"in\\\":[0,0]" },
+        { "\\\"in\\\":[0]", "\\\"in\\\":[{}]" },
+        { "\\\"in\\\":[1,{", "\\\"in\\\":[9,{" },
+        { "\\\"in\\\":[1,{", "\\\"in\\\":[1,1,{" },
+        { "\\\"input\\\":[3,32,32],\\\"isa", "\\\"input\\\":[4,32,32],\\\"isa" },
+        { "\\\"input\\\":[3,32,32],\\\"isa", "\\\"input\\\":[3,16,16],\\\"isa" },
+        { "\\\"input\\\":[3,32,32],\\\"isa", "\\\"input\\\":[3,65536,65536],\\\"isa" },
+        { "\\\"input\\\":[3,32,32],\\\"isa", "\\\"input\\\":[],\\\"isa" },
+        { "\\\"outputs\\\":[", "\\\"outputs\\\":[1" },
+        { "\\\"outputs\\\":[", "\\\"outputs\\\":[0," },
+        { "\\\"passes\\\":[\\\"fold_bn", "\\\"passes\\\":[\\\"fold_bm" },
+        { "octet.packed.0001", "octet.packed.0009" },
+        { "octet.packed.0001", "octet.pocket.0001" },
+        { "octet.arch", "octet.orch" },
+        { "\"octet.labels\":\"[\\\"a\\\",", "\"octet.labels\":\"[" },
+    };
+    int fd = -1;
+    size_t size = 0;
+    compile("ref", NULL, 1);
+    char *text = slurp(compiled, &size);
+    ck_assert_int_eq(try(memory_file(&fd, text, size)), OCT_OK);
+    for (size_t i = 0; i < sizeof change / sizeof *change; i++) {
+        uint64_t length; /* room for the longer ones: 64 more blanks */
+        memcpy(&length, text, 8);
+        char *wide = malloc(size + 64 + 1);
+        memcpy(wide, text, 8 + length);
+        memset(wide + 8 + length, ' ', 64);
+        memcpy(wide + 8 + length + 64, text + 8 + length, size + 1 - 8 - length);
+        length += 64;
+        memcpy(wide, &length, 8);
+        char *bad = replaced(wide, size + 64, change[i][0], change[i][1]);
+        ck_assert_msg(bad != NULL, "%s is not in the file", change[i][0]);
+        const oct_status status = try(memory_file(&fd, bad, size + 64));
+        ck_assert_msg(refused(status), "%s: status %d, %s", change[i][1], (int)status,
+                      oct_last_error());
+        free(bad);
+        free(wide);
+    }
+    free(text);
+}
+END_TEST
+
+/* One byte of the header is another one: refused, or a model that runs.  Never more. */
+START_TEST(random_bytes)
+{
+    const int rounds = test_emulated() ? 200 : 1500;
+    int fd = -1, accepted = 0;
+    size_t size = 0;
+    uint64_t length;
+    compile("ref", NULL, 1);
+    char *text = slurp(compiled, &size);
+    memcpy(&length, text, 8);
+    test_seed = 5;
+    for (int i = 0; i < rounds; i++) {
+        static const char likely[] = "0123456789-[]{}\",:\\ e.nul";
+        const size_t at = 8 + test_rand() % length;
+        const char was = text[at];
+        text[at] = likely[test_rand() % (sizeof likely - 1)];
+        const oct_status status = try(memory_file(&fd, text, size));
+        ck_assert_msg(status == OCT_OK || refused(status) || status == OCT_ERR_MEMORY,
+                      "byte %zu: '%c'", at, text[at]);
+        accepted += status == OCT_OK;
+        text[at] = was;
+    }
+    ck_assert_int_lt(accepted, rounds);
+    free(text);
+}
+END_TEST
+
+/* Every allocation of loading and of writing fails once.  A few may: qsort does without. */
+START_TEST(out_of_memory)
+{
+    if (!fail_alloc_works()) return;
+    oct_model *m = NULL;
+    oct_status status;
+    compile("ref", NULL, 1);
+    for (long n = 1, more = 1; more; n++) {
+        const long live = fail_alloc_live();
+        fail_alloc_begin(n, 0);
+        status = oct_model_load(compiled, &(oct_options){ .threads = 1 }, &m);
+        oct_model_free(m);
+        more = fail_alloc_end() >= n;
+        ck_assert_msg(status == OCT_ERR_MEMORY || status == OCT_OK, "load %ld: %s: %s", n,
+                      oct_status_name(status), oct_last_error());
+        ck_assert_int_eq(fail_alloc_live(), live);
+    }
+    ck_assert_msg(status == OCT_OK, "%s", oct_last_error());
+    ck_assert_int_eq(oct_model_pack(source, &(oct_options){ .isa = "ref", .threads = 1 }, &m),
+                     OCT_OK);
+    const oct_compiled_info info = { .label = m->label, .command = "octet compile" };
+    for (long n = 1, more = 1; more; n++) {
+        const long live = fail_alloc_live();
+        unlink(compiled);
+        fail_alloc_begin(n, 0);
+        status = oct_compiled_save(m, compiled, &info);
+        more = fail_alloc_end() >= n;
+        ck_assert_int_eq(fail_alloc_live(), live);
+        ck_assert_int_eq(access(compiled, F_OK) == 0, status == OCT_OK);
+        if (status == OCT_OK) /* whole, not less */
+            ck_assert_msg(try(compiled) == OCT_OK, "save %ld: %s", n, oct_last_error());
+    }
+    ck_assert_int_eq(status, OCT_OK);
+    oct_model_free(m);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {
+        the_same_bits_as_the_source, the_file_says_what_it_is, the_same_bytes_every_time,
+        layouts_have_not_changed, the_table_has_every_field, options_that_need_another_plan,
+        a_cpu_without_the_isa, cut_short, changed_plans, random_bytes, out_of_memory,
+    };
+    return suite_run_in("compile", tests, sizeof tests / sizeof *tests, make_source, remove_files);
+}
