@@ -9,7 +9,7 @@ liboctet_core_la_SOURCES += \
 	ops/kernels/gemm_f32.h ops/kernels/gemm_f32.c ops/kernels/gemm_f32_ref.c \
 	ops/kernels/gemm_f32_tmpl.h ops/kernels/requant.h \
 	ops/kernels/gemm_s8.h ops/kernels/gemm_s8.c ops/kernels/gemm_s8_ref.c \
-	ops/kernels/gemm_s8_pair.h ops/kernels/gemm_s8_pair.c \
+	ops/kernels/gemm_s8_sort.h ops/kernels/gemm_s8_sort.c \
 	ops/kernels/gemm_s8_tmpl.h ops/kernels/gemm_s8_zmm.h ops/kernels/gemm_s8_ymm.h \
 	ops/kernels/gemm_s8_q.h ops/kernels/gemm_s8_rows.h \
 	ops/kernels/winograd_s8.h ops/kernels/winograd_s8.c ops/kernels/winograd_s8_ref.c \

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "ops/kernels/gemm_s8.h"
-#include "ops/kernels/gemm_s8_pair.h"
+#include "ops/kernels/gemm_s8_sort.h"
 #include "tensor/cpu.h"
 #include "tests/check_kernels.h"
 
@@ -14,7 +14,7 @@ enum { MAX_SEGS = 5, MAX_ROWS = 16 };
 typedef enum fill {
     RANDOM, LOW, HIGH, ENDS, FILLS,
     BELL = FILLS,              /* weights only: as trained ones, small with a long tail */
-    EDGE_UP, EDGE_DOWN,        /* weights only: 64 or 65, about what two groups may sum in int16 */
+    EDGE_UP, EDGE_DOWN,        /* weights only: 64 or 65, at the limits of gemm_s8_sort.h */
     WEIGHT_FILLS
 } fill;
 
@@ -343,19 +343,20 @@ static int check_saturating(void)
 }
 
 /* Where in a panel group p of k starts.  In check_pack the offset of a group in A is its number. */
-static const void *group_at(const oct_gemm_s8 *g, const void *panel, int p)
+static const int8_t *group_at(const oct_gemm_s8 *g, const void *panel, int p)
 {
     const int32_t *table = (const int32_t *)panel + 4 * g->nr;
-    const unsigned char *b = (const unsigned char *)table;
+    const int8_t *b = (const int8_t *)table;
     int i = p;
-    if (g->paired) {
-        const int32_t *offset = table + 2 + OCT_GEMM_S8_PAIR_PART * table[0];
-        CHECK(table[0] == 1 && table[2] == 3 && 2 * table[3] + table[4] == 2, "table");
-        b = (const unsigned char *)panel + table[1];
+    if (g->order) {
+        const int32_t *offset = table + 2 + OCT_GEMM_S8_PART * table[0];
+        const int fast = g->order == OCT_GEMM_S8_PAIRS ? 2 * table[3] : table[3];
+        CHECK(table[0] == 1 && table[2] == 3 && fast + table[4] == 2, "table");
+        b = (const int8_t *)panel + table[1];
         i = offset[0] == p ? 0 : 1;
         CHECK(offset[i] == p, "no group %d", p);
     }
-    return b + (size_t)(i * g->nr * g->kr * g->size);
+    return b + (size_t)(i * g->nr * g->kr);
 }
 
 /* The packer: permutation, padding of segments, columns first .. of a larger matrix. */
@@ -380,9 +381,7 @@ static int check_pack(const oct_gemm_s8 *g)
         CHECK(word[2 * nr + at] == 0 && word[3 * nr + at] == sum, "fbias or colsum %d", j);
         for (int p = 0; p < 2 * g->kr; p++) {
             const int c = p % g->kr, k = p / g->kr + c, real = j < COLS && c <= p / g->kr;
-            const void *cells = group_at(g, panel, p / g->kr);
-            const int cell = g->place(j, c), got = g->size == 2 ? ((const int16_t *)cells)[cell]
-                                                                : ((const int8_t *)cells)[cell];
+            const int got = group_at(g, panel, p / g->kr)[g->place(j, c)];
             CHECK(got == (real ? b[n * K + perm[k]] : 0), "gemm_s8/%s column %d k %d", g->isa, j, p);
         }
     }

@@ -3,7 +3,7 @@
  *
  * vpmaddubsw adds two products in int16 and saturates; with a <= 127 it cannot: 2 * 127 * 128 =
  * 32,512 < 32,767.  Two of its results are added in int16 where the packer has proved that this
- * cannot overflow (gemm_s8_pair.h), then vpmaddwd by ones and vpaddd: 3 multiplies for 64 products
+ * cannot overflow (gemm_s8_sort.h), then vpmaddwd by ones and vpaddd: 3 multiplies for 64 products
  * where one result alone would take 4.
  *
  *                          b: 16 columns x 4 k, twice
@@ -21,7 +21,7 @@
 #include <string.h>
 
 #include "ops/kernels/gemm_s8.h"
-#include "ops/kernels/gemm_s8_pair.h"
+#include "ops/kernels/gemm_s8_sort.h"
 #include "tensor/cpu.h"
 
 enum { ROWS = 2, LANES = 8, KR = 4 };
@@ -94,11 +94,11 @@ INLINE void body(const int rows, const oct_gemm_s8_args *t)
     _Alignas(64) int32_t acc[2 * ROWS][NR];
     vec s[4 * ROWS];
     const int32_t *bias = t->panel, *table = bias + 4 * NR, *part = table + 2;
-    const int32_t *off = part + OCT_GEMM_S8_PAIR_PART * table[0];
+    const int32_t *off = part + OCT_GEMM_S8_PART * table[0];
     const unsigned char *b = (const unsigned char *)t->panel + table[1];
     const unsigned char *ahead = t->ahead ? t->ahead : t->panel;
     UNROLL for (int i = 0; i < 2 * rows; i++) s[i] = vec_load(bias + i % 2 * LANES);
-    for (int p = 0; p < table[0]; p++, part += OCT_GEMM_S8_PAIR_PART) {
+    for (int p = 0; p < table[0]; p++, part += OCT_GEMM_S8_PART) {
         const uint8_t *const x0 = row_at(t, 0, part[0]), *const x1 = row_at(t, 1, part[0]);
         const uint8_t *const x2 = row_at(t, 2, part[0]), *const x3 = row_at(t, 3, part[0]);
         const int32_t *const mid = off + 2 * part[1], *const end = mid + part[2];
@@ -126,4 +126,4 @@ static int place(int j, int p) { return oct_pack_order(LANES, j) * KR + p; }
 
 const oct_gemm_s8 oct_gemm_s8_avx2_a7 = {
     .isa = "avx2", .needs = OCT_CPU_AVX2, .x_max = 127, .rows = ROWS, .nr = NR, .kr = KR,
-    .size = 1, .lanes = LANES, .paired = 1, .place = place, .tile = tile };
+    .lanes = LANES, .order = OCT_GEMM_S8_PAIRS, .place = place, .tile = tile };
