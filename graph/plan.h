@@ -57,6 +57,9 @@ void oct_plan_free(oct_plan *plan);
  * step, when its output is valid: timing, calibration, diff. */
 typedef void oct_plan_hook(void *arg, const oct_plan *plan, int step, int n);
 void oct_plan_run(oct_plan *plan, oct_pool *pool, int n, oct_plan_hook *after, void *arg);
+/* The first `steps` of them only: what the first layers see needs no more. */
+void oct_plan_run_steps(oct_plan *plan, oct_pool *pool, int n, int steps, oct_plan_hook *after,
+                        void *arg);
 
 /* The type a step computes with, "F32": its weights', where these are narrower than its output. */
 const char *oct_step_type(const oct_step *step);

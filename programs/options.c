@@ -21,13 +21,14 @@ typedef struct option_row {
     const char *help;
 } option_row;
 
-enum { RUNS = CLI_INFER | CLI_EVAL | CLI_DIFF | CLI_BENCH, RECIPE = RUNS | CLI_COMPILE };
+enum { RUNS = CLI_INFER | CLI_EVAL | CLI_DIFF | CLI_BENCH, RECIPE = RUNS | CLI_COMPILE | CLI_LINT };
 
 #define AT(field) offsetof(cli_args, field)
 static const option_row rows[] = {
     { "data", "DATA", CLI_EVAL | CLI_DIFF | CLI_BENCH, TEXT, AT(data), 1, 0, 0,
       "images in a folder for each class, a folder of images, an MNIST idx file,\n"
       "a CIFAR .bin, a TSV of path<TAB>label, or .npy" },
+    { "calib", "DATA", CLI_LINT, TEXT, AT(calib), 1, 0, 0, "the samples to look at, as --data" },
     { "output", "OUT", CLI_COMPILE, TEXT, AT(output), 1, 0, 0,
       "the file to write (also -o OUT)" },
     { "plan", NULL, CLI_INSPECT, FLAG, AT(plan), 1, 0, 0, "one line a step of what will run" },
@@ -37,8 +38,8 @@ static const option_row rows[] = {
     { "tolerance", "T", CLI_DIFF, NUMBERS, AT(tolerance), 1, 0, 1e6,
       "a layer departs beyond T of its largest value (default 1e-4); given, exit 5\n"
       "if one does" },
-    { "batch", "N", RUNS, INTS, AT(batch), 0, 1, 65536,
-      "samples run at once (default 1; eval 64; diff 16)" },
+    { "batch", "N", RUNS | CLI_LINT, INTS, AT(batch), 0, 1, 65536,
+      "samples run at once (default 1; eval 64; diff, lint 16)" },
     { "length", "N", CLI_BENCH, INTS, AT(length), 0, 1, 1 << 20, "tokens of a text, text models" },
     { "threads", "N", CLI_ALL, INTS, AT(threads), 0, 1, 1024,
       "default: what cgroup quota and affinity mask give" },
@@ -60,7 +61,7 @@ static const option_row rows[] = {
       "\"conv1 relu maxpool:2 flatten fc1\"" },
     { "input", "C,H,W", CLI_ALL, INTS, AT(input), 3, 1, 1 << 16,
       "size of the input of --layers, where the data does not tell it" },
-    { "passes", "LIST", CLI_ALL, TEXT, AT(passes), 1, 0, 0,
+    { "passes", "LIST", CLI_ALL & ~CLI_LINT, TEXT, AT(passes), 1, 0, 0,
       "graph passes to run: none, or fold_bn,fuse,dce (default all; in diff: of B)" },
     { "resize", "N|H,W", RECIPE, INTS, AT(resize), 2, 1, 1 << 16,
       "short side, or exact size, that images are resized to" },
