@@ -465,6 +465,10 @@ static void bench(int v)
             if (g == &oct_gemm_s8_ref || x_max == g->x_max)
                 check_bench("gemm_s8", g->isa, what, seconds, work, "OP");
         }
+        t.args.rows = t.args.groups = 1;
+        snprintf(what, sizeof what, "row k=%d x_max=%d", ks[i], g->x_max);
+        if (i == 0)
+            check_bench("gemm_s8", g->isa, what, check_time(run_tile, &t), 2.0 * g->nr * ks[i], "OP");
         check_reset();
     }
 }
