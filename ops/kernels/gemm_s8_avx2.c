@@ -2,8 +2,9 @@
  * gemm_s8.h.
  *
  * vpmaddubsw adds two products in int16 and saturates.  Where the packer has proved that the sums
- * of a group of 4 k fit (gemm_s8_sort.h), vpmaddwd by ones and vpaddd follow.  The others are widened
- * to int16, k 0 and 2 first, then 1 and 3, and multiplied by vpmaddwd: exact, 2 * 255 * 128 < 2^31.
+ * of a group of 4 k fit (gemm_s8_sort.h), vpmaddwd by ones and vpaddd follow.  The others are
+ * widened to int16, k 0 and 2 first, then 1 and 3, and multiplied by vpmaddwd: exact, 2 * 255 * 128
+ * < 2^31.
  *
  *                          b: 16 columns x 4 k
  *                     +-----------+-----------+

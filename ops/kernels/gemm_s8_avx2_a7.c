@@ -53,7 +53,8 @@ INLINE vec held(const unsigned char *p)
     return v;
 }
 
-/* One vector of columns: s0 += row x, s1 += row z (if `rows` > 1), one group of k or two, `both`. */
+/* One vector of columns: s0 += row x, s1 += row z (if `rows` > 1), one group of k or two, `both`.
+ * */
 INLINE void two_rows_half(const int rows, const int both, vec *s0, vec *s1, vec x0, vec z0,
                           vec x1, vec z1, const unsigned char *b)
 {
