@@ -275,8 +275,8 @@ static oct_status check_options(const oct_options *o, int with_plan)
     const char *option = o->arch ? "layers" : as_it_is ? NULL : "passes";
     if (o->gemm && strcmp(o->gemm, "ours") != 0) option = "gemm";
     if (!option) return OCT_OK;
-    return oct_fail(OCT_ERR_UNSUPPORTED, "a compiled model has its %s already: use the model it was "
-                    "made from", option[0] == 'g' ? "matrix kernels (--gemm)" : option);
+    return oct_fail(OCT_ERR_UNSUPPORTED, "a compiled model has its %s already: use the model it "
+                    "was made from", option[0] == 'g' ? "matrix kernels (--gemm)" : option);
 }
 
 /* Number of pieces; *bytes of them together. */

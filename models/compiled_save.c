@@ -170,7 +170,8 @@ static oct_status make_meta(const oct_model *m, const oct_compiled_info *info, o
 }
 
 /* Each piece as [lines, 64] bytes: aligned in the file, its own 64 readable bytes behind it. */
-static oct_status make_tensors(const oct_plan *plan, oct_arena *arena, oct_save_tensor **out, int *n)
+static oct_status make_tensors(const oct_plan *plan, oct_arena *arena, oct_save_tensor **out,
+                               int *n)
 {
     enum { NAME = sizeof oct_compiled_prefix + 12 };
     const size_t most = (size_t)plan->n_steps * OCT_MAX_PACKED + 1;

@@ -141,7 +141,7 @@ static oct_status describe(oct_model *m, const char *path, const oct_options *o,
     m->recipe_is_guess = !m->recipe;
     if (!m->recipe) m->recipe = guess_recipe(m->graph.in[0]);
     OCT_TRY(oct_model_read_labels(m));
-    return m->isa ? OCT_OK : run_passes(m, o->passes);
+    return m->isa ? OCT_OK : run_passes(m, with_plan || o->passes ? o->passes : "none");
 }
 
 /* What the plan will run on, told before the file is read: a wrong option is the faster answer. */

@@ -34,7 +34,7 @@ struct oct_model {
 };
 
 /* As oct_model_load, but without a plan: kind, graph after passes, recipe, labels; for inspect.
- * Of a compiled file, which has had its passes, it takes "none". */
+ * options->passes NULL: none; a compiled file has had its own. */
 OCT_MUST_CHECK oct_status oct_model_describe(const char *path, const oct_options *options,
                                              oct_model **out);
 

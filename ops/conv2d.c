@@ -78,10 +78,11 @@ static oct_status check_weights(const oct_tensor *x, const oct_tensor *w, const 
     return OCT_OK;
 }
 
-/* Positions in the padded image and in the output are ints (gemm_f32.h). */
+/* Pixels of the padded image and of the output are counted in ints, values stay below 2^31
+ * (gemm_f32.h). */
 static oct_status check_size(const oct_tensor *x, const oct_conv2d_attr *a, const int out[4])
 {
-    const long long most = INT_MAX / 2;
+    const long long most = INT_MAX;
     const long long in = (x->dim[1] + 2LL * a->pad[0]) * (x->dim[2] + 2LL * a->pad[1]);
     const long long pixels = (long long)out[1] * out[2];
     if (in > most / x->dim[3] || pixels > most / out[3])
