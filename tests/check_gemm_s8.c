@@ -29,6 +29,7 @@ typedef struct sample {
     oct_requant out;
     const uint8_t *a;
     const void *residual;      /* like c, or NULL */
+    int in_place;              /* the residual is in c */
     const float *row_scale;    /* [2 * rows] or NULL */
     const int32_t *row_zero;   /* the same */
 } sample;
@@ -162,6 +163,7 @@ static sample make(int rows, int groups, int cols, int max_len, int x_max, oct_r
     make_a(&s, fa);
     make_weights(&s, fb, max_bias);
     make_out(&s, kind);
+    s.in_place = s.residual && check_rand() % 2;
     return s;
 }
 
@@ -174,8 +176,9 @@ static unsigned char *compute(const oct_gemm_s8 *g, const sample *s)
     const int panels = (s->cols + g->nr - 1) / g->nr;
     unsigned char *packed = check_out((size_t)panels * size, 64);
     unsigned char *c = check_out(s->c_count * e, 4);
-    const unsigned char *residual = s->residual;
     oct_gemm_s8_weights w = s->w; /* a sample moves, and its segments with it */
+    const unsigned char *residual = s->in_place ? c : s->residual;
+    if (s->in_place) memcpy(c, s->residual, s->c_count * e);
     w.seg = s->seg;
     oct_gemm_s8_pack(g, &w, 0, s->cols, packed);
     CHECK(check_intact(packed), "gemm_s8/%s packed outside", g->isa);
@@ -236,6 +239,7 @@ static void plain_requant(const sample *s, int g, int i, int j, int32_t acc, voi
 static unsigned char *plain(const sample *s)
 {
     unsigned char *c = check_out(s->c_count * element(s), 4);
+    if (s->in_place) memcpy(c, s->residual, s->c_count * element(s)); /* the gaps too */
     for (int g = 0; g < s->groups; g++)
         for (int i = 0; i < s->rows; i++)
             for (int j = 0; j < s->cols; j++) {
@@ -264,8 +268,7 @@ static int check_tile(const oct_gemm_s8 *g, int rows, int groups, int cols, int 
     const long d = differ(g, &s);
     CHECK(d < 0, "gemm_s8/%s x_max=%d rows=%d groups=%d cols=%d k=%d out=%d residual=%d "
           "fill=%d,%d: byte %ld", g->isa, g->x_max, rows, groups, cols, s.k, (int)kind,
-          s.residual != NULL,
-          (int)fa, (int)fb, d);
+          s.residual != NULL, (int)fa, (int)fb, d);
     check_reset();
     return 1;
 }

@@ -21,7 +21,7 @@ INLINE __m512i row_words(const u8_params *p, const int32_t *acc, const uint8_t *
     __m512 y1 = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_load_si512(acc + LANES)), p->scale[1]);
     if (r) { /* words of columns 8l .. 8l + 7 in lane l, unpacked: pack order */
         const __m512i none = _mm512_setzero_si512();
-        const __m512i w = _mm512_cvtepu8_epi16(_mm256_loadu_si256((const void *)r));
+        const __m512i w = _mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(p->cols, r));
         const __m512 r0 = _mm512_cvtepi32_ps(_mm512_unpacklo_epi16(w, none));
         const __m512 r1 = _mm512_cvtepi32_ps(_mm512_unpackhi_epi16(w, none));
         y0 = _mm512_fmadd_ps(_mm512_sub_ps(r0, p->residual_zero), p->residual_scale, y0);
