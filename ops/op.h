@@ -41,7 +41,8 @@ typedef struct oct_args {
 typedef void oct_sgemm(int m, int n, int k, const float *a, const float *b, float *c);
 
 /* A piece of packed weights: what an operator made of constants, in the layout of its kernel.  It
- * starts on a 64-byte line; size bytes of it are readable, oct_packed_size of what was asked for. */
+ * starts on a 64-byte line; size bytes of it are readable, oct_packed_size of what was asked
+ * for. */
 typedef struct oct_packed {
     const void *data;
     size_t size;
