@@ -233,15 +233,25 @@ typedef struct work {
     const float *x, *residual; /* of the first image; x may be the frames */
     float *y;
     size_t x_count, y_count;   /* units, floats of an image */
-    int images, tile_items, panel_items;
+    int images, image_items, tile_items, panel_items;
+    int by_panel;
     oct_act act;
 } work;
 
-/* ahead: the panel to prefetch meanwhile, or NULL. */
+/* Which of its panel the tile is; the first few prefetch the next panel, a part each, so that the
+ * memory is asked for no more in a cycle than it can give. */
+typedef struct turn_of {
+    int n, of;                 /* tile n of `of` */
+    const float *next;         /* panel, or NULL */
+} turn_of;
+
 static void one_tile(const work *w, const panel_pos *panel, const float *packed,
-                     const float *ahead, const tile_pos *tile, int image)
+                     turn_of turn, const tile_pos *tile, int image)
 {
     const state *s = w->s;
+    const int parts = turn.of >= 4 ? 4 : turn.of >= 2 ? 2 : 1;
+    const float *ahead = turn.next && turn.n < parts
+                       ? turn.next + (size_t)turn.n * (s->panel_size / (size_t)parts) : NULL;
     const segs *k = &s->segs[panel->group];
     const float *x = w->x + (size_t)image * w->x_count;
     const int b = panel->first / OCT_BLOCK;
@@ -253,10 +263,26 @@ static void one_tile(const work *w, const panel_pos *panel, const float *packed,
     s->gemm->tile(&(oct_gemm_f32_args){
         .n_segs = k->n, .seg = k->seg, .a = { x, x }, .pos = { tile->in[0], tile->in[1] },
         .step = s->stride[1], .rows = tile->rows, .groups = tile->groups, .cols = panel->cols,
-        .panel = packed, .ahead = ahead, .c = { w->y + at0, w->y + at1 },
+        .panel = packed, .ahead = ahead, .ahead_parts = parts,
+        .c = { w->y + at0, w->y + at1 },
         .residual = { w->residual ? w->residual + at0 : NULL,
                       w->residual ? w->residual + at1 : NULL },
         .ldc = width, .act = w->act });
+}
+
+static int share(int n, int i, int parts) { return (int)((long long)n * i / parts); }
+
+/* Panels p0 .. p1 of the tiles t0 .. t1 of the images i0 .. i1. */
+static void panels(const work *w, int p0, int p1, int t0, int t1, int i0, int i1)
+{
+    const state *s = w->s;
+    for (int p = p0; p < p1; p++) {
+        const float *packed = s->packed + (size_t)p * s->panel_size;
+        turn_of turn = { 0, (t1 - t0) * (i1 - i0), p + 1 < p1 ? packed + s->panel_size : NULL };
+        for (int i = i0; i < i1; i++)
+            for (int t = t0; t < t1; t++, turn.n++)
+                one_tile(w, &s->panel[p], packed, turn, &s->tile[t], i);
+    }
 }
 
 static void item(void *arg, int i, int thread)
@@ -264,41 +290,43 @@ static void item(void *arg, int i, int thread)
     const work *w = arg;
     const state *s = w->s;
     (void)thread;
-    const int pi = i % w->panel_items, ti = i / w->panel_items % w->tile_items;
-    const int image = i / w->panel_items / w->tile_items;
-    const int p0 = (int)((long long)s->n_panels * pi / w->panel_items);
-    const int p1 = (int)((long long)s->n_panels * (pi + 1) / w->panel_items);
-    const int t0 = (int)((long long)s->n_tiles * ti / w->tile_items);
-    const int t1 = (int)((long long)s->n_tiles * (ti + 1) / w->tile_items);
+    const int pi = i % w->panel_items, rest = i / w->panel_items;
+    const int ti = rest % w->tile_items, ii = rest / w->tile_items;
+    const int p0 = share(s->n_panels, pi, w->panel_items);
+    const int p1 = share(s->n_panels, pi + 1, w->panel_items);
+    const int t0 = share(s->n_tiles, ti, w->tile_items);
+    const int t1 = share(s->n_tiles, ti + 1, w->tile_items);
+    const int i0 = share(w->images, ii, w->image_items);
+    const int i1 = share(w->images, ii + 1, w->image_items);
+    if (w->by_panel) { /* the weights are read once, the images once for each panel */
+        panels(w, p0, p1, t0, t1, i0, i1);
+        return;
+    }
     const size_t tile_size = w->x_count * sizeof(float) / (size_t)s->n_tiles + 1;
     const int chunk = 1 + (int)(CHUNK_SIZE / tile_size);
-    for (int c = t0; c < t1; c += chunk)
-        for (int p = p0; p < p1; p++)
-            for (int t = c; t < t1 && t < c + chunk; t++) {
-                const float *packed = s->packed + (size_t)p * s->panel_size;
-                const float *next = t == c && p + 1 < p1 ? packed + s->panel_size : NULL;
-                one_tile(w, &s->panel[p], packed, next, &s->tile[t], image);
-            }
+    for (int image = i0; image < i1; image++)
+        for (int c = t0; c < t1; c += chunk)
+            panels(w, p0, p1, c, min_int(c + chunk, t1), image, image + 1);
 }
 
-/* As many items as keep all threads busy to the end, cut first by image, then by panel where the
- * weights are the larger half of what is read, else by tile. */
+/* As many items as keep all threads busy to the end.  Where the weights are the larger half of what
+ * is read they are cut by panel first, else by image, then by tile. */
 static void compute(work *w, const oct_run *r)
 {
     enum { PER_THREAD = 4 };
     const state *s = w->s;
     const double macs = (double)w->y_count * packed_k(s) * w->images;
     const int want = macs < ALONE ? 1 : r->pool->threads * PER_THREAD;
-    w->tile_items = w->panel_items = 1;
-    if (w->images < want && want > 1) {
-        const int more = (want + w->images - 1) / w->images;
-        const int by_panel = (size_t)s->n_panels * s->panel_size > w->x_count;
-        if (by_panel) w->panel_items = min_int(more, s->n_panels);
-        w->tile_items = min_int((more + w->panel_items - 1) / w->panel_items, s->n_tiles);
-        if (!by_panel)
-            w->panel_items = min_int((more + w->tile_items - 1) / w->tile_items, s->n_panels);
-    }
-    const int items = w->images * w->tile_items * w->panel_items;
+    w->by_panel = (size_t)s->n_panels * s->panel_size > w->x_count;
+    int *first = w->by_panel ? &w->panel_items : &w->image_items;
+    int *last = w->by_panel ? &w->image_items : &w->panel_items;
+    const int n_first = w->by_panel ? s->n_panels : w->images;
+    const int n_last = w->by_panel ? w->images : s->n_panels;
+    *first = min_int(want, n_first);
+    w->tile_items = min_int((want + *first - 1) / *first, s->n_tiles);
+    const int so_far = *first * w->tile_items;
+    *last = min_int((want + so_far - 1) / so_far, n_last);
+    const int items = w->image_items * w->tile_items * w->panel_items;
     if (want > 1) oct_parallel_for(r->pool, items, item, w);
     else for (int i = 0; i < items; i++) item(w, i, 0);
 }

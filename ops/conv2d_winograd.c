@@ -264,10 +264,11 @@ static void multiply(const state *s, int n, const float *v, const float *u, cons
     const int most = 2 * s->gemm->rows, parts = ceil_div(n, most), pairs = ceil_div(n, 2);
     const size_t nr = (size_t)s->gemm->nr;
     oct_gemm_f32_args a = { .n_segs = oct_block_count(s->c.c), .seg = s->seg, .step = 1,
-                            .cols = s->gemm->nr, .ldc = nr, .act = OCT_ACT_NONE };
+                            .cols = s->gemm->nr, .ldc = nr, .act = OCT_ACT_NONE,
+                            .ahead_parts = parts >= 4 ? 4 : parts >= 2 ? 2 : 1 };
     for (int xi = 0; xi < s->p * s->p; xi++, u += s->panel_size, v += s->v_step, mm += s->m_step) {
         a.panel = u;
-        a.ahead = xi + 1 < s->p * s->p ? u + s->panel_size : after;
+        const float *next = xi + 1 < s->p * s->p ? u + s->panel_size : after;
         a.a[0] = a.a[1] = v;
         for (int i = 0, t = 0; i < parts; i++) {
             const int rows = min_int(2 * (pairs / parts + (i < pairs % parts)), n - t);
@@ -277,8 +278,9 @@ static void multiply(const state *s, int n, const float *v, const float *u, cons
             a.pos[1] = t + rows - a.rows;
             a.c[0] = mm + (size_t)t * nr;
             a.c[1] = mm + (size_t)a.pos[1] * nr;
+            a.ahead = next && i < a.ahead_parts
+                    ? next + (size_t)i * (s->panel_size / (size_t)a.ahead_parts) : NULL;
             s->gemm->tile(&a);
-            a.ahead = NULL;
             t += rows;
         }
     }

@@ -62,15 +62,18 @@ INLINE void body(const int rows, const int groups, const oct_gemm_f32_args *t)
     vec s[2 * 2 * ROWS]; /* [group][row][2] */
     const elem *b = (const elem *)(const void *)(t->panel + NR);
     const elem *ahead = (const elem *)(const void *)(t->ahead ? t->ahead : t->panel);
+    const int ahead_step = t->ahead && t->ahead_parts > 1 ? NR / t->ahead_parts : NR;
+    const int second = ahead_step < NR ? 0 : LINE; /* a step of k is at most two lines */
     UNROLL for (int i = 0; i < 2 * rows * groups; i++) s[i] = vec_zero();
     for (int q = 0; q < t->n_segs; q++) {
         const oct_gemm_f32_seg seg = t->seg[q];
         const ptrdiff_t px = (ptrdiff_t)t->step * seg.width;
         const float *a0 = t->a[0] + seg.offset + t->pos[0] * seg.width, *a1 = a0;
         if (groups == 2) a1 = t->a[1] + seg.offset + t->pos[1] * seg.width;
-        for (int c = 0; c < seg.len; c++, a0++, a1++, b += NR, ahead += NR) {
+        for (int c = 0; c < seg.len; c++, a0++, a1++, b += NR, ahead += ahead_step) {
             const vec b0 = vec_b(b), b1 = vec_b(b + LANES);
-            UNROLL for (int p = 0; p < NR; p += LINE) __builtin_prefetch(ahead + p);
+            __builtin_prefetch(ahead);
+            if (NR > LINE) __builtin_prefetch(ahead + second);
             UNROLL for (int i = 0; i < rows * groups; i++) {
                 const vec av = vec_a(i < rows ? a0 + i * px : a1 + (i - rows) * px);
                 s[2 * i] = vec_mac(av, b0, s[2 * i]);
