@@ -67,5 +67,5 @@ void oct_lint_say(const oct_lint *l, oct_lint_report *r, int least)
     char evidence[240];
     write_evidence(l, r, least, evidence, sizeof evidence);
     snprintf(r->sentence, sizeof r->sentence, "%s (%s)%s", phrases[r->cause], evidence,
-             l->n_bn ? "" : "; the model has no batch norm: range rules only");
+             l->n_bn ? "" : "; the model has no batch norm statistics: range rules only");
 }
