@@ -271,7 +271,7 @@ static const mutation mutations[] = {
     { "one class 2", clean, 0, 20, 8, OCT_LINT_ONE_CLASS },
     { "3 images", clean, 0, 3, -1, OCT_LINT_FEW_SAMPLES },
     { "inverted", inverted, 0, IMAGES, -1, OCT_LINT_INVERTED },
-    { "twice as large", large, 0, IMAGES, -1, OCT_LINT_WRONG_SIZE },
+    { "twice as large", large, 0, 2 * IMAGES, -1, OCT_LINT_WRONG_SIZE },
     { "digits", digits, 0, IMAGES, -1, OCT_LINT_WRONG_DATASET },
     { "NaN", nan_pixel, 0, 16, -1, OCT_LINT_NOT_FINITE },
 };
