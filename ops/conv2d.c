@@ -4,8 +4,8 @@
  *   b  [out] FP32 or absent       residual, y  [n,oh,ow,out] FP32 BLOCKED
  *   oh = floor((h + 2 pad - dilation (kh - 1) - 1) / stride) + 1
  *
- * Which way it is computed depends on the shape alone (and on --gemm), never on the CPU, the
- * threads or the batch: FP32 results have the same bits everywhere. */
+ * Which way it is computed depends on the shape alone (and on --gemm and --precision), never on the
+ * CPU, the threads or the batch: results have the same bits everywhere. */
 #include "ops/conv2d.h"
 
 #include <limits.h>
@@ -120,12 +120,13 @@ static oct_status infer(oct_args *args)
     return OCT_OK;
 }
 
+/* In bfloat16 products cost half: F(4x4) still beats the direct way, F(2x2) no longer does. */
 static const way *choose(const oct_conv2d_shape *c, const oct_prepare *how)
 {
     if (how->sgemm) return &im2col;
     switch (oct_conv2d_winograd_pick(c)) {
     case 4: return &winograd4;
-    case 2: return &winograd2;
+    case 2: return how->precision == OCT_BF16 ? &direct : &winograd2;
     default: return &direct;
     }
 }

@@ -2,6 +2,8 @@
  *
  *   padding    with pad > 0 the input is copied once into a frame of zeros (shared workspace), a
  *              few images at a time, so that the kernel knows no edges
+ *   bfloat16   the frame is where the input is rounded, so there always is one: its channels come
+ *              in pairs of four bytes, units, that take a float's place in segments and strides
  *   tiles      a row of the map is cut into runs of up to `rows` pixels, nearly equal; two runs of
  *              equal length make a tile.  The table is made once, for one image
  *   panels     nr output channels that lie in one block of the output and one group
@@ -12,11 +14,12 @@
 #include <string.h>
 
 #include "ops/conv2d.h"
-#include "ops/kernels/gemm_f32.h"
+#include "ops/precision.h"
 
 enum {
     CHUNK_SIZE = 256 << 10,    /* bytes of input of a chunk: a quarter of a 1 MB L2 */
     FRAMES_SIZE = 2 << 20,     /* bytes of padded images at a time */
+    BANDS = 4,                 /* of a frame, so that few channels keep all threads busy */
     ALONE = 400000,            /* multiply-adds: about 3 us, not worth a parallel region */
 };
 
@@ -39,17 +42,29 @@ typedef struct state {
     oct_conv2d_shape c;
     const oct_gemm_f32 *gemm;
     int ph, pw;                /* padded image */
+    int step[2];               /* pixels of the input between those of the frame */
+    int stride[2];             /* between outputs, on the padded image */
     int n_tiles, n_panels;
     segs *segs;                /* [groups] */
     tile_pos *tile;
     panel_pos *panel;
     float *packed;             /* n_panels of panel_size floats */
     size_t panel_size;
-    int images;                /* padded at a time; 0: no padding */
+    int images;                /* framed at a time; 0: no frame */
+    int per;                   /* channels of a unit: 1, in bfloat16 2 */
 } state;
 
 static int min_int(int a, int b) { return a < b ? a : b; }
 static int max_int(int a, int b) { return a > b ? a : b; }
+
+static int units(const state *s, int channels) { return (channels + s->per - 1) / s->per; }
+
+/* Elements of k of a group, with what fills the last pairs. */
+static int packed_k(const state *s)
+{
+    const oct_conv2d_shape *c = &s->c;
+    return units(s, c->c / c->groups) * s->per * c->kernel[0] * c->kernel[1];
+}
 
 /* Segments of one group, in the order of the contract; neighbours in memory become one. */
 static int make_segs(const state *s, int group, oct_gemm_f32_seg *seg, int32_t *perm)
@@ -59,18 +74,21 @@ static int make_segs(const state *s, int group, oct_gemm_f32_seg *seg, int32_t *
     int n = 0, k = 0;
     for (int b = c0 / OCT_BLOCK; b * OCT_BLOCK < c0 + cg; b++) {
         const int from = max_int(c0, b * OCT_BLOCK), to = min_int(c0 + cg, (b + 1) * OCT_BLOCK);
-        const int width = oct_block_width(c->c, b);
-        const ptrdiff_t base = (ptrdiff_t)b * OCT_BLOCK * s->ph * s->pw + from % OCT_BLOCK;
+        const int width = units(s, oct_block_width(c->c, b)), len = units(s, to - from);
+        const ptrdiff_t base = (ptrdiff_t)b * units(s, OCT_BLOCK) * s->ph * s->pw +
+                               units(s, from % OCT_BLOCK);
         for (int t = 0; t < taps; t++) {
-            const int ky = t / c->kernel[1] * c->dilation[0], kx = t % c->kernel[1] * c->dilation[1];
-            const oct_gemm_f32_seg next = { base + ((ptrdiff_t)ky * s->pw + kx) * width, to - from,
+            const int ky = t / c->kernel[1] * c->dilation[0];
+            const int kx = t % c->kernel[1] * c->dilation[1];
+            const oct_gemm_f32_seg next = { base + ((ptrdiff_t)ky * s->pw + kx) * width, len,
                                             width };
             oct_gemm_f32_seg *last = n ? &seg[n - 1] : NULL;
             if (last && last->width == width && last->offset + last->len == next.offset)
                 last->len += next.len;
             else
                 seg[n++] = next;
-            for (int ch = from; ch < to; ch++) perm[k++] = (ch - c0) * taps + t;
+            for (int ch = from; ch < from + len * s->per; ch++)
+                perm[k++] = ch < to ? (ch - c0) * taps + t : -1;
         }
     }
     return n;
@@ -81,7 +99,7 @@ static int make_segs(const state *s, int group, oct_gemm_f32_seg *seg, int32_t *
 static int make_tiles(const state *s, tile_pos *tile)
 {
     const oct_conv2d_shape *c = &s->c;
-    const int flat = s->pw == c->ow && c->stride[0] == 1 && c->stride[1] == 1 && s->ph == c->oh;
+    const int flat = s->pw == c->ow && s->stride[0] == 1 && s->stride[1] == 1 && s->ph == c->oh;
     const int width = flat ? c->oh * c->ow : c->ow, height = flat ? 1 : c->oh;
     const int runs = (width + s->gemm->rows - 1) / s->gemm->rows;
     int waiting[2] = { -1, -1 }, n = 0; /* tile that lacks its second run, by length */
@@ -89,7 +107,7 @@ static int make_tiles(const state *s, tile_pos *tile)
         for (int r = 0; r < runs; r++) {
             const int x0 = (int)((long long)width * r / runs);
             const int x1 = (int)((long long)width * (r + 1) / runs);
-            const int in = y * c->stride[0] * s->pw + x0 * c->stride[1], out = y * width + x0;
+            const int in = y * s->stride[0] * s->pw + x0 * s->stride[1], out = y * width + x0;
             int *w = &waiting[x1 - x0 > width / runs];
             if (*w < 0) {
                 if (tile) tile[n] = (tile_pos){ { in, in }, { out, out }, x1 - x0, 1 };
@@ -121,7 +139,7 @@ static oct_status pack(const oct_args *args, state *s, oct_prepare *how, int rea
 {
     const oct_conv2d_shape *c = &s->c;
     const oct_tensor *b = args->in[OCT_CONV2D_BIAS];
-    const int taps = c->kernel[0] * c->kernel[1], cg = c->c / c->groups, k = cg * taps;
+    const int taps = c->kernel[0] * c->kernel[1], cg = c->c / c->groups, k = packed_k(s);
     const size_t most = (size_t)taps * (size_t)(cg / OCT_BLOCK + 2);
     int32_t *perm = oct_arena_alloc(tmp, (size_t)k * sizeof *perm);
     float *row = oct_arena_alloc(tmp, (size_t)k * sizeof *row);
@@ -144,9 +162,30 @@ static oct_status pack(const oct_args *args, state *s, oct_prepare *how, int rea
     return OCT_OK;
 }
 
-static size_t frame_count(const state *s) /* floats of a padded image */
+static size_t frame_count(const state *s) /* units of a padded image */
 {
-    return (size_t)s->c.c * (size_t)s->ph * (size_t)s->pw;
+    return (size_t)units(s, s->c.c) * (size_t)s->ph * (size_t)s->pw;
+}
+
+/* Groups of an odd number of channels do not come in pairs. */
+static oct_dtype choose_type(const oct_conv2d_shape *c, const oct_tensor *w, const oct_prepare *how)
+{
+    const oct_dtype type = oct_precision_choose(how, w, 1);
+    return type == OCT_BF16 && c->groups > 1 && c->c / c->groups % 2 ? OCT_F32 : type;
+}
+
+/* A 1x1 convolution that is rounded on the way needs no more than the pixels it will read. */
+static void make_frame(state *s)
+{
+    const oct_conv2d_shape *c = &s->c;
+    const int pick = s->per > 1 && c->kernel[0] == 1 && c->kernel[1] == 1 &&
+                     !c->pad[0] && !c->pad[1];
+    for (int i = 0; i < 2; i++) {
+        s->step[i] = pick ? c->stride[i] : 1;
+        s->stride[i] = pick ? 1 : c->stride[i];
+    }
+    s->ph = pick ? c->oh : c->h + 2 * c->pad[0];
+    s->pw = pick ? c->ow : c->w + 2 * c->pad[1];
 }
 
 oct_status oct_conv2d_direct_prepare(const oct_args *args, oct_prepare *how, void **out)
@@ -155,13 +194,14 @@ oct_status oct_conv2d_direct_prepare(const oct_args *args, oct_prepare *how, voi
     if (!s) return oct_fail(OCT_ERR_MEMORY, "conv2d: out of memory");
     *out = s;
     s->c = oct_conv2d_shape_of(args);
-    s->gemm = oct_gemm_f32_pick(how->cpu);
-    s->ph = s->c.h + 2 * s->c.pad[0];
-    s->pw = s->c.w + 2 * s->c.pad[1];
+    const oct_dtype type = choose_type(&s->c, args->in[OCT_CONV2D_W], how);
+    how->type = type;
+    s->gemm = oct_precision_gemm(type, how->cpu);
+    s->per = type == OCT_BF16 ? 2 : 1;
+    make_frame(s);
     s->n_tiles = make_tiles(s, NULL);
     s->n_panels = make_panels(s, NULL);
-    s->panel_size = oct_gemm_f32_panel_size(
-        s->gemm, s->c.c / s->c.groups * s->c.kernel[0] * s->c.kernel[1]);
+    s->panel_size = oct_gemm_f32_panel_size(s->gemm, packed_k(s));
     const size_t size = (size_t)s->n_panels * s->panel_size * sizeof(float);
     void *packed;
     int ready;
@@ -172,14 +212,15 @@ oct_status oct_conv2d_direct_prepare(const oct_args *args, oct_prepare *how, voi
     if (!s->tile || !s->panel) return oct_fail(OCT_ERR_MEMORY, "conv2d: out of memory");
     make_tiles(s, s->tile);
     make_panels(s, s->panel);
-    if (s->c.pad[0] || s->c.pad[1]) {
+    if (s->c.pad[0] || s->c.pad[1] || s->per > 1) {
         const size_t frame = frame_count(s) * sizeof(float);
         s->images = frame > FRAMES_SIZE ? 1 : (int)(FRAMES_SIZE / frame);
         s->images = min_int(s->images, args->in[OCT_CONV2D_X]->dim[0]);
         how->shared_size = (size_t)s->images * frame;
     }
     how->weight_size = size;
-    OCT_TRY(oct_kernel_name(how, "conv2d_f32", s->gemm->isa));
+    OCT_TRY(oct_kernel_name(how, type == OCT_BF16 ? "conv2d_bf16" : type == OCT_F16 ? "conv2d_f16w"
+                            : "conv2d_f32", s->gemm->isa));
     oct_arena tmp = { 0 };
     const oct_status status = pack(args, s, how, ready, &tmp);
     oct_arena_free(&tmp);
@@ -191,7 +232,7 @@ typedef struct work {
     const state *s;
     const float *x, *residual; /* of the first image; x may be the frames */
     float *y;
-    size_t x_count, y_count;   /* floats of an image */
+    size_t x_count, y_count;   /* units, floats of an image */
     int images, tile_items, panel_items;
     oct_act act;
 } work;
@@ -211,7 +252,7 @@ static void one_tile(const work *w, const panel_pos *panel, const float *packed,
     const size_t at1 = base + (size_t)tile->out[1] * width;
     s->gemm->tile(&(oct_gemm_f32_args){
         .n_segs = k->n, .seg = k->seg, .a = { x, x }, .pos = { tile->in[0], tile->in[1] },
-        .step = s->c.stride[1], .rows = tile->rows, .groups = tile->groups, .cols = panel->cols,
+        .step = s->stride[1], .rows = tile->rows, .groups = tile->groups, .cols = panel->cols,
         .panel = packed, .ahead = ahead, .c = { w->y + at0, w->y + at1 },
         .residual = { w->residual ? w->residual + at0 : NULL,
                       w->residual ? w->residual + at1 : NULL },
@@ -246,7 +287,7 @@ static void compute(work *w, const oct_run *r)
 {
     enum { PER_THREAD = 4 };
     const state *s = w->s;
-    const double macs = (double)w->y_count * (double)s->panel_size / s->gemm->nr * w->images;
+    const double macs = (double)w->y_count * packed_k(s) * w->images;
     const int want = macs < ALONE ? 1 : r->pool->threads * PER_THREAD;
     w->tile_items = w->panel_items = 1;
     if (w->images < want && want > 1) {
@@ -266,35 +307,68 @@ typedef struct framing {
     const state *s;
     const float *x;
     float *to;
+    int bands;
 } framing;
 
-/* Block b of one image into its frame. */
+/* The pixels of one row of one block, units to the frame. */
+static void frame_row(const state *s, const float *x, int width, float *to)
+{
+    const size_t w = (size_t)(s->pw - 2 * s->c.pad[1]), floats = (size_t)width;
+    const size_t step = (size_t)s->step[1] * floats;
+    if (!s->gemm->pairs) {
+        memcpy(to, x, w * floats * sizeof *to);
+        return;
+    }
+    uint16_t *pairs = (uint16_t *)(void *)to;
+    if (s->step[1] == 1) s->gemm->pairs(w, width, x, pairs);
+    else for (size_t i = 0; i < w; i++)
+        s->gemm->pairs(1, width, x + i * step, pairs + i * (size_t)units(s, width) * 2);
+}
+
+/* A band of rows of one block of one image into its frame. */
 static void frame(void *arg, int i, int thread)
 {
     const framing *f = arg;
-    const oct_conv2d_shape *c = &f->s->c;
-    const int blocks = oct_block_count(c->c), b = i % blocks, image = i / blocks;
-    const size_t width = (size_t)oct_block_width(c->c, b), pw = (size_t)f->s->pw * width;
-    const size_t row = (size_t)c->w * width, left = (size_t)c->pad[1] * width;
-    const size_t h = (size_t)c->h, top = (size_t)c->pad[0];
-    const float *x = f->x + (size_t)image * h * (size_t)c->w * (size_t)c->c +
-                     (size_t)b * OCT_BLOCK * h * (size_t)c->w;
-    float *to = f->to + (size_t)image * frame_count(f->s) +
-                (size_t)b * OCT_BLOCK * (size_t)f->s->ph * (size_t)f->s->pw;
+    const state *s = f->s;
+    const oct_conv2d_shape *c = &s->c;
+    const int blocks = oct_block_count(c->c), band = i % f->bands, b = i / f->bands % blocks;
+    const int image = i / f->bands / blocks, width = oct_block_width(c->c, b);
+    const int h = s->ph - 2 * c->pad[0];
+    const size_t unit = (size_t)units(s, width), row = (size_t)s->pw * unit;
+    const size_t left = (size_t)c->pad[1] * unit;
+    const float *x = f->x + (size_t)image * (size_t)c->h * (size_t)c->w * (size_t)c->c +
+                     (size_t)b * OCT_BLOCK * (size_t)c->h * (size_t)c->w;
+    float *to = f->to + (size_t)image * frame_count(s) +
+                (size_t)b * (size_t)units(s, OCT_BLOCK) * (size_t)s->ph * (size_t)s->pw;
+    const int y1 = (int)((long long)s->ph * (band + 1) / f->bands);
     (void)thread;
-    memset(to, 0, top * pw * sizeof *to);
-    to += top * pw;
-    for (size_t y = 0; y < h; y++, to += pw, x += row) {
-        memset(to, 0, left * sizeof *to);
-        memcpy(to + left, x, row * sizeof *to);
-        memset(to + left + row, 0, left * sizeof *to);
+    for (int y = (int)((long long)s->ph * band / f->bands); y < y1; y++) {
+        float *at = to + (size_t)y * row;
+        const int from = y - c->pad[0];
+        if (from < 0 || from >= h) {
+            memset(at, 0, row * sizeof *at);
+            continue;
+        }
+        memset(at, 0, left * sizeof *at);
+        const size_t source = (size_t)from * (size_t)s->step[0] * (size_t)c->w * (size_t)width;
+        frame_row(s, x + source, width, at + left);
+        memset(at + row - left, 0, left * sizeof *at);
     }
-    memset(to, 0, top * pw * sizeof *to);
+}
+
+/* `images` of them into the frames. */
+static void make_frames(const state *s, const float *x, int images, const oct_run *r)
+{
+    enum { SMALL = 64 << 10 }; /* bytes framed in a few microseconds */
+    const int alone = (size_t)images * frame_count(s) * sizeof(float) <= SMALL;
+    framing f = { s, x, r->shared, alone ? 1 : min_int(BANDS, s->ph) };
+    const int items = images * oct_block_count(s->c.c) * f.bands;
+    if (!alone) oct_parallel_for(r->pool, items, frame, &f);
+    else for (int i = 0; i < items; i++) frame(&f, i, 0);
 }
 
 void oct_conv2d_direct_run(const oct_args *args, const void *opaque, const oct_run *r)
 {
-    enum { SMALL = 64 << 10 }; /* bytes framed in a few microseconds */
     const state *s = opaque;
     const oct_conv2d_attr *attr = args->attr;
     const oct_tensor *residual = args->in[OCT_CONV2D_RESIDUAL];
@@ -309,12 +383,7 @@ void oct_conv2d_direct_run(const oct_args *args, const void *opaque, const oct_r
         w.y = (float *)args->out->data + (size_t)n * w.y_count;
         w.residual = residual ? (const float *)residual->data + (size_t)n * w.y_count : NULL;
         if (s->images) {
-            framing f = { s, x, r->shared };
-            const int blocks = w.images * oct_block_count(s->c.c);
-            if ((size_t)w.images * w.x_count * sizeof(float) > SMALL)
-                oct_parallel_for(r->pool, blocks, frame, &f);
-            else
-                for (int b = 0; b < blocks; b++) frame(&f, b, 0);
+            make_frames(s, x, w.images, r);
             w.x = r->shared;
         }
         compute(&w, r);

@@ -13,7 +13,8 @@ static const cli_command self = { .program = "octet" };
 static void help(void)
 {
     printf("Usage: octet COMMAND [OPERAND]... [OPTION]...\n"
-           "Look at, evaluate, compare, time and compile neural networks, and check their data.\n\nCommands:\n");
+           "Look at, evaluate, compare, time and compile neural networks, and check their data.\n\n"
+            "Commands:\n");
     for (int i = 0; i < N_COMMANDS; i++)
         printf("  %-9s %s\n", commands[i]->name, commands[i]->summary);
     printf("\n'octet COMMAND --help' says more.  Examples:\n"

@@ -47,7 +47,8 @@ done
 
 # Labels of a file, as many as there are classes.
 printf 'dog\nbinoculars\naeroplane\n' >"$work/labels"
-run ./resnet_infer "$model" "$photos" --labels "$work/labels" --top 3 >"$work/out" || fail "--labels"
+run ./resnet_infer "$model" "$photos" --labels "$work/labels" --top 3 >"$work/out" ||
+    fail "--labels"
 awk -F '\t' '$4 ~ /^(dog|binoculars|aeroplane)$/ { n++ } END { exit n != 9 }' "$work/out" ||
     { fail "--labels"; cat "$work/out"; }
 

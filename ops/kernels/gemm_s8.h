@@ -107,7 +107,7 @@ const oct_gemm_s8 *oct_gemm_s8_pick(unsigned cpu_flags, int x_max);
 typedef struct oct_gemm_s8_weights {
     const int8_t *b;           /* [n][k] */
     int k;                     /* sum of the segments' lengths */
-    const int32_t *perm;       /* packed k (padding not counted) is element perm[k] of a row; NULL: k */
+    const int32_t *perm;       /* packed k, padding not counted, is element perm[k]; or NULL */
     int n_segs;
     const oct_gemm_s8_seg *seg;
     int zero;                  /* of A, 0 .. 255 */

@@ -2,8 +2,9 @@
  * gemm_s8.h.
  *
  * vpmaddubsw adds two products in int16 and saturates.  Where the packer has proved that the sums
- * of a group of 4 k fit (gemm_s8_sort.h), vpmaddwd by ones and vpaddd follow.  The others are widened
- * to int16, k 0 and 2 first, then 1 and 3, and multiplied by vpmaddwd: exact, 2 * 255 * 128 < 2^31.
+ * of a group of 4 k fit (gemm_s8_sort.h), vpmaddwd by ones and vpaddd follow.  The others are
+ * widened to int16, k 0 and 2 first, then 1 and 3, and multiplied by vpmaddwd: exact, 2 * 255 * 128
+ * < 2^31.
  *
  *                          b: 16 columns x 4 k
  *                     +-----------+-----------+
@@ -30,7 +31,7 @@ static inline vec vec_load(const void *p) { return _mm256_load_si256(p); }
 
 #include "ops/kernels/gemm_s8_ymm.h"
 
-enum { GROUP = NR * KR };      /* bytes of a group of 4 k */
+enum { GROUP = NR * KR, AHEAD = 4096 }; /* bytes of a group of 4 k; to prefetch by in one panel */
 
 typedef enum kind { SAFE, EVEN, ODD } kind; /* all 4 k at once; k 0 and 2; k 1 and 3 */
 
@@ -70,7 +71,7 @@ INLINE void body(const int rows, const int groups, const oct_gemm_s8_args *t)
     const int32_t *bias = t->panel, *table = bias + 4 * NR, *part = table + 2;
     const int32_t *off = part + OCT_GEMM_S8_PART * table[0];
     const unsigned char *b = (const unsigned char *)t->panel + table[1];
-    const unsigned char *ahead = t->ahead ? t->ahead : t->panel;
+    const unsigned char *ahead = t->ahead ? t->ahead : b + AHEAD;
     UNROLL for (int i = 0; i < 2 * rows * groups; i++) s[i] = vec_load(bias + i % 2 * LANES);
     for (int p = 0; p < table[0]; p++, part += OCT_GEMM_S8_PART) {
         const ptrdiff_t px = (ptrdiff_t)t->step * part[0];

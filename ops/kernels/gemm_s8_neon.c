@@ -2,8 +2,8 @@
  * gemm_s8.h.
  *
  * There is no product of unsigned by signed bytes: the kernel takes a - 128 (the top bit flipped),
- * and the packed bias gives 128 * colsum back.  A vector of b is four columns x k 0, 1, then x k 2, 3.
- * A product of -128 by -128 fits int16, two do not: each is added to the sums by its own sadalp.
+ * and the packed bias gives 128 * colsum back.  A vector of b is four columns x k 0, 1, then x k 2,
+ * 3. A product of -128 by -128 fits int16, two do not: each is added to the sums by its own sadalp.
  *
  *                          b: 8 columns x 4 k
  *                     +-----------+-----------+
@@ -12,7 +12,8 @@
  *   a, group 0 row i  | s[2i]     | s[2i + 1] |     16 q
  *   4 k, bcast  1 row | ...       | ...       |
  *                     +-----------+-----------+
- *   registers: 16 sums + 2 b + 1 a + 1 product + 1 table + 1 flip = 22 of 32; a ld1r a row, more of them in flight. */
+ *   registers: 16 sums + 2 b + 1 a + 1 product + 1 table + 1 flip = 22 of 32; a ld1r a row, more
+ *   of them in flight. */
 #include <arm_neon.h>
 #include <string.h>
 

@@ -11,7 +11,8 @@
  *   a, group 0 row i  | s[2i]     | s[2i + 1] |     16 q
  *   4 k, bcast  1 row | ...       | ...       |
  *                     +-----------+-----------+
- *   registers: 16 sums + 2 b + 1 a + 1 product + 1 table = 21 of 32; a ld1r a row, more of them in flight. */
+ *   registers: 16 sums + 2 b + 1 a + 1 product + 1 table = 21 of 32; a ld1r a row, more of them
+ *   in flight. */
 #include <arm_neon.h>
 #include <string.h>
 

@@ -41,5 +41,6 @@ static inline vec vec_dot(vec s, vec a, vec b)
 static int place(int j, int p) { return j * KR + p; }
 
 const oct_gemm_s8 oct_gemm_s8_neondot = {
-    .isa = "neondot", .needs = OCT_CPU_NEON | OCT_CPU_NEONDOT, .x_max = 255, .rows = ROWS, .nr = NR, .kr = KR,
+    .isa = "neondot", .needs = OCT_CPU_NEON | OCT_CPU_NEONDOT, .x_max = 255, .rows = ROWS,
+    .nr = NR, .kr = KR,
     .flip = 128, .place = place, .tile = tile };

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { HEADER = 4, TRIES = 32 }; /* words of a column before the table; groups looked at for a pair */
+enum { HEADER = 4, TRIES = 32 }; /* words of a column before the table; tries to pair a group */
 
 static int groups_of(const oct_gemm_s8 *g, const oct_gemm_s8_seg *seg)
 {
