@@ -25,7 +25,8 @@ static void print_json(const oct_lint_report *r)
     const char *cause = r->cause ? oct_lint_cause_name(r->cause) : NULL;
     const double none = NAN;
     report_json_line(json_pack(
-        "{s:s, s:o, s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o}",
+        "{s:s, s:o, s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, "
+        "s:o}",
         "verdict", r->cause ? "departs" : "clean", "cause", report_string(cause),
         "sentence", r->sentence, "samples", r->samples, "distinct", r->distinct,
         "constant", r->constant, "low", report_number(r->low), "high", report_number(r->high),

@@ -10,7 +10,7 @@
 
 /* Samples kept for the trials, as many as 40 MB hold, within these bounds: enough that the margin
  * of the answers tells (docs/lint.md), few enough that trials stay short.  64 of 3 x 224 x 224. */
-enum { MIN_KEPT = 32, MAX_KEPT = 128, KEPT_FLOATS = 64 * 3 * 224 * 224 };
+enum { MIN_KEPT = 16, MAX_KEPT = 128, KEPT_FLOATS = 64 * 3 * 224 * 224 };
 
 const char *oct_lint_cause_name(oct_lint_cause cause)
 {
@@ -144,6 +144,14 @@ static oct_status read_running(oct_lint *l, lint_bn *bn)
     return set_floor(l, bn);
 }
 
+/* Mean 0 and variance 1 everywhere: nothing was recorded, there is nothing to compare with. */
+static int is_untouched(const oct_lint *l, const lint_bn *bn)
+{
+    for (size_t c = bn->at; c < bn->at + (size_t)bn->c; c++)
+        if (l->run_mean[c] != 0 || l->run_var[c] != 1) return 0;
+    return 1;
+}
+
 static oct_status find_batch_norms(oct_lint *l)
 {
     const oct_plan *plan = l->o.plan;
@@ -155,7 +163,6 @@ static oct_status find_batch_norms(oct_lint *l)
         l->bn_of_step[i] = -1;
         if (node->kind != OCT_OP_BATCHNORM) continue;
         const oct_tensor *x = node->args.in[OCT_BATCHNORM_X];
-        l->bn_of_step[i] = l->n_bn;
         l->bn[l->n_bn++] = (lint_bn){ .name = node->name, .step = i, .at = l->channels,
                                       .c = x->dim[x->rank - 1] };
         l->channels += (size_t)x->dim[x->rank - 1];
@@ -163,7 +170,15 @@ static oct_status find_batch_norms(oct_lint *l)
     l->run_mean = oct_arena_alloc(&l->arena, l->channels * sizeof(double));
     l->run_var = oct_arena_alloc(&l->arena, l->channels * sizeof(double));
     if (!l->run_mean || !l->run_var) return out_of_memory();
-    for (int i = 0; i < l->n_bn; i++) OCT_TRY(read_running(l, &l->bn[i]));
+    const int found = l->n_bn;
+    l->n_bn = 0;
+    for (int i = 0; i < found; i++) {
+        lint_bn bn = l->bn[i];
+        OCT_TRY(read_running(l, &bn));
+        if (is_untouched(l, &bn)) continue;
+        l->bn_of_step[bn.step] = l->n_bn;
+        l->bn[l->n_bn++] = bn;
+    }
     return OCT_OK;
 }
 

@@ -15,7 +15,8 @@
  * cause is found by trying: samples are read in another way (bytes as 0..1, mean and std, channels
  * last, another size ...), and the reading that brings the statistics back names the cause.
  * Swapped or inverted colours hardly change means and variances; there the reading that makes the
- * network's answers clearer, sample by sample, is the right one.  docs/lint.md has the measurements.
+ * network's answers clearer, sample by sample, is the right one.  docs/lint.md has what was
+ * measured.
  *
  * Every number is a sum over samples in their order of what one sample gives: the same for any
  * batch and any number of threads. */

@@ -108,10 +108,10 @@ static void look_at(void *arg, int i, int thread)
 
 static oct_status make_room(oct_lint *l, int n)
 {
-    if (l->n + n <= l->input.max_hash) return OCT_OK;
-    const int max = 2 * (l->n + n);
-    uint64_t *bigger = realloc(l->input.hash, (size_t)max * sizeof *bigger);
-    if (!bigger) return oct_fail(OCT_ERR_MEMORY, "lint: out of memory for %d samples", max);
+    const size_t wanted = (size_t)l->n + (size_t)n, max = 2 * wanted;
+    if (wanted <= l->input.max_hash) return OCT_OK;
+    uint64_t *bigger = realloc(l->input.hash, max * sizeof *bigger);
+    if (!bigger) return oct_fail(OCT_ERR_MEMORY, "lint: out of memory for %zu samples", max);
     l->input.hash = bigger;
     l->input.max_hash = max;
     return OCT_OK;

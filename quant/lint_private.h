@@ -8,7 +8,8 @@
  *   lint.c            samples through the network, moments of the batch norms' inputs
  *   lint_input.c      what can be told from the samples alone
  *   lint_readings.c   other ways to read the samples
- *   lint_judge.c      distances, trials, the verdict */
+ *   lint_judge.c      distances, trials, the verdict
+ *   lint_sentence.c   the verdict in words */
 
 typedef struct lint_bn {
     const char *name;
@@ -31,7 +32,7 @@ typedef struct lint_input {
     int correlated;            /* how many */
     int constant, not_finite;
     uint64_t *hash;            /* [samples added], malloc'd */
-    int max_hash;
+    size_t max_hash;
 } lint_input;
 
 struct oct_lint {
@@ -91,5 +92,9 @@ int oct_lint_swaps(const oct_lint *l, lint_reading out[LINT_MAX_READINGS]);
 lint_reading oct_lint_inverted(const oct_lint *l);
 /* Kept sample i, read so, to out [c, h, w]. */
 void oct_lint_read(const oct_lint *l, const lint_reading *r, int i, float *out);
+
+/* ---- lint_sentence.c ---- */
+/* Fills r->sentence; least: how many distinct samples are expected. */
+void oct_lint_say(const oct_lint *l, oct_lint_report *r, int least);
 
 #endif

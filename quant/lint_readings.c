@@ -4,9 +4,9 @@
  *
  *     p   255 p   p / 255   (p - m) / s   (255 p - m) / s   (p / 255 - m) / s   255 (p - m)
  *
- * with mean m and deviation s from a short list of what everybody uses.  Every pair (encoding of the
- * data, encoding expected) is one affine map.  The range of the data leaves a few encodings, the
- * network's statistics choose the expected one, and the pair names the cause. */
+ * with mean m and deviation s from a short list of what everybody uses.  Every pair (encoding of
+ * the data, encoding expected) is one affine map.  The range of the data leaves a few encodings,
+ * the network's statistics choose the expected one, and the pair names the cause. */
 #include <math.h>
 
 #include "quant/lint_private.h"

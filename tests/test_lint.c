@@ -12,13 +12,16 @@ enum { SIDE = 32, MAP = SIDE * SIDE, SAMPLE = 3 * MAP, RECORD = 1 + SAMPLE, IMAG
        PATH = 5000 };
 
 static const float mean[] = { .4914f, .4822f, .4465f }, std[] = { .2470f, .2435f, .2616f };
-static char folder[64], bare[100], bare255[100];
+static char folder[64], bare[100], bare255[100], untrained[100];
+
+typedef enum variant { BARE, BYTES, UNTRAINED } variant;
 
 /* ---- files ---- */
 
-/* A copy of the CIFAR network without its recipe.  bytes: its first layer takes 0..255 instead of
- * (p - m) / s: conv1' = conv1 / (255 s), and what the mean would add comes off the batch norm's. */
-static void save_bare(const char *path, int bytes)
+/* A copy of the CIFAR network without its recipe.  BYTES: its first layer takes 0..255 instead of
+ * (p - m) / s: conv1' = conv1 / (255 s), and what the mean would add comes off the batch norm's.
+ * UNTRAINED: its batch norms are as they were made. */
+static void save_bare(const char *path, variant v)
 {
     oct_weights *w;
     char name[PATH];
@@ -34,20 +37,23 @@ static void save_bare(const char *path, int bytes)
         ck_assert_int_eq(oct_weights_require(w, list[i].name, -1, NULL, &t[i]), OCT_OK);
         if (!strcmp(list[i].name, "conv1.weight")) kernel = &t[i];
         if (!strcmp(list[i].name, "bn1.running_mean")) running = t[i].data;
+        const int var = strstr(list[i].name, "running_var") != NULL;
+        for (int c = 0; v == UNTRAINED && c < t[i].dim[0]; c++)
+            if (var || strstr(list[i].name, "running_mean")) ((float *)t[i].data)[c] = (float)var;
     }
     ck_assert(kernel && running);
-    if (bytes) {
+    if (v == BYTES) {
         weight = malloc(oct_tensor_count(kernel) * sizeof *weight);
         oct_tensor_read_f32(kernel, 0, oct_tensor_count(kernel), weight);
         kernel->dtype = OCT_F32;
         kernel->data = weight;
     }
-    for (int o = 0; bytes && o < kernel->dim[0]; o++)
+    for (int o = 0; v == BYTES && o < kernel->dim[0]; o++)
         for (int c = 0; c < 3; c++)
             for (int k = 0; k < 9; k++) {
-                float *v = &weight[(o * 3 + c) * 9 + k];
-                running[o] += *v * mean[c] / std[c];
-                *v /= 255 * std[c];
+                float *at = &weight[(o * 3 + c) * 9 + k];
+                running[o] += *at * mean[c] / std[c];
+                *at /= 255 * std[c];
             }
     oct_save_meta meta[8];
     int m = 0;
@@ -265,7 +271,7 @@ static const mutation mutations[] = {
     { "one class 2", clean, 0, 20, 8, OCT_LINT_ONE_CLASS },
     { "3 images", clean, 0, 3, -1, OCT_LINT_FEW_SAMPLES },
     { "inverted", inverted, 0, IMAGES, -1, OCT_LINT_INVERTED },
-    { "twice as large", large, 0, IMAGES, -1, OCT_LINT_WRONG_SIZE },
+    { "twice as large", large, 0, 2 * IMAGES, -1, OCT_LINT_WRONG_SIZE },
     { "digits", digits, 0, IMAGES, -1, OCT_LINT_WRONG_DATASET },
     { "NaN", nan_pixel, 0, 16, -1, OCT_LINT_NOT_FINITE },
 };
@@ -295,6 +301,16 @@ START_TEST(expects_bytes)
 }
 END_TEST
 
+/* Batch norms that recorded nothing say nothing. */
+START_TEST(nothing_recorded)
+{
+    float *x = images(0, 16, -1);
+    const oct_lint_report r = lint_with(untrained, write_npy(x, 16, 3, SIDE, SIDE), 16, 0);
+    ck_assert_msg(r.cause == OCT_LINT_CLEAN && r.n_layers == 0, "%s", r.sentence);
+    free(x);
+}
+END_TEST
+
 START_TEST(other_shapes)
 {
     float *x = calloc(16 * 4 * SAMPLE, sizeof *x);
@@ -317,7 +333,7 @@ START_TEST(with_recipe)
     const oct_lint_report r = lint_with(model, file_of("data/digits"), 4, 1);
     ck_assert_msg(r.cause == OCT_LINT_CLEAN, "%s", r.sentence);
     ck_assert_int_eq(r.n_layers, 0);
-    ck_assert_ptr_nonnull(strstr(r.sentence, "no batch norm"));
+    ck_assert_ptr_nonnull(strstr(r.sentence, "no batch norm statistics"));
     if (test_emulated()) return;
     snprintf(model, sizeof model, "%s", file_of("../weights/pretrained/cifar_cnn.safetensors"));
     expect("test_256.bin", model, file_of("data/cifar/test_256.bin"), OCT_LINT_CLEAN);
@@ -414,6 +430,7 @@ static void remove_files(void)
     remove(path);
     remove(bare);
     remove(bare255);
+    remove(untrained);
     rmdir(folder);
 }
 
@@ -422,8 +439,10 @@ static void make_files(void) /* once, before all tests */
     snprintf(folder, sizeof folder, "%s", scratch_folder());
     snprintf(bare, sizeof bare, "%s/bare.safetensors", folder);
     snprintf(bare255, sizeof bare255, "%s/bare255.safetensors", folder);
-    save_bare(bare, 0);
-    save_bare(bare255, 1);
+    snprintf(untrained, sizeof untrained, "%s/untrained.safetensors", folder);
+    save_bare(bare, BARE);
+    save_bare(bare255, BYTES);
+    save_bare(untrained, UNTRAINED);
 }
 
 int main(void)
@@ -432,6 +451,7 @@ int main(void)
     TCase *tcase = tcase_create("lint");
     tcase_add_loop_test(tcase, mutated, 0, (int)(sizeof mutations / sizeof *mutations));
     tcase_add_test(tcase, expects_bytes);
+    tcase_add_test(tcase, nothing_recorded);
     tcase_add_test(tcase, other_shapes);
     tcase_add_test(tcase, with_recipe);
     tcase_add_test(tcase, same_report);
