@@ -19,7 +19,9 @@
     X(CONCAT, concat)          \
     X(PAD, pad)                \
     X(FLATTEN, flatten)        \
-    X(SOFTMAX, softmax)
+    X(SOFTMAX, softmax)        \
+    X(QUANTIZE, quantize)      \
+    X(DEQUANTIZE, dequantize)
 
 typedef enum oct_op_kind {
 #define X(KIND, name) OCT_OP_##KIND,
@@ -48,7 +50,7 @@ typedef struct oct_packed {
 } oct_packed;
 
 enum { OCT_MAX_PACKED = 4, /* pieces of one step */
-       OCT_PACKING = 1 };  /* of all layouts together: a file made with another number is refused */
+       OCT_PACKING = 2 };  /* of all layouts together: a file made with another number is refused */
 
 /* What prepare may use, and what it says about the step it made. */
 typedef struct oct_prepare {

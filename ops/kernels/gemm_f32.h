@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "ops/attr.h"
+#include "ops/kernels/gemm_seg.h"
 #include "tensor/tensor.h"
 
 /* C[m,n] = act(sum over k of A[m,k] * B[n,k]  + bias[n] + residual[m,n])      FP32
@@ -34,11 +35,7 @@
  * K roundings (Higham, Accuracy and Stability, 3.1).
  * c may not overlap a.
  * Source: BLIS' packed panels; the segments are XNNPACK's indirection buffer, with strides. */
-typedef struct oct_gemm_f32_seg {
-    ptrdiff_t offset;      /* floats, from pixel 0 */
-    int len;               /* consecutive k */
-    int width;             /* floats of a pixel */
-} oct_gemm_f32_seg;
+typedef oct_gemm_seg oct_gemm_f32_seg; /* in floats */
 
 typedef struct oct_gemm_f32_args {
     int n_segs;
