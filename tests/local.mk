@@ -93,8 +93,11 @@ tests_test_plan_SOURCES   = tests/graph_case.h tests/graph_case.c tests/fail_all
 tests_test_plan_LDADD     = $(LDADD) $(CHECK_LIBS)
 
 # quant: against plain loops and numpy; calibration of a whole model.
-unit_tests   += tests/test_quant tests/test_calibrate
-thread_tests += tests/test_calibrate
+unit_tests   += tests/test_quant tests/test_calibrate tests/test_quantize
+thread_tests += tests/test_calibrate tests/test_quantize
+tests_test_quantize_SOURCES  = tests/graph_case.h tests/graph_case.c tests/quantize_case.h \
+	tests/quantize_case.c tests/test_quantize.c
+tests_test_quantize_LDADD    = $(LDADD) $(CHECK_LIBS)
 tests_test_quant_LDADD       = $(LDADD) $(CHECK_LIBS)
 tests_test_calibrate_SOURCES = tests/graph_case.h tests/graph_case.c tests/fail_alloc.h \
 	tests/fail_alloc.c tests/test_calibrate.c
