@@ -303,8 +303,8 @@ START_TEST(changed_plans)
 {
     static const char *const change[][2] = {
         { "\\\"isa\\\":\\\"ref\\\"", "\\\"isa\\\":\\\"rex\\\"" },
-        { "\\\"packing\\\":1", "\\\"packing\\\":2" },
-        { "\\\"packing\\\":1", "\\\"packing\\\":[]" },
+        { "\\\"packing\\\":2", "\\\"packing\\\":1" },
+        { "\\\"packing\\\":2", "\\\"packing\\\":[]" },
         { "\\\"parameters\\\":", "\\\"parameters\\\":-" },
         { "\\\"op\\\":\\\"conv2d\\\"", "\\\"op\\\":\\\"conv3d\\\"" },
         { "\\\"op\\\":\\\"conv2d\\\"", "\\\"op\\\":\\\"linear\\\"" },
