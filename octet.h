@@ -29,6 +29,8 @@ typedef struct oct_options {    /* zero means default, so { 0 } is always valid 
     const char *device;         /* NULL: "cpu";  "cuda" */
     const char *isa;            /* NULL: best;  "ref", "avx2" ... for comparison */
     const char *gemm;           /* NULL: ours;  "openblas" for FP32 */
+    const char *precision;      /* NULL: "fp32";  "fp16": weights in half, "bf16": both operands; */
+                                /* sums and activations stay FP32 */
     const char *passes;         /* NULL: all;  "none";  "fold_bn,fuse" */
     int keep_values;            /* 1: every layer's output can be read after a run */
 } oct_options;

@@ -1,5 +1,6 @@
 /* Convolution layers of our models, one by one: direct, F(4x4), F(2x2); * marks what pick takes.
- *     bench_conv [--isa=NAME] [--threads=N] [--batch=N] [--only=TEXT | --shape=C,OUT,SIDE]
+ *     bench_conv [--isa=NAME] [--threads=N] [--batch=N] [--precision=fp16|bf16]
+ *                [--only=TEXT | --shape=C,OUT,SIDE]
  * ms are the best of many runs.  "warm": the same weights every run; "cold": COLD_BYTES of other
  * weights in between, as in a network.  x peak: multiply-adds of the direct convolution / time /
  * the FMA rate the same threads reach on registers alone, measured beside the row. */
@@ -101,6 +102,8 @@ static oct_tensor image(oct_arena *arena, int n, int side, int c)
     return t;
 }
 
+static oct_dtype precision = OCT_F32;
+
 static void measure(const layer *l, int m, oct_pool *pool, unsigned cpu, int batch)
 {
     oct_arena arena = { 0 };
@@ -112,11 +115,13 @@ static void measure(const layer *l, int m, oct_pool *pool, unsigned cpu, int bat
     for (size_t i = 0; i < oct_tensor_count(&w); i++)
         ((float *)w.data)[i] = (float)(i * 2654435761u % 1000) * 1e-4f - 0.05f;
     oct_conv2d_attr attr = { { 1, 1 }, { 1, 1 }, { 1, 1 }, 1, .act = OCT_ACT_RELU };
-    oct_prepare how = { .cpu = cpu, .threads = pool->threads, .arena = &arena };
+    oct_prepare how = { .cpu = cpu, .threads = pool->threads, .precision = precision,
+                        .arena = &arena };
     run c = { .args = { &attr, { &x, &w, &bias }, &y } };
     int copies = 1;
     double pack = now();
     for (int i = 0; i < copies; i++) {
+        how.n_packed = 0;
         const oct_status s = m ? oct_conv2d_winograd_prepare(&c.args, &how, m, &c.state[i])
                                : oct_conv2d_direct_prepare(&c.args, &how, &c.state[i]);
         if (s) exit(3);
@@ -150,11 +155,14 @@ int main(int argc, char **argv)
         if (!strncmp(argv[i], "--isa=", 6) && oct_cpu_isa(argv[i] + 6, &cpu) == OCT_OK) continue;
         else if (!strncmp(argv[i], "--threads=", 10)) threads = atoi(argv[i] + 10);
         else if (!strncmp(argv[i], "--batch=", 8)) batch = atoi(argv[i] + 8);
+        else if (!strcmp(argv[i], "--precision=fp16")) precision = OCT_F16;
+        else if (!strcmp(argv[i], "--precision=bf16")) precision = OCT_BF16;
         else if (!strncmp(argv[i], "--only=", 7)) only = argv[i] + 7;
         else if (sscanf(argv[i], "--shape=%d,%d,%d", &own.c, &own.out, &own.side) == 3)
             own.name = argv[i] + 8;
         else return fprintf(stderr, "usage: %s [--isa=NAME] [--threads=N] [--batch=N] "
-                            "[--only=TEXT | --shape=C,OUT,SIDE]\n", argv[0]), 1;
+                            "[--precision=fp16|bf16] [--only=TEXT | --shape=C,OUT,SIDE]\n",
+                            argv[0]), 1;
     oct_pool *pool;
     if (threads < 1 || batch < 1 || oct_pool_open(threads, &pool)) return 3;
     printf("%s, threads %d, batch %d\n%-16s %-6s %9s %9s %7s %7s %7s %8s\n",

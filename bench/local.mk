@@ -1,6 +1,5 @@
-EXTRA_DIST += bench/RESULTS.md bench/first_answer.sh bench/peers/README.md bench/peers/requirements.txt \
-EXTRA_DIST += bench/RESULTS.md bench/road.sh bench/peers/README.md bench/peers/requirements.txt \
-	bench/peers/nets.py bench/peers/bench.py
+EXTRA_DIST += bench/RESULTS.md bench/first_answer.sh bench/road.sh bench/peers/README.md \
+	bench/peers/requirements.txt bench/peers/nets.py bench/peers/bench.py
 
 bench_models = $(srcdir)/weights/pretrained/mnist_cnn.safetensors \
 	$(srcdir)/weights/pretrained/cifar_cnn.safetensors

@@ -1,95 +1,79 @@
 #include "graph/graph.h"
 
-#include <stdarg.h>
 
 #include "ops/attr.h"
-
-typedef struct text {
-    char *at;
-    size_t left; /* the terminating zero included */
-} text;
-
-static void put(text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void put(text *t, const char *fmt, ...)
-{
-    va_list args;
-    va_start(args, fmt);
-    const int n = vsnprintf(t->at, t->left, fmt, args);
-    va_end(args);
-    const size_t used = n < 0 ? 0 : (size_t)n < t->left ? (size_t)n : t->left - 1;
-    t->at += used;
-    t->left -= used;
-}
+#include "tensor/text.h"
 
 /* " s2", " p1x0": two numbers, once if they are equal, not at all if both are the usual one */
-static void put_pair(text *t, char letter, const int *pair, int usual)
+static void put_pair(oct_text *t, char letter, const int *pair, int usual)
 {
     if (pair[0] == usual && pair[1] == usual) return;
-    put(t, " %c%d", letter, pair[0]);
-    if (pair[1] != pair[0]) put(t, "x%d", pair[1]);
+    oct_text_put(t, " %c%d", letter, pair[0]);
+    if (pair[1] != pair[0]) oct_text_put(t, "x%d", pair[1]);
 }
 
-static void put_act(text *t, oct_act act)
+static void put_act(oct_text *t, oct_act act)
 {
-    if (act != OCT_ACT_NONE) put(t, " +%s", oct_act_name(act));
+    if (act != OCT_ACT_NONE) oct_text_put(t, " +%s", oct_act_name(act));
 }
 
-static void put_conv2d(text *t, const oct_args *args)
+static void put_conv2d(oct_text *t, const oct_args *args)
 {
     const oct_conv2d_attr *a = args->attr;
     const oct_tensor *w = args->in[OCT_CONV2D_W];
-    put(t, "conv2d %dx%d", w->dim[2], w->dim[3]);
+    oct_text_put(t, "conv2d %dx%d", w->dim[2], w->dim[3]);
     put_pair(t, 's', a->stride, 1);
     put_pair(t, 'p', a->pad, 0);
     put_pair(t, 'd', a->dilation, 1);
-    if (a->groups != 1) put(t, " g%d", a->groups);
-    if (args->in[OCT_CONV2D_RESIDUAL]) put(t, " +add");
+    if (a->groups != 1) oct_text_put(t, " g%d", a->groups);
+    if (args->in[OCT_CONV2D_RESIDUAL]) oct_text_put(t, " +add");
     put_act(t, a->act);
 }
 
-static void put_linear(text *t, const oct_args *args)
+static void put_linear(oct_text *t, const oct_args *args)
 {
-    put(t, "linear%s", args->in[OCT_LINEAR_RESIDUAL] ? " +add" : "");
+    oct_text_put(t, "linear%s", args->in[OCT_LINEAR_RESIDUAL] ? " +add" : "");
     put_act(t, ((const oct_linear_attr *)args->attr)->act);
 }
 
-static void put_pool(text *t, const oct_args *args)
+static void put_pool(oct_text *t, const oct_args *args)
 {
     const oct_pool_attr *a = args->attr;
     if (a->kind == OCT_POOL_ADAPTIVE_AVG) {
-        put(t, "avgpool to %dx%d", a->out[0], a->out[1]);
+        oct_text_put(t, "avgpool to %dx%d", a->out[0], a->out[1]);
         return;
     }
-    put(t, "%s %dx%d", a->kind == OCT_POOL_MAX ? "maxpool" : "avgpool", a->kernel[0], a->kernel[1]);
+    oct_text_put(t, "%s %dx%d", a->kind == OCT_POOL_MAX ? "maxpool" : "avgpool", a->kernel[0],
+                 a->kernel[1]);
     put_pair(t, 's', a->stride, 0);
     put_pair(t, 'p', a->pad, 0);
     put_pair(t, 'd', a->dilation, 1);
 }
 
-static void put_pad(text *t, const oct_args *args)
+static void put_pad(oct_text *t, const oct_args *args)
 {
     const oct_pad_attr *a = args->attr;
-    put(t, "pad");
+    oct_text_put(t, "pad");
     put_pair(t, 's', a->stride, 1);
-    put(t, " c%d+%d", a->before, a->after);
+    oct_text_put(t, " c%d+%d", a->before, a->after);
 }
 
 const char *oct_node_text(const oct_node *node, char *buf, size_t size)
 {
-    text t = { buf, size };
+    oct_text t = { buf, size };
     switch (node->kind) {
     case OCT_OP_CONV2D: put_conv2d(&t, &node->args); break;
     case OCT_OP_LINEAR: put_linear(&t, &node->args); break;
     case OCT_OP_POOL:   put_pool(&t, &node->args); break;
     case OCT_OP_PAD:    put_pad(&t, &node->args); break;
     case OCT_OP_ACTIVATION:
-        put(&t, "%s", oct_act_name(((const oct_activation_attr *)node->args.attr)->act));
+        oct_text_put(&t, "%s", oct_act_name(((const oct_activation_attr *)node->args.attr)->act));
         break;
     case OCT_OP_ADD:
-        put(&t, "add");
+        oct_text_put(&t, "add");
         put_act(&t, ((const oct_add_attr *)node->args.attr)->act);
         break;
-    default: put(&t, "%s", oct_ops[node->kind]->name); break;
+    default: oct_text_put(&t, "%s", oct_ops[node->kind]->name); break;
     }
     return buf;
 }

@@ -167,10 +167,12 @@ static oct_status prepare(work *w)
         oct_step *step = &p->step[i];
         oct_prepare how = { .given = given, .n_given = n_given,
                             .cpu = w->options->cpu, .threads = w->options->threads,
-                            .sgemm = w->options->sgemm, .arena = &p->arena };
+                            .precision = w->options->precision, .sgemm = w->options->sgemm,
+                            .arena = &p->arena };
         const oct_status status = step->op->prepare(&step->args, &how, &step->state);
         if (status != OCT_OK) return oct_graph_fail(status, step->node->name);
         step->kernel = how.kernel;
+        step->type = how.type;
         step->macs = how.macs;
         step->weight_size = how.weight_size;
         p->weight_size += how.weight_size;

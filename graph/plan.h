@@ -13,6 +13,7 @@ typedef struct oct_step {
     oct_args args;         /* tensors of the plan: data is set */
     void *state;
     const char *kernel;    /* "gemm_f32/avx512" */
+    oct_dtype type;        /* of packed weights; F32 where there are none */
     double macs;           /* multiply-adds of one sample */
     size_t weight_size;    /* bytes of packed weights */
     oct_packed packed[OCT_MAX_PACKED]; /* them, for octet compile */
@@ -22,6 +23,7 @@ typedef struct oct_step {
 typedef struct oct_plan_options {
     unsigned cpu;          /* OCT_CPU_* */
     int threads;           /* of the pool it will run on */
+    oct_dtype precision;   /* of conv2d and linear: F32, F16, BF16; a layer may stay F32 */
     oct_sgemm *sgemm;      /* NULL: our own FP32 kernels; else models/openblas.c's */
     int keep_values;       /* every value keeps its own place: all can be read after a run */
     /* called with each constant as soon as no later step needs its data; NULL is fine */
@@ -55,8 +57,14 @@ void oct_plan_free(oct_plan *plan);
  * step, when its output is valid: timing, calibration, diff. */
 typedef void oct_plan_hook(void *arg, const oct_plan *plan, int step, int n);
 void oct_plan_run(oct_plan *plan, oct_pool *pool, int n, oct_plan_hook *after, void *arg);
+/* The first `steps` of them only: what the first layers see needs no more. */
+void oct_plan_run_steps(oct_plan *plan, oct_pool *pool, int n, int steps, oct_plan_hook *after,
+                        void *arg);
 
-/* One line a step: op, shape, kernel, multiply-adds, bytes; then the totals. */
+/* The type a step computes with, "F32": its weights', where these are narrower than its output. */
+const char *oct_step_type(const oct_step *step);
+
+/* One line a step: op, shape, type, kernel, multiply-adds, bytes; then the totals. */
 void oct_plan_dump(const oct_plan *plan, FILE *to);
 
 /* graph/plan_memory.c: lifetimes to offsets.  A value lives from step first to step last (both

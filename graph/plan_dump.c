@@ -11,6 +11,12 @@ static const row head = { { "step", "op", "shape", "type", "kernel", "MMAC", "by
 /* Numbers are set to the right, words to the left. */
 static int to_the_right(int column) { return column == MACS || column == BYTES; }
 
+const char *oct_step_type(const oct_step *step)
+{
+    const oct_dtype out = step->args.out->dtype;
+    return oct_dtype_name(out == OCT_F32 ? step->type : out);
+}
+
 static row describe(const oct_step *step)
 {
     row r;
@@ -20,7 +26,7 @@ static row describe(const oct_step *step)
     snprintf(r.cell[NAME], sizeof r.cell[NAME], "%.80s", step->node->name);
     oct_node_text(step->node, r.cell[OP], sizeof r.cell[OP]);
     snprintf(r.cell[SHAPE], sizeof r.cell[SHAPE], "%s -> %s", in, out);
-    snprintf(r.cell[TYPE], sizeof r.cell[TYPE], "%s", oct_dtype_name(step->args.out->dtype));
+    snprintf(r.cell[TYPE], sizeof r.cell[TYPE], "%s", oct_step_type(step));
     snprintf(r.cell[KERNEL], sizeof r.cell[KERNEL], "%.80s", step->kernel ? step->kernel : "-");
     snprintf(r.cell[MACS], sizeof r.cell[MACS], "%.3f", step->macs / 1e6);
     snprintf(r.cell[BYTES], sizeof r.cell[BYTES], "%zu", step->weight_size);

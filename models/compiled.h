@@ -14,6 +14,7 @@
  *             {"name":"conv1","op":"conv2d","attr":{"stride":[2,2], ...},
  *              "in":[1,{"dtype":"F32","shape":[64,3,7,7]},{"dtype":"F32","shape":[64]}]}, ...]}
  *
+ * Made with --precision it has "precision":"fp16" and "types":["F16","F32",...], one a piece.
  * Value 0 is the input, value i + 1 what node i writes; an object is a constant whose data lie
  * packed, null an absent operand. */
 extern const char oct_compiled_prefix[]; /* "octet.packed." */
@@ -23,8 +24,8 @@ int oct_compiled_is(const oct_weights *w);
 
 /* The whole of m->graph, kind, arch, isa, passes, classes, n_parameters from the file, which is
  * hostile: names of operators and attrs, indices, shapes and sizes are checked, the rest by infer.
- * Options that would need another plan (arch, passes, gemm, height, width) are refused; passes
- * "none" is not if there will be no plan: it has the file described as it is. */
+ * Options that would need another plan (arch, passes, gemm, precision, height, width) are refused;
+ * passes "none" is not if there will be no plan: it has the file described as it is. */
 OCT_MUST_CHECK oct_status oct_compiled_read(oct_model *m, const oct_options *o, int with_plan);
 
 /* Can and may this CPU run it?  plan->cpu becomes the file's ISA, plan->given the mapped pieces. */

@@ -247,7 +247,46 @@ static oct_status read_passes(oct_model *m, const json_t *list)
     return OCT_OK;
 }
 
-static oct_status read_head(oct_model *m, const json_t *plan)
+/* A compiled model runs in the precision it was packed in. */
+static oct_status read_precision(oct_model *m, const oct_options *o, const json_t *value)
+{
+    static const char *const known[] = { "fp32", "fp16", "bf16" };
+    const char *name = value ? json_string_value(value) : known[0];
+    int i = 0;
+    while (name && i < 3 && strcmp(known[i], name) != 0) i++;
+    if (!name || i == 3)
+        return oct_fail(OCT_ERR_FORMAT, "%s: precision '%.80s' is none of fp32, fp16, bf16", what,
+                        name ? name : "");
+    m->precision = known[i];
+    if (!o->precision || strcmp(o->precision, known[i]) == 0) return OCT_OK;
+    return oct_fail(OCT_ERR_UNSUPPORTED, "compiled with --precision %s, not %.80s: use the model "
+                    "it was made from", known[i], o->precision);
+}
+
+static oct_status read_types(oct_model *m, const json_t *plan)
+{
+    static const oct_dtype known[] = { OCT_F32, OCT_F16, OCT_BF16 };
+    const json_t *list;
+    if (strcmp(m->precision, "fp32") == 0) return OCT_OK;
+    OCT_TRY(get("the model", plan, "types", JSON_ARRAY, &list));
+    const size_t n = json_array_size(list);
+    if (n > MAX_NODES * OCT_MAX_PACKED) return oct_fail(OCT_ERR_FORMAT, "%s: %zu types", what, n);
+    m->packed_type = oct_arena_zalloc(&m->arena, (n + 1) * sizeof *m->packed_type);
+    if (!m->packed_type) return oct_fail(OCT_ERR_MEMORY, "%s: out of memory", what);
+    m->n_packed_types = (int)n;
+    for (size_t i = 0; i < n; i++) {
+        const char *name = json_string_value(json_array_get(list, i));
+        size_t k = 0;
+        while (name && k < 3 && strcmp(oct_dtype_name(known[k]), name) != 0) k++;
+        if (!name || k == 3)
+            return oct_fail(OCT_ERR_FORMAT, "%s: types: '%.80s' is none of F32, F16, BF16", what,
+                            name ? name : "");
+        m->packed_type[i] = known[k];
+    }
+    return OCT_OK;
+}
+
+static oct_status read_head(oct_model *m, const oct_options *o, const json_t *plan)
 {
     const json_t *isa, *packing, *passes, *parameters;
     unsigned flags;
@@ -265,7 +304,8 @@ static oct_status read_head(oct_model *m, const json_t *plan)
                         (long long)json_integer_value(parameters));
     m->n_parameters = (size_t)json_integer_value(parameters);
     OCT_TRY(get("the model", plan, "passes", JSON_ARRAY, &passes));
-    return read_passes(m, passes);
+    OCT_TRY(read_passes(m, passes));
+    return read_precision(m, o, json_object_get(plan, "precision"));
 }
 
 /* Options that ask for another plan than the file has. */
@@ -275,8 +315,8 @@ static oct_status check_options(const oct_options *o, int with_plan)
     const char *option = o->arch ? "layers" : as_it_is ? NULL : "passes";
     if (o->gemm && strcmp(o->gemm, "ours") != 0) option = "gemm";
     if (!option) return OCT_OK;
-    return oct_fail(OCT_ERR_UNSUPPORTED, "a compiled model has its %s already: use the model it was "
-                    "made from", option[0] == 'g' ? "matrix kernels (--gemm)" : option);
+    return oct_fail(OCT_ERR_UNSUPPORTED, "a compiled model has its %s already: use the model it "
+                    "was made from", option[0] == 'g' ? "matrix kernels (--gemm)" : option);
 }
 
 /* Number of pieces; *bytes of them together. */
@@ -301,7 +341,8 @@ oct_status oct_compiled_read(oct_model *m, const oct_options *o, int with_plan)
     OCT_TRY(check_options(o, with_plan));
     count_pieces(m->weights, &r.piece_bytes);
     OCT_TRY(oct_json_parse(what, oct_weights_meta(m->weights, what), JSON_OBJECT, &plan));
-    oct_status status = read_head(m, plan);
+    oct_status status = read_head(m, o, plan);
+    if (status == OCT_OK) status = read_types(m, plan);
     if (status == OCT_OK) status = read_nodes(&r, plan, o);
     json_decref(plan);
     return status;
@@ -324,11 +365,14 @@ static oct_status map_pieces(oct_model *m, oct_plan_options *plan)
     const int n = count_pieces(m->weights, &bytes);
     oct_packed *piece = oct_arena_alloc(&m->arena, ((size_t)n + 1) * sizeof *piece);
     if (!piece) return oct_fail(OCT_ERR_MEMORY, "%s: out of memory", what);
+    if (m->packed_type && m->n_packed_types != n)
+        return oct_fail(OCT_ERR_FORMAT, "%s: %d types of %d pieces", what, m->n_packed_types, n);
     OCT_TRY(oct_weights_map(m->weights));
     for (int i = 0; i < n; i++) {
         char name[40];
         snprintf(name, sizeof name, "%s%04d", oct_compiled_prefix, i);
         OCT_TRY(oct_weights_mapped(m->weights, name, &piece[i].data, &piece[i].size));
+        piece[i].type = m->packed_type ? m->packed_type[i] : OCT_F32;
     }
     plan->given = piece;
     plan->n_given = n;
@@ -345,5 +389,6 @@ oct_status oct_compiled_use(oct_model *m, const oct_options *o, oct_plan_options
                         oct_cpu_isa_name(oct_cpu_flags()));
     OCT_TRY(oct_compiled_built(m->cpu));
     plan->cpu = m->cpu;
+    OCT_TRY(oct_model_precision(m->precision, &plan->precision));
     return map_pieces(m, plan);
 }

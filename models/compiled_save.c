@@ -97,6 +97,16 @@ static json_t *json_of_node(const oct_graph *g, const oct_node *node)
     return put(object, "in", in);
 }
 
+/* What each piece is held in: a layer's decision, which its weights made. */
+static json_t *json_of_types(const oct_plan *plan)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < plan->n_steps; i++)
+        for (int k = 0; k < plan->step[i].n_packed; k++)
+            list = append(list, json_string(oct_dtype_name(plan->step[i].packed[k].type)));
+    return list;
+}
+
 static json_t *json_of_plan(const oct_model *m)
 {
     const oct_graph *g = &m->graph;
@@ -108,6 +118,10 @@ static json_t *json_of_plan(const oct_model *m)
     for (int i = 0; i < g->n_outs; i++) outs = append(outs, json_integer(number_of(g, g->out[i])));
     o = put(o, "isa", json_string(oct_cpu_isa_name(m->cpu)));
     o = put(o, "packing", json_integer(OCT_PACKING));
+    if (strcmp(m->precision, "fp32") != 0) {
+        o = put(o, "precision", json_string(m->precision));
+        o = put(o, "types", json_of_types(m->plan));
+    }
     o = put(o, "passes", passes);
     o = put(o, "parameters", json_integer((json_int_t)m->n_parameters));
     o = put(o, "input", json_of_dims(g->in[0]->dim + 1, g->in[0]->rank - 1));
@@ -170,7 +184,8 @@ static oct_status make_meta(const oct_model *m, const oct_compiled_info *info, o
 }
 
 /* Each piece as [lines, 64] bytes: aligned in the file, its own 64 readable bytes behind it. */
-static oct_status make_tensors(const oct_plan *plan, oct_arena *arena, oct_save_tensor **out, int *n)
+static oct_status make_tensors(const oct_plan *plan, oct_arena *arena, oct_save_tensor **out,
+                               int *n)
 {
     enum { NAME = sizeof oct_compiled_prefix + 12 };
     const size_t most = (size_t)plan->n_steps * OCT_MAX_PACKED + 1;

@@ -141,7 +141,24 @@ static oct_status describe(oct_model *m, const char *path, const oct_options *o,
     m->recipe_is_guess = !m->recipe;
     if (!m->recipe) m->recipe = guess_recipe(m->graph.in[0]);
     OCT_TRY(oct_model_read_labels(m));
-    return m->isa ? OCT_OK : run_passes(m, o->passes);
+    return m->isa ? OCT_OK : run_passes(m, with_plan || o->passes ? o->passes : "none");
+}
+
+oct_status oct_model_precision(const char *name, oct_dtype *out)
+{
+    static const struct { const char *name; oct_dtype type; } names[] = {
+        { "fp32", OCT_F32 }, { "bf16", OCT_BF16 }, { "fp16", OCT_F16 },
+    };
+    *out = OCT_F32;
+    if (!name) return OCT_OK;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i].name) == 0) {
+            *out = names[i].type;
+            return OCT_OK;
+        }
+    const char *why = strcmp(name, "int8") == 0 ? "this build has fp32, bf16 and fp16"
+                                                : "unknown; fp32, bf16 or fp16 expected";
+    return oct_fail(OCT_ERR_UNSUPPORTED, "precision '%.80s': %s", name, why);
 }
 
 /* What the plan will run on, told before the file is read: a wrong option is the faster answer. */
@@ -163,6 +180,12 @@ static oct_status choose_machine(oct_model *m, const oct_options *o, oct_plan_op
     if (o->threads < 0 || o->threads > MAX_THREADS)
         return oct_fail(OCT_ERR_UNSUPPORTED, "%d threads, expected 1 to %d", o->threads,
                         MAX_THREADS);
+    OCT_TRY(oct_model_precision(o->precision, &plan->precision));
+    if (plan->sgemm && plan->precision != OCT_F32)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "gemm openblas: precision %s, expected fp32",
+                        o->precision);
+    m->precision = plan->precision == OCT_F16 ? "fp16"
+                 : plan->precision == OCT_BF16 ? "bf16" : "fp32";
     plan->cpu = m->cpu;
     plan->keep_values = o->keep_values;
     return OCT_OK;

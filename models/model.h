@@ -16,8 +16,11 @@ struct oct_model {
     oct_pool *pool;
     int own_pool;
     unsigned cpu;              /* flags the plan uses */
+    const char *precision;     /* "fp32", "bf16", "fp16" */
     const char *isa;           /* of a compiled file: what its weights are packed for; else NULL */
     int pack_only;             /* loaded by oct_model_pack */
+    oct_dtype *packed_type;    /* of a compiled file's pieces; NULL: F32, all */
+    int n_packed_types;
     const char *kind;          /* "cnn", "cifar_resnet", "resnet", "distilbert" */
     const char *arch;          /* octet.arch, canonical JSON */
     const char *recipe;        /* octet.input JSON */
@@ -34,7 +37,7 @@ struct oct_model {
 };
 
 /* As oct_model_load, but without a plan: kind, graph after passes, recipe, labels; for inspect.
- * Of a compiled file, which has had its passes, it takes "none". */
+ * options->passes NULL: none; a compiled file has had its own. */
 OCT_MUST_CHECK oct_status oct_model_describe(const char *path, const oct_options *options,
                                              oct_model **out);
 
@@ -47,6 +50,9 @@ OCT_MUST_CHECK oct_status oct_model_pack(const char *path, const oct_options *op
  * ERR_UNSUPPORTED names an unknown one. */
 OCT_MUST_CHECK oct_status oct_model_passes(const char *list, oct_pass out[OCT_MODEL_MAX_PASSES],
                                            int *n);
+
+/* "fp32" (or NULL), "bf16", "fp16": F32, BF16, F16; ERR_UNSUPPORTED names any other. */
+OCT_MUST_CHECK oct_status oct_model_precision(const char *name, oct_dtype *out);
 
 /* A kind of model: told from the tensors, built as a graph.  models/model.c has the table. */
 typedef struct oct_builder {

@@ -63,6 +63,7 @@ oct_status oct_conv2d_s8_prepare(const oct_args *args, oct_prepare *how, void **
     const size_t size = (size_t)s->g.n_panels * s->panel_size;
     void *packed;
     int ready;
+    how->type = OCT_S8;
     OCT_TRY(oct_prepare_packed("conv2d", how, size, &packed, &ready));
     s->packed = packed;
     how->weight_size = size;

@@ -12,6 +12,8 @@
  *              than a second parallel region and keeps V in its own L2
  *
  *   V [xi][c / 64][tile][min(64, c..)]     M [xi][tile][nr]     U [panel][xi] a panel of gemm_f32
+ * With --precision fp16 or bf16 U is held in half and widened as it is multiplied; all else is
+ * FP32.
  * One xi of V and M is an odd number of 64-byte lines long: the p*p values of one lane then lie in
  * different sets of the caches.  No result depends on blocks, panels or threads. */
 #include "ops/conv2d_winograd.h"
@@ -19,8 +21,8 @@
 #include <limits.h>
 #include <string.h>
 
-#include "ops/kernels/gemm_f32.h"
 #include "ops/kernels/winograd_f32.h"
+#include "ops/precision.h"
 
 /* Where it pays, measured on a Zen 5, one thread, batch 1 and 32, AVX-512 and AVX2
  * (bench/bench_conv --shape).  Below MIN_C input channels the transforms cost what the products
@@ -53,7 +55,7 @@ typedef struct state {
     const oct_gemm_f32 *gemm;
     oct_gemm_f32_seg *seg;     /* blocks of input channels in V */
     size_t v_step, m_step;     /* floats from one xi to the next */
-    size_t panel_size;         /* floats of U of one panel and xi */
+    size_t panel_size;         /* floats' room of U of one panel and xi */
     float *u;
     float *bias;               /* [out], zeros if there is none */
 } state;
@@ -92,7 +94,8 @@ static int block_capacity(const state *s, int all)
 
 /* U of the 16 or fewer columns of a panel from `first` on; rows are read in runs of RUN channels,
  * so that the 9 taps of a channel, which lie together in every row, are read from L1. */
-static void pack_columns(const state *s, const oct_tensor *w, int first, int lanes, float *u)
+static void pack_columns(const state *s, const oct_tensor *w, int first, int lanes, float *u,
+                         size_t step)
 {
     enum { N = OCT_WINOGRAD_F32_FILTERS, RUN = 16 };
     const int c_all = s->c.c, have = min_int(lanes, s->c.out - first);
@@ -106,25 +109,50 @@ static void pack_columns(const state *s, const oct_tensor *w, int first, int lan
         for (int c = 0; c < n; c++, u += s->gemm->nr) {
             for (int q = 0; q < 9; q++)
                 for (int l = 0; l < N; l++) taps[q * N + l] = row[l][c * 9 + q];
-            oct_winograd_f32_weights(s->m, lanes, taps, u, s->panel_size);
+            oct_winograd_f32_weights(s->m, lanes, taps, u, step);
         }
     }
 }
 
-static void pack(const state *s, const oct_tensor *w, const oct_tensor *bias)
+/* U of the panel that begins with output channel k, all xi, in FP32, `step` floats apart. */
+static void pack_panel(const state *s, const oct_tensor *w, int k, float *u, size_t step)
+{
+    const int nr = s->gemm->nr, n_xi = s->p * s->p;
+    for (int xi = 0; xi < n_xi; xi++) /* no bias */
+        memset(u + (size_t)xi * step, 0, (size_t)nr * sizeof *u);
+    for (int j = 0; j < nr; j += OCT_WINOGRAD_F32_FILTERS)
+        pack_columns(s, w, k + j, min_int(nr - j, OCT_WINOGRAD_F32_FILTERS), u + nr + j, step);
+}
+
+/* Where U is in half a panel of it is made in FP32 first. */
+static oct_status pack(const state *s, const oct_tensor *w, const oct_tensor *bias)
 {
     const size_t bias_size = (size_t)s->c.out * sizeof *s->bias;
     if (bias) memcpy(s->bias, bias->data, bias_size);
     else memset(s->bias, 0, bias_size);
 
-    const int nr = s->gemm->nr, n_xi = s->p * s->p;
-    float *u = s->u;
+    const int nr = s->gemm->nr, n_xi = s->p * s->p, half = s->gemm->type != OCT_F32;
+    const size_t step = half ? (size_t)nr * (size_t)(s->c.c + 1) : s->panel_size;
+    oct_arena tmp = { 0 };
+    float *u = s->u, *wide = half ? oct_arena_alloc(&tmp, (size_t)n_xi * step * sizeof *u) : NULL;
+    if (half && !wide) return oct_fail(OCT_ERR_MEMORY, "conv2d: out of memory");
     for (int k = 0; k < s->n_panels * nr; k += nr, u += (size_t)n_xi * s->panel_size) {
-        for (int xi = 0; xi < n_xi; xi++) /* no bias */
-            memset(u + (size_t)xi * s->panel_size, 0, (size_t)nr * sizeof *u);
-        for (int j = 0; j < nr; j += OCT_WINOGRAD_F32_FILTERS)
-            pack_columns(s, w, k + j, min_int(nr - j, OCT_WINOGRAD_F32_FILTERS), u + nr + j);
+        pack_panel(s, w, k, half ? wide : u, step);
+        for (int xi = 0; half && xi < n_xi; xi++)
+            oct_gemm_f32_narrow(s->gemm, s->c.c, wide + (size_t)xi * step,
+                                u + (size_t)xi * s->panel_size);
     }
+    oct_arena_free(&tmp);
+    return OCT_OK;
+}
+
+/* U may be larger than w by the rows of G: their sums of |g| are at most 1.5, and both sides of w
+ * have one.  Half serves bfloat16 as well: it is nearer. */
+static oct_dtype choose_type(const oct_tensor *w, const oct_prepare *how)
+{
+    oct_prepare half = *how;
+    if (how->precision == OCT_BF16) half.precision = OCT_F16;
+    return oct_precision_choose(&half, w, 2.25f) == OCT_F16 ? OCT_F16 : OCT_F32;
 }
 
 oct_status oct_conv2d_winograd_prepare(const oct_args *args, oct_prepare *how, int m, void **out)
@@ -136,7 +164,8 @@ oct_status oct_conv2d_winograd_prepare(const oct_args *args, oct_prepare *how, i
     s->m = m;
     s->p = m + 2;
     s->wino = oct_winograd_f32_pick(how->cpu);
-    s->gemm = oct_gemm_f32_pick(how->cpu);
+    how->type = choose_type(args->in[OCT_CONV2D_W], how);
+    s->gemm = oct_precision_gemm(how->type, how->cpu);
     s->tiles_x = ceil_div(s->c.ow, m);
     s->tiles = s->tiles_x * ceil_div(s->c.oh, m);
     if (args->out->dim[0] > INT_MAX / s->tiles)
@@ -156,7 +185,7 @@ oct_status oct_conv2d_winograd_prepare(const oct_args *args, oct_prepare *how, i
     OCT_TRY(oct_prepare_packed("conv2d", how, bias_size, &bias, &ready));
     s->u = u;
     s->bias = bias;
-    if (!ready) pack(s, args->in[OCT_CONV2D_W], args->in[OCT_CONV2D_BIAS]);
+    if (!ready) OCT_TRY(pack(s, args->in[OCT_CONV2D_W], args->in[OCT_CONV2D_BIAS]));
     s->seg = oct_arena_alloc(how->arena, (size_t)n_segs * sizeof *s->seg);
     if (!s->seg) return oct_fail(OCT_ERR_MEMORY, "conv2d: out of memory");
 
@@ -171,7 +200,9 @@ oct_status oct_conv2d_winograd_prepare(const oct_args *args, oct_prepare *how, i
     how->thread_size = (size_t)n_xi * (s->v_step + s->m_step) * sizeof(float);
     how->weight_size = size;
     how->macs = 9.0 * s->c.c * s->c.out * s->c.oh * s->c.ow;
-    return oct_kernel_name(how, m == 4 ? "winograd4x4_f32" : "winograd2x2_f32", s->wino->isa);
+    static const char *const family[2][2] = { { "winograd2x2_f32", "winograd2x2_f16w" },
+                                              { "winograd4x4_f32", "winograd4x4_f16w" } };
+    return oct_kernel_name(how, family[m == 4][how->type == OCT_F16], s->wino->isa);
 }
 
 /* ---- run ---- */
@@ -233,10 +264,11 @@ static void multiply(const state *s, int n, const float *v, const float *u, cons
     const int most = 2 * s->gemm->rows, parts = ceil_div(n, most), pairs = ceil_div(n, 2);
     const size_t nr = (size_t)s->gemm->nr;
     oct_gemm_f32_args a = { .n_segs = oct_block_count(s->c.c), .seg = s->seg, .step = 1,
-                            .cols = s->gemm->nr, .ldc = nr, .act = OCT_ACT_NONE };
+                            .cols = s->gemm->nr, .ldc = nr, .act = OCT_ACT_NONE,
+                            .ahead_parts = parts >= 4 ? 4 : parts >= 2 ? 2 : 1 };
     for (int xi = 0; xi < s->p * s->p; xi++, u += s->panel_size, v += s->v_step, mm += s->m_step) {
         a.panel = u;
-        a.ahead = xi + 1 < s->p * s->p ? u + s->panel_size : after;
+        const float *next = xi + 1 < s->p * s->p ? u + s->panel_size : after;
         a.a[0] = a.a[1] = v;
         for (int i = 0, t = 0; i < parts; i++) {
             const int rows = min_int(2 * (pairs / parts + (i < pairs % parts)), n - t);
@@ -246,8 +278,9 @@ static void multiply(const state *s, int n, const float *v, const float *u, cons
             a.pos[1] = t + rows - a.rows;
             a.c[0] = mm + (size_t)t * nr;
             a.c[1] = mm + (size_t)a.pos[1] * nr;
+            a.ahead = next && i < a.ahead_parts
+                    ? next + (size_t)i * (s->panel_size / (size_t)a.ahead_parts) : NULL;
             s->gemm->tile(&a);
-            a.ahead = NULL;
             t += rows;
         }
     }

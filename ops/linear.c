@@ -6,15 +6,18 @@
  *
  * x U8: w S8, b S32, y U8 or FP32: ops/linear_s8.c.
  *
- * One row: gemv, panels shared out between the threads.  More: tiles of rows x panels. */
+ * One row: gemv, panels shared out between the threads.  More: tiles of rows x panels.  With w in
+ * half it is widened on the way; in bfloat16 x is rounded into the workspace first. */
 #include "ops/linear.h"
 
 #include <string.h>
 
 #include "ops/common.h"
 #include "ops/kernels/gemm_f32.h"
+#include "ops/precision.h"
 #include "ops/quantized.h"
 #include "ops/sgemm.h"
+#include "ops/spread.h"
 
 typedef struct state {
     void *s8;              /* ops/linear_s8.c's state; then nothing else is set */
@@ -22,7 +25,7 @@ typedef struct state {
     const float *packed;
     oct_gemm_f32_seg seg;
     oct_sgemm_step *blas;  /* NULL: our own kernels */
-    int n, k;
+    int n, k;              /* k even in bfloat16: the last one may be a zero */
 } state;
 
 static oct_status infer(oct_args *args)
@@ -65,30 +68,42 @@ oct_status oct_linear_order(const oct_tensor *x, oct_arena *arena, int32_t **per
     *perm = NULL;
     if (x->layout != OCT_BLOCKED) return OCT_OK;
     const int pixels = x->dim[1] * x->dim[2], c = x->dim[3];
-    int32_t *p = oct_arena_alloc(arena, oct_tensor_sample_count(x) * sizeof *p);
+    int32_t *p = oct_arena_alloc(arena, (oct_tensor_sample_count(x) + 1) * sizeof *p);
     if (!p) return oct_fail(OCT_ERR_MEMORY, "linear: out of memory");
     *perm = p;
     for (int b = 0; b < oct_block_count(c); b++)
         for (int i = 0; i < pixels; i++)
             for (int l = 0; l < oct_block_width(c, b); l++)
                 *p++ = (b * OCT_BLOCK + l) * pixels + i;
+    *p = -1;
     return OCT_OK;
+}
+
+static oct_status prepare_s8(const oct_args *args, oct_prepare *how, void **out)
+{
+    state *s = oct_arena_zalloc(how->arena, sizeof *s);
+    if (!s) return oct_fail(OCT_ERR_MEMORY, "linear: out of memory");
+    *out = s;
+    return oct_linear_s8_prepare(args, how, &s->s8);
 }
 
 static oct_status prepare(const oct_args *args, oct_prepare *how, void **out)
 {
     const oct_tensor *x = args->in[OCT_LINEAR_X], *w = args->in[OCT_LINEAR_W];
     const oct_tensor *b = args->in[OCT_LINEAR_BIAS];
-    const int n = w->dim[0], k = w->dim[1];
-    const oct_gemm_f32 *g = oct_gemm_f32_pick(how->cpu);
+    if (x->dtype == OCT_U8) return prepare_s8(args, how, out);
+    const oct_dtype type = oct_precision_choose(how, w, 1);
+    const int per = type == OCT_BF16 ? 2 : 1, n = w->dim[0], units = (w->dim[1] + per - 1) / per;
+    const int k = units * per;
+    const oct_gemm_f32 *g = oct_precision_gemm(type, how->cpu);
+    how->type = how->sgemm ? OCT_F32 : type;
     const size_t size = oct_gemm_f32_packed_size(g, n, k) * sizeof(float);
     const float *bias = b ? b->data : NULL;
     state *s = oct_arena_zalloc(how->arena, sizeof *s);
     if (!s) return oct_fail(OCT_ERR_MEMORY, "linear: out of memory");
-    *s = (state){ .gemm = g, .seg = { 0, k, k }, .n = n, .k = k };
+    *s = (state){ .gemm = g, .seg = { 0, units, units }, .n = n, .k = k };
     *out = s;
-    if (x->dtype == OCT_U8) return oct_linear_s8_prepare(args, how, &s->s8);
-    how->macs = (double)n * k;
+    how->macs = (double)n * w->dim[1];
 
     int ready = 0;
     void *packed = NULL;
@@ -96,14 +111,15 @@ static oct_status prepare(const oct_args *args, oct_prepare *how, void **out)
         OCT_TRY(oct_prepare_packed("linear", how, size, &packed, &ready));
         s->packed = packed;
         how->weight_size = size;
-        OCT_TRY(oct_kernel_name(how, "gemm_f32", g->isa));
+        if (per == 2) how->shared_size = (size_t)x->dim[0] * (size_t)units * sizeof(float);
+        OCT_TRY(oct_kernel_name(how, g->family, g->isa));
     }
     if (ready) return OCT_OK;
     oct_arena tmp = { 0 }; /* a row of weights and the permutation: gone after packing */
     int32_t *perm;
     oct_status status = oct_linear_order(x, &tmp, &perm);
     if (status == OCT_OK && how->sgemm) {
-        status = oct_sgemm_prepare(w, k, perm, bias, how, &s->blas);
+        status = oct_sgemm_prepare(w, w->dim[1], perm, bias, how, &s->blas);
     } else if (status == OCT_OK) {
         float *row = oct_arena_alloc(&tmp, (size_t)k * sizeof *row);
         if (row) oct_gemm_f32_pack(g, w, 0, n, k, perm, bias, row, packed);
@@ -168,9 +184,18 @@ static void body(void *arg, int item, int thread)
     }
     const int n0 = p0 * s->gemm->nr, last = s->n - (p1 - 1) * s->gemm->nr;
     const size_t stride = oct_gemm_f32_panel_size(s->gemm, s->k);
-    s->gemm->gemv(s->k, w->x, p1 - p0, s->packed + (size_t)p0 * stride, stride,
+    s->gemm->gemv(s->seg.len, w->x, p1 - p0, s->packed + (size_t)p0 * stride, stride,
                   w->residual ? w->residual + n0 : NULL, w->act,
                   last < s->gemm->nr ? last : s->gemm->nr, w->y + n0);
+}
+
+typedef struct rounding { const state *s; const float *x; uint16_t *y; int k; } rounding;
+
+static void round_rows(void *arg, size_t first, size_t end)
+{
+    const rounding *t = arg;
+    t->s->gemm->pairs(end - first, t->k, t->x + first * (size_t)t->k,
+                      t->y + first * (size_t)t->s->k);
 }
 
 static void run(const oct_args *args, const void *opaque, const oct_run *r)
@@ -188,6 +213,11 @@ static void run(const oct_args *args, const void *opaque, const oct_run *r)
     if (s->blas) {
         oct_sgemm_run(s->blas, r->n, w.x, w.residual, w.act, w.y);
         return;
+    }
+    if (s->gemm->pairs) {
+        rounding t = { s, w.x, r->shared, (int)oct_tensor_sample_count(args->in[OCT_LINEAR_X]) };
+        oct_spread(r->pool, (size_t)r->n, (size_t)s->k * 6, round_rows, &t);
+        w.x = r->shared;
     }
     w.panels = (s->n + s->gemm->nr - 1) / s->gemm->nr;
     w.items = r->n > 1 ? w.panels : (w.panels + GEMV - 1) / GEMV;

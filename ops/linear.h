@@ -12,7 +12,8 @@ OCT_MUST_CHECK oct_status oct_linear_s8_prepare(const oct_args *args, oct_prepar
                                                 void **state);
 void oct_linear_s8_run(const oct_args *args, const void *state, const oct_run *r);
 
-/* Where element k of x, in the order it lies in memory, is in PyTorch's c, h, w; NULL: same. */
+/* Where element k of x, in the order it lies in memory, is in PyTorch's c, h, w, and -1 at the end;
+ * NULL: same. */
 OCT_MUST_CHECK oct_status oct_linear_order(const oct_tensor *x, oct_arena *arena, int32_t **perm);
 
 /* Rows of a tile at row i of `rows` for a kernel of two groups of up to `most`: all tiles about

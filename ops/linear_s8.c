@@ -46,6 +46,7 @@ oct_status oct_linear_s8_prepare(const oct_args *args, oct_prepare *how, void **
     const size_t size = (size_t)((n + s->gemm->nr - 1) / s->gemm->nr) * s->panel_size;
     void *packed;
     int ready;
+    how->type = OCT_S8;
     OCT_TRY(oct_prepare_packed("linear", how, size, &packed, &ready));
     s->packed = packed;
     how->macs = (double)n * k;

@@ -6,13 +6,13 @@ liboctet_core_la_SOURCES += \
 	ops/common.h ops/common.c ops/spread.h ops/spread.c ops/channels.h ops/channels.c \
 	ops/conv2d.h ops/conv2d.c ops/conv2d_direct.c ops/conv2d_im2col.c \
 	ops/conv2d_winograd.h ops/conv2d_winograd.c \
-	ops/sgemm.h ops/sgemm.c ops/linear.c \
+	ops/sgemm.h ops/sgemm.c ops/linear.c ops/precision.h ops/precision.c \
 	ops/layout.c ops/batchnorm.c ops/activation.c ops/pool.c ops/add.c ops/concat.c \
 	ops/pad.c ops/flatten.c ops/softmax.c \
 	ops/kernels/gemm_f32.h ops/kernels/gemm_f32.c ops/kernels/gemm_f32_ref.c \
 	ops/kernels/gemm_f32_tmpl.h ops/kernels/requant.h \
 	ops/kernels/gemm_s8.h ops/kernels/gemm_s8.c ops/kernels/gemm_s8_ref.c \
-	ops/kernels/gemm_s8_pair.h ops/kernels/gemm_s8_pair.c \
+	ops/kernels/gemm_s8_sort.h ops/kernels/gemm_s8_sort.c \
 	ops/kernels/gemm_s8_tmpl.h ops/kernels/gemm_s8_zmm.h ops/kernels/gemm_s8_ymm.h \
 	ops/kernels/gemm_s8_q.h ops/kernels/gemm_s8_rows.h \
 	ops/kernels/winograd_s8.h ops/kernels/winograd_s8.c ops/kernels/winograd_s8_ref.c \
@@ -65,4 +65,26 @@ noinst_LTLIBRARIES         += liboctet_neoni8mm.la
 liboctet_core_la_LIBADD    += liboctet_neoni8mm.la
 liboctet_neoni8mm_la_CFLAGS = $(AM_CFLAGS) $(NEONI8MM_CFLAGS)
 liboctet_neoni8mm_la_SOURCES = ops/kernels/gemm_s8_neoni8mm.c
+endif
+
+# Products of smaller operands: gemm_f32's tiles on half and bfloat16.
+liboctet_core_la_SOURCES += \
+	ops/kernels/gemm_ref_tmpl.h ops/kernels/gemm_avx2.h ops/kernels/gemm_avx512.h \
+	ops/kernels/gemm_neon.h ops/kernels/gemm_bf16_tmpl.h \
+	ops/kernels/gemm_f16w.h ops/kernels/gemm_f16w.c ops/kernels/gemm_f16w_ref.c \
+	ops/kernels/gemm_bf16.h ops/kernels/gemm_bf16.c ops/kernels/gemm_bf16_ref.c
+if HAVE_AVX2
+liboctet_avx2_la_SOURCES += ops/kernels/gemm_f16w_avx2.c ops/kernels/gemm_bf16_avx2.c
+endif
+if HAVE_AVX512
+liboctet_avx512_la_SOURCES += ops/kernels/gemm_f16w_avx512.c ops/kernels/gemm_bf16_avx512.c
+endif
+if HAVE_AVX512BF16
+noinst_LTLIBRARIES             += liboctet_avx512bf16.la
+liboctet_core_la_LIBADD        += liboctet_avx512bf16.la
+liboctet_avx512bf16_la_CFLAGS   = $(AM_CFLAGS) $(AVX512BF16_CFLAGS)
+liboctet_avx512bf16_la_SOURCES  = ops/kernels/gemm_bf16_avx512bf16.c
+endif
+if HAVE_NEON
+liboctet_neon_la_SOURCES += ops/kernels/gemm_f16w_neon.c ops/kernels/gemm_bf16_neon.c
 endif

@@ -50,7 +50,7 @@ oct_status oct_prepare_packed(const char *op, oct_prepare *how, size_t size, voi
     if (how->n_packed == OCT_MAX_PACKED)
         return oct_fail(OCT_ERR_UNSUPPORTED, "%s: more than %d pieces of packed weights", op,
                         OCT_MAX_PACKED);
-    oct_packed piece = { .size = oct_packed_size(size) };
+    oct_packed piece = { .size = oct_packed_size(size), .type = how->type };
     *ready = how->given != NULL;
     if (*ready) {
         OCT_TRY(take_given(op, how, &piece));

@@ -43,10 +43,12 @@ typedef struct oct_args {
 typedef void oct_sgemm(int m, int n, int k, const float *a, const float *b, float *c);
 
 /* A piece of packed weights: what an operator made of constants, in the layout of its kernel.  It
- * starts on a 64-byte line; size bytes of it are readable, oct_packed_size of what was asked for. */
+ * starts on a 64-byte line; size bytes of it are readable, oct_packed_size of what was asked
+ * for. */
 typedef struct oct_packed {
     const void *data;
     size_t size;
+    oct_dtype type;             /* what its weights are held in: F32, F16, BF16, S8 */
 } oct_packed;
 
 enum { OCT_MAX_PACKED = 4, /* pieces of one step */
@@ -56,6 +58,7 @@ enum { OCT_MAX_PACKED = 4, /* pieces of one step */
 typedef struct oct_prepare {
     unsigned cpu;         /* OCT_CPU_* flags the plan may use */
     int threads;          /* of the pool the plan will run on */
+    oct_dtype precision;  /* of conv2d and linear: F32; F16: weights in half; BF16: both operands */
     oct_sgemm *sgemm;     /* does the FP32 matrix products; NULL: our own kernels */
     oct_arena *arena;     /* lives as long as the plan */
     const oct_packed *given; /* packed before, in the order prepare asks, and there as long as */
@@ -64,6 +67,7 @@ typedef struct oct_prepare {
     oct_packed packed[OCT_MAX_PACKED]; /* out: what oct_prepare_packed gave, in order */
     int n_packed;
     const char *kernel;   /* out: what runs, "gemm_f32/avx512"; a literal or in arena */
+    oct_dtype type;       /* out: what its weights are held in; a layer may stay F32 */
     double macs;          /* out: multiply-adds of one sample */
     size_t weight_size;   /* out: bytes of packed weights read by a run */
     size_t shared_size;   /* out: bytes of workspace, all threads together */
@@ -90,6 +94,7 @@ static inline void *oct_run_scratch(const oct_run *r, int thread)
  * 64 bytes behind it and the rest of their line are zeros.  *ready 1: it is the piece of a compiled
  * file, packed, read-only, and the constants have no data.  Everything that an operator keeps of
  * its constants' values goes through here, in an order that depends on shapes and how->cpu only.
+ * how->type is the piece's, chosen before by ops/precision.h.
  * ERR_FORMAT: a given piece has another size, or there is none. */
 OCT_MUST_CHECK oct_status oct_prepare_packed(const char *op, oct_prepare *how, size_t size,
                                              void **out, int *ready);

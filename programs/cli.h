@@ -34,7 +34,7 @@ typedef struct cli_words {
 /* Which commands an option belongs to: the rows of the table in options.c carry these. */
 enum {
     CLI_INFER = 1 << 0, CLI_INSPECT = 1 << 1, CLI_EVAL = 1 << 2, CLI_DIFF = 1 << 3,
-    CLI_BENCH = 1 << 4, CLI_COMPILE = 1 << 5, CLI_ALL = (1 << 6) - 1,
+    CLI_BENCH = 1 << 4, CLI_COMPILE = 1 << 5, CLI_LINT = 1 << 6, CLI_ALL = (1 << 7) - 1,
 };
 
 typedef struct cli_command cli_command;
@@ -47,7 +47,7 @@ typedef struct cli_args {
 
     cli_ints threads, batch, top, length;
     cli_words isa, precision;
-    char *gemm, *device, *labels, *logits, *output, *data, *layers, *passes, *channels;
+    char *gemm, *device, *labels, *logits, *output, *data, *calib, *layers, *passes, *channels;
     cli_ints resize, crop, input, max_length;
     cli_numbers mean, std, scale, seconds, tolerance;
     int json, quiet, plan, by_layer, help, version;

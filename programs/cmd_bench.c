@@ -96,7 +96,8 @@ static void print_row(state *s, const row *r)
     if (s->a->json) {
         report_json_line(json_pack(
             "{s:i, s:n, s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "batch", j->batch,
-            "length", "threads", j->model->pool->threads, "isa", isa, "precision", "fp32",
+            "length", "threads", j->model->pool->threads, "isa", isa, "precision",
+            j->model->precision,
             "device", "cpu", "ms_min", report_number(r->ms[0]), "ms_p50", report_number(p50),
             "ms_p99", report_number(p99), "per_second", report_number(j->batch / p50 * 1e3),
             "gops", report_number(rate), "peak_share", report_number(share)));
@@ -107,7 +108,8 @@ static void print_row(state *s, const row *r)
                "precision", "device", "ms min", "ms p50", "ms p99", "per second", "GOP/s", "peak");
     s->header_done = 1;
     printf("%5d %7.0f %-8s %-9s %-6s %9.4f %9.4f %9.4f %11.1f %8.1f %4.0f %%\n", j->batch, threads,
-           isa, "fp32", "cpu", r->ms[0], p50, p99, j->batch / p50 * 1e3, rate, 100 * share);
+           isa, j->model->precision, "cpu", r->ms[0], p50, p99, j->batch / p50 * 1e3, rate,
+           100 * share);
 }
 
 /* ---- layer by layer ---- */
@@ -216,12 +218,14 @@ static int run(const cli_args *a)
     int code = CLI_OK;
     for (int b = 0; !code && b < (a->batch.n ? a->batch.n : 1); b++)
         for (int t = 0; !code && t < (a->threads.n ? a->threads.n : 1); t++)
-            for (int i = 0; !code && i < (a->isa.n ? a->isa.n : 1); i++) {
-                if (a->batch.n) settings.batch = a->batch.v[b];
-                if (a->threads.n) settings.threads = a->threads.v[t];
-                if (a->isa.n) settings.isa = a->isa.v[i];
-                code = bench_row(&s, &settings);
-            }
+            for (int i = 0; !code && i < (a->isa.n ? a->isa.n : 1); i++)
+                for (int p = 0; !code && p < (a->precision.n ? a->precision.n : 1); p++) {
+                    if (a->batch.n) settings.batch = a->batch.v[b];
+                    if (a->threads.n) settings.threads = a->threads.v[t];
+                    if (a->isa.n) settings.isa = a->isa.v[i];
+                    if (a->precision.n) settings.precision = a->precision.v[p];
+                    code = bench_row(&s, &settings);
+                }
     oct_source_close(s.source);
     return code;
 }

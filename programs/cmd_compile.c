@@ -1,5 +1,4 @@
 /* octet compile: passes done and weights packed once, for good. */
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,49 +9,35 @@
 #include "programs/labels.h"
 #include "programs/report.h"
 #include "tensor/cpu.h"
+#include "tensor/text.h"
 
-typedef struct text {
-    char *at;
-    size_t left;
-} text;
-
-static void put(text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void put(text *t, const char *fmt, ...)
+static void put_ints(oct_text *t, const char *option, const cli_ints *list)
 {
-    va_list args;
-    va_start(args, fmt);
-    const int n = vsnprintf(t->at, t->left, fmt, args);
-    va_end(args);
-    const size_t used = n < 0 ? 0 : (size_t)n < t->left ? (size_t)n : t->left - 1;
-    t->at += used;
-    t->left -= used;
+    for (int i = 0; i < list->n; i++) oct_text_put(t, "%s%d", i ? "," : option, list->v[i]);
 }
 
-static void put_ints(text *t, const char *option, const cli_ints *list)
+static void put_numbers(oct_text *t, const char *option, const cli_numbers *list)
 {
-    for (int i = 0; i < list->n; i++) put(t, "%s%d", i ? "," : option, list->v[i]);
-}
-
-static void put_numbers(text *t, const char *option, const cli_numbers *list)
-{
-    for (int i = 0; i < list->n; i++) put(t, "%s%.15g", i ? "," : option, list->v[i]);
+    for (int i = 0; i < list->n; i++) oct_text_put(t, "%s%.15g", i ? "," : option, list->v[i]);
 }
 
 /* octet.origin's command line: the options that change the file and are no path (the ISA is in the
  * plan, the labels in octet.labels), in this order, whatever order they were given in. */
-static char *command_line(const cli_args *a, oct_arena *arena)
+static char *command_line(const cli_args *a, const job *j, oct_arena *arena)
 {
     const size_t numbers = 24 * 6 * CLI_MAX_LIST + 200;
     const size_t size = numbers + (a->layers ? strlen(a->layers) : 0) +
                         (a->passes ? strlen(a->passes) : 0);
     char *line = oct_arena_alloc(arena, size);
     if (!line) return NULL;
-    text t = { line, size };
-    put(&t, "octet compile");
-    if (a->layers) put(&t, " --layers \"%s\"", a->layers);
+    oct_text t = { line, size };
+    oct_text_put(&t, "octet compile");
+    if (a->layers) oct_text_put(&t, " --layers \"%s\"", a->layers);
     put_ints(&t, " --input ", &a->input);
-    if (a->passes) put(&t, " --passes %s", a->passes);
-    if (a->channels) put(&t, " --channels %s", a->channels);
+    if (a->passes) oct_text_put(&t, " --passes %s", a->passes);
+    if (strcmp(j->model->precision, "fp32"))
+        oct_text_put(&t, " --precision %s", j->model->precision);
+    if (a->channels) oct_text_put(&t, " --channels %s", a->channels);
     put_ints(&t, " --resize ", &a->resize);
     put_ints(&t, " --crop ", &a->crop);
     put_numbers(&t, " --scale ", &a->scale);
@@ -88,7 +73,7 @@ static int save(const cli_args *a, const job *j, char *const *label, double star
     oct_arena arena = { 0 };
     oct_compiled_info info = { .label = label };
     oct_status status = job_recipe(a, j, &arena, &info.recipe);
-    info.command = status ? NULL : command_line(a, &arena);
+    info.command = status ? NULL : command_line(a, j, &arena);
     if (!status && !info.command) status = oct_fail(OCT_ERR_MEMORY, "out of memory");
     if (!status) status = oct_compiled_save(j->model, a->output, &info);
     oct_arena_free(&arena);

@@ -164,7 +164,8 @@ static int is_dumps(const char *path)
     return 1;
 }
 
-/* Dumps are of the network as it was written, so A runs as built; else --passes is for B. */
+/* Dumps are of the network as it was written, so A runs as built; else --passes and
+ * --precision are for B. */
 static int open_sides(state *s, const oct_source *source)
 {
     const cli_args *a = s->a;
@@ -172,6 +173,7 @@ static int open_sides(state *s, const oct_source *source)
     one.keep_values = two.keep_values = 1;
     one.source = two.source = source;
     two.path = s->path_b;
+    if (!s->dumps) one.precision = NULL;
     one.passes = !s->dumps ? NULL : a->passes ? a->passes : "none";
     int code = job_open(a, &one, &s->job_a);
     if (!code && !s->dumps) code = job_open(a, &two, &s->job_b);
@@ -189,8 +191,9 @@ static int run(const cli_args *a)
 {
     state s = { .a = a, .path_a = a->arg[0], .path_b = a->arg[a->n_args - 1],
                 .tolerance = a->tolerance.n ? a->tolerance.v[0] : 1e-4 };
-    if (a->n_args == 1 && !a->passes)
-        return cli_usage(a->command, "B expected, or --passes to run A in a second way");
+    if (a->n_args == 1 && !a->passes && !a->precision.n)
+        return cli_usage(a->command, "B expected, or --passes or --precision to run A in a second "
+                         "way");
     s.dumps = a->n_args == 2 && is_dumps(s.path_b);
     if (s.dumps && !a->data) return cli_usage(a->command, "--data expected: what the dumps are of");
 
@@ -218,10 +221,10 @@ const cli_command cmd_diff = {
     .details =
         "B is a model, or a folder of NAME.npy, float32 [n, c, h, w] or [n, k], what\n"
         "PyTorch's modules of these names gave for the first n samples of DATA, and\n"
-        "logits.npy. --passes is for B, or, with dumps, for A (then default none). Without B,\n"
-        "A is compared with itself under --passes. A's recipe is used for both. Without\n"
-        "--data the input is seeded random numbers. For each layer that both have: the\n"
-        "largest difference, and that relative to the largest value of A.",
+        "logits.npy. --passes and --precision are for B, or, with dumps, for A (--passes is\n"
+        "then none by default). Without B, A is compared with itself under them. A's recipe\n"
+        "is used for both. Without --data the input is seeded random numbers. For each layer\n"
+        "that both have: the largest difference, and that relative to the largest value of A.",
     .examples =
         "  octet diff mnist_cnn.safetensors --passes none --data t10k-images-idx3-ubyte.gz\n"
         "  octet diff cifar_cnn.safetensors other.safetensors --data test_batch.bin --json\n"

@@ -106,7 +106,7 @@ static void print(const cli_args *a, const job *j, tally *t)
             "accuracy_low", report_number(low), "accuracy_high", report_number(high),
             "loss", report_number(loss), "ms_total", report_number(t->ms),
             "ms_p50", report_number(p50), "ms_p99", report_number(p99), "batch", j->batch,
-            "threads", threads, "isa", isa, "precision", "fp32",
+            "threads", threads, "isa", isa, "precision", j->model->precision,
             "model_bytes", (json_int_t)model_bytes, "peak_bytes", (json_int_t)peak_bytes()));
         return;
     }
@@ -117,7 +117,8 @@ static void print(const cli_args *a, const job *j, tally *t)
     printf("time         %.1f ms, %.1f samples/s (without decoding)\n", t->ms,
            t->samples / t->ms * 1e3);
     printf("batch of %-3d %.3f ms median, %.3f ms 99th percentile\n", j->batch, p50, p99);
-    printf("on           %s, %d thread%s, fp32\n", isa, threads, threads == 1 ? "" : "s");
+    printf("on           %s, %d thread%s, %s\n", isa, threads, threads == 1 ? "" : "s",
+           j->model->precision);
     printf("model        %.0f bytes\n", model_bytes);
     printf("peak memory  %.0f bytes\n", peak_bytes());
 }

@@ -84,9 +84,9 @@ static json_t *json_of_plan(const oct_plan *plan)
     for (int i = 0; i < plan->n_steps; i++) {
         const oct_step *s = &plan->step[i];
         json_array_append_new(steps, json_pack(
-            "{s:o, s:s, s:o, s:o, s:I, s:I}", "name", report_string(s->node->name),
+            "{s:o, s:s, s:o, s:s, s:o, s:I, s:I}", "name", report_string(s->node->name),
             "op", s->op->name, "shape", report_shape(s->args.out),
-            "kernel", report_string(s->kernel),
+            "type", oct_step_type(s), "kernel", report_string(s->kernel),
             "macs", (json_int_t)s->macs, "weight_bytes", (json_int_t)s->weight_size));
     }
     return json_pack("{s:o, s:I, s:I, s:I}", "steps", steps,
@@ -258,6 +258,7 @@ static int run(const cli_args *a)
     const job_settings s = job_defaults(a, a->arg[0], 1);
     const oct_options options = {
         .arch = arch, .batch = s.batch, .threads = s.threads, .isa = s.isa, .device = a->device,
+        .precision = s.precision,
         .gemm = a->gemm && strcmp(a->gemm, "ours") ? a->gemm : NULL,
         /* the layers of the file, unless what will run is asked for */
         .passes = a->passes ? a->passes : a->plan ? NULL : "none",

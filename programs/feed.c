@@ -128,7 +128,8 @@ static int is_image(const oct_source *s, const char *path)
 }
 
 /* If path[next] and more after it are image files, the loader decodes them ahead of the run, as it
- * does a folder's; 0 if not, or if it cannot, then they come one by one.  f->ahead is path[next]. */
+ * does a folder's; 0 if not, or if it cannot, then they come one by one.  f->ahead is
+ * path[next]. */
 static int start_group(feed *f)
 {
     const int batch = f->job->batch, most = batch * ((GROUP - 1) / batch + 1);

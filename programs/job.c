@@ -88,6 +88,7 @@ job_settings job_defaults(const cli_args *a, const char *path, int batch)
         .path = path, .batch = a->batch.n ? a->batch.v[0] : batch,
         .threads = a->threads.n ? a->threads.v[0] : 0,
         .isa = a->isa.n ? a->isa.v[0] : NULL, .passes = a->passes,
+        .precision = a->precision.n ? a->precision.v[0] : NULL,
     };
 }
 
@@ -97,6 +98,7 @@ static oct_status load(const cli_args *a, const job_settings *s, int h, int w, o
     const oct_options options = {
         .arch = arch, .batch = s->batch, .height = h, .width = w, .threads = s->threads,
         .device = a->device, .isa = s->isa, .passes = s->passes, .keep_values = s->keep_values,
+        .precision = s->precision,
         .gemm = a->gemm && !strcmp(a->gemm, "openblas") ? a->gemm : NULL,
     };
     *out = NULL;

@@ -21,13 +21,14 @@ typedef struct job_settings {
     const char *path;             /* MODEL */
     int batch;
     int threads;                  /* 0: default */
-    const char *isa, *passes;     /* NULL: default */
+    const char *isa, *passes, *precision; /* NULL: default */
     int keep_values;
     int pack;                     /* oct_model_pack: for octet compile, not to be run */
     const oct_source *source;     /* records of a fixed size may decide the input's; NULL: none */
 } job_settings;
 
-/* Settings from the command line: --batch (or batch), --threads, --isa, --passes. */
+/* Settings from the command line: --batch (or batch), --threads, --isa, --precision,
+ * --passes. */
 job_settings job_defaults(const cli_args *a, const char *path, int batch);
 
 /* 0, or an exit code and the line was printed; out is closed either way by job_close. */

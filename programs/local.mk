@@ -10,6 +10,7 @@ libprograms_la_SOURCES = \
 	programs/job.h programs/job.c \
 	programs/feed.h programs/feed.c \
 	programs/diff_layers.h programs/diff_layers.c \
+	programs/lint_data.h programs/lint_data.c \
 	programs/classify.h programs/classify.c \
 	programs/peak.h programs/peak.c
 
@@ -23,11 +24,12 @@ resnet_infer_LDADD   = libprograms.la $(LDADD)
 octet_SOURCES = \
 	programs/octet.c programs/cmd.h \
 	programs/cmd_inspect.c programs/cmd_eval.c \
-	programs/cmd_diff.c programs/cmd_bench.c programs/cmd_compile.c
+	programs/cmd_diff.c programs/cmd_bench.c programs/cmd_compile.c \
+	programs/cmd_lint.c
 octet_CFLAGS  = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 octet_LDADD   = libprograms.la $(LDADD)
 
 dist_man_MANS += \
 	docs/man/cnn_infer.1 docs/man/resnet_infer.1 docs/man/octet.1 docs/man/octet-inspect.1 \
 	docs/man/octet-eval.1 docs/man/octet-diff.1 docs/man/octet-bench.1 \
-	docs/man/octet-compile.1
+	docs/man/octet-compile.1 docs/man/octet-lint.1

@@ -21,13 +21,14 @@ typedef struct option_row {
     const char *help;
 } option_row;
 
-enum { RUNS = CLI_INFER | CLI_EVAL | CLI_DIFF | CLI_BENCH, RECIPE = RUNS | CLI_COMPILE };
+enum { RUNS = CLI_INFER | CLI_EVAL | CLI_DIFF | CLI_BENCH, RECIPE = RUNS | CLI_COMPILE | CLI_LINT };
 
 #define AT(field) offsetof(cli_args, field)
 static const option_row rows[] = {
     { "data", "DATA", CLI_EVAL | CLI_DIFF | CLI_BENCH, TEXT, AT(data), 1, 0, 0,
       "images in a folder for each class, a folder of images, an MNIST idx file,\n"
       "a CIFAR .bin, a TSV of path<TAB>label, or .npy" },
+    { "calib", "DATA", CLI_LINT, TEXT, AT(calib), 1, 0, 0, "the samples to look at, as --data" },
     { "output", "OUT", CLI_COMPILE, TEXT, AT(output), 1, 0, 0,
       "the file to write (also -o OUT)" },
     { "plan", NULL, CLI_INSPECT, FLAG, AT(plan), 1, 0, 0, "one line a step of what will run" },
@@ -37,8 +38,8 @@ static const option_row rows[] = {
     { "tolerance", "T", CLI_DIFF, NUMBERS, AT(tolerance), 1, 0, 1e6,
       "a layer departs beyond T of its largest value (default 1e-4); given, exit 5\n"
       "if one does" },
-    { "batch", "N", RUNS, INTS, AT(batch), 0, 1, 65536,
-      "samples run at once (default 1; eval 64; diff 16)" },
+    { "batch", "N", RUNS | CLI_LINT, INTS, AT(batch), 0, 1, 65536,
+      "samples run at once (default 1; eval 64; diff, lint 16)" },
     { "length", "N", CLI_BENCH, INTS, AT(length), 0, 1, 1 << 20, "tokens of a text, text models" },
     { "threads", "N", CLI_ALL, INTS, AT(threads), 0, 1, 1024,
       "default: what cgroup quota and affinity mask give" },
@@ -47,10 +48,13 @@ static const option_row rows[] = {
       "(default: the environment's OCT_CPU, else the best this CPU has)" },
     { "gemm", "NAME", CLI_ALL, TEXT, AT(gemm), 1, 0, 0,
       "FP32 matrix products: ours (default) or openblas" },
-    { "precision", "NAME", CLI_ALL, WORDS, AT(precision), 0, 0, 0, "fp32 (default)" },
+    { "precision", "NAME", CLI_ALL, WORDS, AT(precision), 0, 0, 0,
+      "fp32 (default), fp16 (weights in half, half the memory), bf16 (operands in\n"
+      "bfloat16; fast with AVX-512 BF16); sums in FP32 (in diff: of B)" },
     { "device", "NAME", CLI_ALL, TEXT, AT(device), 1, 0, 0, "cpu (default)" },
     { "top", "K", CLI_INFER, INTS, AT(top), 1, 1, 1 << 20, "classes shown (default 1)" },
-    { "labels", "FILE", CLI_INFER | CLI_COMPILE, TEXT, AT(labels), 1, 0, 0, "names of the classes, one a line" },
+    { "labels", "FILE", CLI_INFER | CLI_COMPILE, TEXT, AT(labels), 1, 0, 0,
+      "names of the classes, one a line" },
     { "logits", "FILE.npy", CLI_INFER | CLI_EVAL, TEXT, AT(logits), 1, 0, 0,
       "write the raw logits, float32 [n, classes]" },
     { "layers", "LINE", CLI_ALL, TEXT, AT(layers), 1, 0, 0,
@@ -58,7 +62,7 @@ static const option_row rows[] = {
       "\"conv1 relu maxpool:2 flatten fc1\"" },
     { "input", "C,H,W", CLI_ALL, INTS, AT(input), 3, 1, 1 << 16,
       "size of the input of --layers, where the data does not tell it" },
-    { "passes", "LIST", CLI_ALL, TEXT, AT(passes), 1, 0, 0,
+    { "passes", "LIST", CLI_ALL & ~CLI_LINT, TEXT, AT(passes), 1, 0, 0,
       "graph passes to run: none, or fold_bn,fuse,dce (default all; in diff: of B)" },
     { "resize", "N|H,W", RECIPE, INTS, AT(resize), 2, 1, 1 << 16,
       "short side, or exact size, that images are resized to" },
@@ -67,7 +71,8 @@ static const option_row rows[] = {
     { "mean", "X,...", RECIPE, NUMBERS, AT(mean), 4, -1e30, 1e30,
       "subtracted, one for all or for each channel" },
     { "std", "X,...", RECIPE, NUMBERS, AT(std), 4, 1e-30, 1e30, "divided by, likewise" },
-    { "channels", "L|RGB|BGR", RECIPE, TEXT, AT(channels), 1, 0, 0, "what images are converted to" },
+    { "channels", "L|RGB|BGR", RECIPE, TEXT, AT(channels), 1, 0, 0,
+      "what images are converted to" },
     { "max-length", "N", RUNS, INTS, AT(max_length), 1, 1, 1 << 20, "tokens of a text" },
     { "json", NULL, CLI_ALL, FLAG, AT(json), 1, 0, 0, "JSON, one object a line" },
     { "quiet", NULL, CLI_ALL, FLAG, AT(quiet), 1, 0, 0, "no progress bar, no notes" },
@@ -157,18 +162,20 @@ static int check_names(const cli_command *c, cli_args *a)
         if (c->set == CLI_COMPILE && oct_compiled_built(flags))
             return cli_usage(c, "%s: %s", origin, oct_last_error());
     }
+    int narrow = 0;
     for (int i = 0; i < a->precision.n; i++) {
-        const char *p = a->precision.v[i];
-        const int known = !strcmp(p, "bf16") || !strcmp(p, "int8") || !strcmp(p, "fp16");
-        if (strcmp(p, "fp32"))
-            return cli_usage(c, "--precision '%s': %s", p,
-                             known ? "this build has fp32 only" : "unknown; fp32 expected");
+        oct_dtype type;
+        if (oct_model_precision(a->precision.v[i], &type))
+            return cli_usage(c, "--%s", oct_last_error());
+        narrow |= type != OCT_F32;
     }
     if (a->device && strcmp(a->device, "cpu"))
         return cli_usage(c, "--device '%s': %s", a->device, strcmp(a->device, "cuda")
                          ? "unknown; cpu expected" : "this build has cpu only");
     if (a->gemm && strcmp(a->gemm, "ours") && strcmp(a->gemm, "openblas"))
         return cli_usage(c, "--gemm '%s': unknown; ours or openblas expected", a->gemm);
+    if (a->gemm && !strcmp(a->gemm, "openblas") && narrow)
+        return cli_usage(c, "--gemm openblas: --precision fp32 expected");
     oct_sgemm *sgemm;
     oct_pass pass[OCT_MODEL_MAX_PASSES];
     int n_passes;

@@ -7,12 +7,10 @@
 
 enum {
     CHUNK = 512, BINS = OCT_OBSERVER_BINS,
-    ZERO = 1 << 16,                                                     /* in place of an index */
+    ZERO = 2 * BINS, TURNS = OCT_OBSERVER_ROOM,                         /* see add_chunk */
     INFINITE = 0x7f800000,
     BEYOND = OCT_OBSERVER_LEAST + (BINS << OCT_OBSERVER_SHIFT),         /* bits of 2^32 */
 };
-
-_Static_assert(2 * OCT_OBSERVER_BINS == ZERO, "an index of 16 bits, the next one means zero");
 
 oct_observer *oct_observer_new(void)
 {
@@ -95,9 +93,9 @@ static void add_slowly(oct_observer *o, const float *x)
     }
 }
 
-/* CHUNK values in two loops: the first one finds bins and extremes and becomes vector code.  The
- * second leaves out zeros, half of what a ReLU writes: adding to one counter again and again
- * would wait for memory each time. */
+/* CHUNK values in two loops: the first one finds bins and extremes and becomes vector code.  Zeros,
+ * half of what a ReLU writes, take turns among TURNS counters: adding to one of them again and
+ * again would wait for the last sum each time. */
 static void add_chunk(oct_observer *o, const float *x)
 {
     int32_t most0 = 0, most1 = 0, least = INT32_MAX, bin[CHUNK];
@@ -110,7 +108,7 @@ static void add_chunk(oct_observer *o, const float *x)
         least = least < less ? least : less;                          /* zero: INT32_MAX */
         int32_t b = bits > OCT_OBSERVER_LEAST ? bits : OCT_OBSERVER_LEAST;
         b = ((b - OCT_OBSERVER_LEAST) >> OCT_OBSERVER_SHIFT) | (int32_t)(u >> 31) * BINS;
-        bin[i] = bits == 0 ? ZERO : b;
+        bin[i] = bits == 0 ? ZERO + i % TURNS : b;
     }
     if (most0 >= BEYOND || most1 >= BEYOND) {
         add_slowly(o, x);
@@ -120,15 +118,12 @@ static void add_chunk(oct_observer *o, const float *x)
     raise_to(&o->most[1], most1);
     lower_to(&o->least, least);
 
-    int n = 0;
-    for (int i = 0; i < CHUNK; i++) {
-        const int32_t b = bin[i];
-        bin[n] = b;
-        n += b != ZERO;
+    for (int i = 0; i < CHUNK; i++) o->count[bin[i]]++;
+    for (int i = ZERO; i < ZERO + TURNS; i++) {
+        o->zeros += o->count[i];
+        o->count[i] = 0;
     }
-    for (int i = 0; i < n; i++) o->count[bin[i]]++;
     o->total += CHUNK;
-    o->zeros += (uint64_t)(CHUNK - n);
 }
 
 void oct_observer_add(oct_observer *o, const float *x, size_t n)

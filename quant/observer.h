@@ -24,10 +24,12 @@ enum {
     OCT_OBSERVER_LEAST = (127 - 32) << 23,           /* bits of 2^-32 */
     OCT_OBSERVER_SHIFT = 23 - 9,
     OCT_OBSERVER_BINS  = 64 << 9,                    /* of each sign */
+    OCT_OBSERVER_ROOM  = 8,
 };
 
 typedef struct oct_observer {
-    uint64_t count[2 * OCT_OBSERVER_BINS]; /* positive by rising magnitude, then negative */
+    /* positive by rising magnitude, negative likewise; the rest is room for oct_observer_add, 0 */
+    uint64_t count[2 * OCT_OBSERVER_BINS + OCT_OBSERVER_ROOM];
     uint64_t total;                        /* finite values, zeros included */
     uint64_t zeros, nans, infinities;
     int32_t most[2];                       /* bits of the largest magnitude of each sign, or 0 */

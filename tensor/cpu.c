@@ -20,7 +20,7 @@ static unsigned detect(void)
 {
     enum { OSXSAVE = 1u << 27, AVX = 1u << 28, FMA = 1u << 12, F16C = 1u << 29 };
     enum { AVX2 = 1u << 5, F = 1u << 16, DQ = 1u << 17, BW = 1u << 30, VNNI = 1u << 11 };
-    enum { AVXVNNI = 1u << 4 };          /* leaf 7, 1: eax */
+    enum { AVXVNNI = 1u << 4, BF16 = 1u << 5 }; /* leaf 7, 1: eax */
     const unsigned VL = 1u << 31;
     enum { YMM_STATE = 0x06, ZMM_STATE = 0xe6 }; /* XCR0: the OS saves these */
     unsigned a, b, c, d, flags = 0;
@@ -32,7 +32,9 @@ static unsigned detect(void)
     flags |= OCT_CPU_AVX2;
     if ((xcr0 & ZMM_STATE) == ZMM_STATE && has(b, F | DQ | BW | VL) && has(c, VNNI))
         flags |= OCT_CPU_AVX512;
-    if (__get_cpuid_count(7, 1, &a, &b, &c, &d) && has(a, AVXVNNI)) flags |= OCT_CPU_AVXVNNI;
+    if (!__get_cpuid_count(7, 1, &a, &b, &c, &d)) return flags;
+    if (has(a, AVXVNNI)) flags |= OCT_CPU_AVXVNNI;
+    if (flags & OCT_CPU_AVX512 && has(a, BF16)) flags |= OCT_CPU_AVX512BF16;
     return flags;
 }
 #elif defined(__aarch64__)
@@ -58,7 +60,8 @@ static const struct { const char *name; unsigned flag, all; } isas[] = {
     { "ref", 0, 0 },
     { "avx2", OCT_CPU_AVX2, OCT_CPU_AVX2 },
     { "avxvnni", OCT_CPU_AVXVNNI, OCT_CPU_AVX2 | OCT_CPU_AVXVNNI },
-    { "avx512", OCT_CPU_AVX512, OCT_CPU_AVX2 | OCT_CPU_AVXVNNI | OCT_CPU_AVX512 },
+    { "avx512", OCT_CPU_AVX512,
+      OCT_CPU_AVX2 | OCT_CPU_AVXVNNI | OCT_CPU_AVX512 | OCT_CPU_AVX512BF16 },
     { "neon", OCT_CPU_NEON, OCT_CPU_NEON },
     { "neondot", OCT_CPU_NEONDOT, OCT_CPU_NEON | OCT_CPU_NEONDOT },
     { "neoni8mm", OCT_CPU_NEONI8MM, OCT_CPU_NEON | OCT_CPU_NEONDOT | OCT_CPU_NEONI8MM },

@@ -1,10 +1,11 @@
 /* gemm_s8: ref against a plain loop in int64, every variant against ref byte for byte, requant.h
- * against a table written by hand, and kernels that saturate against all of this: they must fail. */
+ * against a table written by hand, and kernels that saturate against all of this: they must fail.
+ * */
 #include <math.h>
 #include <string.h>
 
 #include "ops/kernels/gemm_s8.h"
-#include "ops/kernels/gemm_s8_pair.h"
+#include "ops/kernels/gemm_s8_sort.h"
 #include "tensor/cpu.h"
 #include "tests/check_kernels.h"
 
@@ -14,7 +15,7 @@ enum { MAX_SEGS = 5, MAX_ROWS = 16 };
 typedef enum fill {
     RANDOM, LOW, HIGH, ENDS, FILLS,
     BELL = FILLS,              /* weights only: as trained ones, small with a long tail */
-    EDGE_UP, EDGE_DOWN,        /* weights only: 64 or 65, about what two groups may sum in int16 */
+    EDGE_UP, EDGE_DOWN,        /* weights only: 64 or 65, at the limits of gemm_s8_sort.h */
     WEIGHT_FILLS
 } fill;
 
@@ -28,6 +29,7 @@ typedef struct sample {
     oct_requant out;
     const uint8_t *a;
     const void *residual;      /* like c, or NULL */
+    int in_place;              /* the residual is in c */
     const float *row_scale;    /* [2 * rows] or NULL */
     const int32_t *row_zero;   /* the same */
 } sample;
@@ -50,7 +52,8 @@ static void fill_weights(int8_t *p, size_t n, fill f)
     for (size_t i = 0; i < n; i++) {
         const int edge = 64 + (int)(check_rand() % 2), tail = (int)(check_rand() % 256) - 128;
         const int bell = (int)(check_rand() % 43 + check_rand() % 43 + check_rand() % 43) - 63;
-        p[i] = (int8_t)(f == EDGE_UP ? edge : f == EDGE_DOWN ? -edge : check_rand() % 6 ? bell : tail);
+        p[i] = (int8_t)(check_rand() % 6 ? bell : tail);
+        if (f != BELL) p[i] = (int8_t)(f == EDGE_UP ? edge : -edge);
     }
 }
 
@@ -160,6 +163,7 @@ static sample make(int rows, int groups, int cols, int max_len, int x_max, oct_r
     make_a(&s, fa);
     make_weights(&s, fb, max_bias);
     make_out(&s, kind);
+    s.in_place = s.residual && check_rand() % 2;
     return s;
 }
 
@@ -172,8 +176,9 @@ static unsigned char *compute(const oct_gemm_s8 *g, const sample *s)
     const int panels = (s->cols + g->nr - 1) / g->nr;
     unsigned char *packed = check_out((size_t)panels * size, 64);
     unsigned char *c = check_out(s->c_count * e, 4);
-    const unsigned char *residual = s->residual;
     oct_gemm_s8_weights w = s->w; /* a sample moves, and its segments with it */
+    const unsigned char *residual = s->in_place ? c : s->residual;
+    if (s->in_place) memcpy(c, s->residual, s->c_count * e);
     w.seg = s->seg;
     oct_gemm_s8_pack(g, &w, 0, s->cols, packed);
     CHECK(check_intact(packed), "gemm_s8/%s packed outside", g->isa);
@@ -234,6 +239,7 @@ static void plain_requant(const sample *s, int g, int i, int j, int32_t acc, voi
 static unsigned char *plain(const sample *s)
 {
     unsigned char *c = check_out(s->c_count * element(s), 4);
+    if (s->in_place) memcpy(c, s->residual, s->c_count * element(s)); /* the gaps too */
     for (int g = 0; g < s->groups; g++)
         for (int i = 0; i < s->rows; i++)
             for (int j = 0; j < s->cols; j++) {
@@ -260,9 +266,9 @@ static int check_tile(const oct_gemm_s8 *g, int rows, int groups, int cols, int 
 {
     const sample s = make(rows, groups, cols, max_len, g->x_max, kind, fa, fb, max_bias);
     const long d = differ(g, &s);
-    CHECK(d < 0, "gemm_s8/%s x_max=%d rows=%d groups=%d cols=%d k=%d out=%d residual=%d fill=%d,%d: "
-          "byte %ld", g->isa, g->x_max, rows, groups, cols, s.k, (int)kind, s.residual != NULL,
-          (int)fa, (int)fb, d);
+    CHECK(d < 0, "gemm_s8/%s x_max=%d rows=%d groups=%d cols=%d k=%d out=%d residual=%d "
+          "fill=%d,%d: byte %ld", g->isa, g->x_max, rows, groups, cols, s.k, (int)kind,
+          s.residual != NULL, (int)fa, (int)fb, d);
     check_reset();
     return 1;
 }
@@ -289,7 +295,8 @@ static int check_table(void)
     CHECK(oct_requant_add(1.f, 90, &q) == -1.5f && oct_requant_add(0.f, 255, &q) == 38.75f,
           "residual");
     CHECK(oct_requant_act(-1.f, OCT_ACT_NONE) == -1 && oct_requant_act(-1.f, OCT_ACT_RELU) == 0 &&
-          oct_requant_act(7.f, OCT_ACT_RELU) == 7 && oct_requant_act(7.f, OCT_ACT_RELU6) == 6, "act");
+          oct_requant_act(7.f, OCT_ACT_RELU) == 7 && oct_requant_act(7.f, OCT_ACT_RELU6) == 6,
+          "act");
     return (int)(sizeof t / sizeof *t) + 2;
 }
 
@@ -320,7 +327,8 @@ static void saturating_tile(const oct_gemm_s8_args *t)
 }
 
 /* The test of the test: with every pair of fills in which a pair of products saturates, and with
- * random operands as well, the saturating kernel must be found out; where none does, it must pass. */
+ * random operands as well, the saturating kernel must be found out; where none does, it must
+ * pass. */
 static int check_saturating(void)
 {
     oct_gemm_s8 g = oct_gemm_s8_ref;
@@ -343,19 +351,20 @@ static int check_saturating(void)
 }
 
 /* Where in a panel group p of k starts.  In check_pack the offset of a group in A is its number. */
-static const void *group_at(const oct_gemm_s8 *g, const void *panel, int p)
+static const int8_t *group_at(const oct_gemm_s8 *g, const void *panel, int p)
 {
     const int32_t *table = (const int32_t *)panel + 4 * g->nr;
-    const unsigned char *b = (const unsigned char *)table;
+    const int8_t *b = (const int8_t *)table;
     int i = p;
-    if (g->paired) {
-        const int32_t *offset = table + 2 + OCT_GEMM_S8_PAIR_PART * table[0];
-        CHECK(table[0] == 1 && table[2] == 3 && 2 * table[3] + table[4] == 2, "table");
-        b = (const unsigned char *)panel + table[1];
+    if (g->order) {
+        const int32_t *offset = table + 2 + OCT_GEMM_S8_PART * table[0];
+        const int fast = g->order == OCT_GEMM_S8_PAIRS ? 2 * table[3] : table[3];
+        CHECK(table[0] == 1 && table[2] == 3 && fast + table[4] == 2, "table");
+        b = (const int8_t *)panel + table[1];
         i = offset[0] == p ? 0 : 1;
         CHECK(offset[i] == p, "no group %d", p);
     }
-    return b + (size_t)(i * g->nr * g->kr * g->size);
+    return b + (size_t)(i * g->nr * g->kr);
 }
 
 /* The packer: permutation, padding of segments, columns first .. of a larger matrix. */
@@ -380,10 +389,9 @@ static int check_pack(const oct_gemm_s8 *g)
         CHECK(word[2 * nr + at] == 0 && word[3 * nr + at] == sum, "fbias or colsum %d", j);
         for (int p = 0; p < 2 * g->kr; p++) {
             const int c = p % g->kr, k = p / g->kr + c, real = j < COLS && c <= p / g->kr;
-            const void *cells = group_at(g, panel, p / g->kr);
-            const int cell = g->place(j, c), got = g->size == 2 ? ((const int16_t *)cells)[cell]
-                                                                : ((const int8_t *)cells)[cell];
-            CHECK(got == (real ? b[n * K + perm[k]] : 0), "gemm_s8/%s column %d k %d", g->isa, j, p);
+            const int got = group_at(g, panel, p / g->kr)[g->place(j, c)];
+            CHECK(got == (real ? b[n * K + perm[k]] : 0), "gemm_s8/%s column %d k %d", g->isa,
+                  j, p);
         }
     }
     CHECK(check_intact(panel), "gemm_s8/%s packed outside", g->isa);
@@ -466,6 +474,11 @@ static void bench(int v)
             if (g == &oct_gemm_s8_ref || x_max == g->x_max)
                 check_bench("gemm_s8", g->isa, what, seconds, work, "OP");
         }
+        t.args.rows = t.args.groups = 1;
+        snprintf(what, sizeof what, "row k=%d x_max=%d", ks[i], g->x_max);
+        if (i == 0)
+            check_bench("gemm_s8", g->isa, what, check_time(run_tile, &t),
+                        2.0 * g->nr * ks[i], "OP");
         check_reset();
     }
 }

@@ -14,6 +14,8 @@
 static const check_family *const families[] = {
     &check_family_winograd_f32,
     &check_family_gemm_f32,
+    &check_family_gemm_f16w,
+    &check_family_gemm_bf16,
     &check_family_gemm_s8,
     &check_family_winograd_s8,
     &check_family_vec,

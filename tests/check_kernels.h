@@ -19,6 +19,8 @@ typedef struct check_family {
 extern const check_family check_family_vec;
 extern const check_family check_family_winograd_f32;
 extern const check_family check_family_gemm_f32;
+extern const check_family check_family_gemm_f16w;
+extern const check_family check_family_gemm_bf16;
 extern const check_family check_family_gemm_s8;
 extern const check_family check_family_winograd_s8;
 

@@ -146,7 +146,7 @@ static size_t packed_size(const oct_winograd_s8 *g, const sample *s)
 static buffers sizes(const oct_winograd_s8 *g, const sample *s)
 {
     buffers b = { .ldv = round_up((size_t)s->c, 32) };
-    b.v_step = round_up((size_t)s->block * b.ldv, 32) + 32; /* an odd number of lines would be best */
+    b.v_step = round_up((size_t)s->block * b.ldv, 32) + 32;
     b.m_step = round_up((size_t)(s->block * g->nr), 16);
     return b;
 }
@@ -177,7 +177,8 @@ static int64_t plain_sum(const sample *s, int oy, int ox, int n)
             const int b = c / OCT_BLOCK, width = oct_block_width(s->c, b);
             const size_t at = (size_t)(b * OCT_BLOCK * s->h * s->w + (y * s->w + x) * width +
                                        c % OCT_BLOCK);
-            sum += (s->x[at] - s->weights.zero) * s->weights.b[(size_t)(n * s->c + c) * 9 + (size_t)q];
+            const size_t tap = (size_t)(n * s->c + c) * 9 + (size_t)q;
+            sum += (s->x[at] - s->weights.zero) * s->weights.b[tap];
         }
     return sum;
 }
@@ -192,7 +193,8 @@ static unsigned char *plain(const sample *s)
             float y = (float)acc * s->weights.scale[n];
             if (s->out.kind == OCT_REQUANT_S32) ((int32_t *)(void *)c)[at] = acc;
             if (s->out.kind == OCT_REQUANT_U8) {
-                if (s->residual) y = oct_requant_add(y, ((const uint8_t *)s->residual)[at], &s->out);
+                const uint8_t *r = s->residual;
+                if (r) y = oct_requant_add(y, r[at], &s->out);
                 c[at] = oct_requant_u8(y, &s->out);
             }
             if (s->out.kind == OCT_REQUANT_F32) {
@@ -275,7 +277,8 @@ static int check(int v)
     for (int m = 2; m <= 4; m += 2) {
         for (int h = 1; h <= 2 * m + 3; h++)
             for (int w = 1; w <= 2 * m + 3; w++)
-                cases += check_conv(g, m, check_up_to(9), check_up_to(5), h, w, 255, RANDOM, RANDOM);
+                cases += check_conv(g, m, check_up_to(9), check_up_to(5), h, w, 255, RANDOM,
+                                    RANDOM);
         for (int c = 1; c <= 140; c += check_up_to(4))
             cases += check_conv(g, m, c, check_up_to(2 * g->nr + 1), 5, 6, 127, RANDOM, RANDOM);
         for (int n = 1; n <= 2 * g->nr + 1; n++)
@@ -311,7 +314,8 @@ static void bench(int v)
             timed t = { .g = g, .s = make(m, c, c, side, side, 127, RANDOM, RANDOM) };
             t.s.pad = 1, t.s.oh = t.s.ow = side, t.s.pixel = (size_t)c, t.s.residual = NULL;
             t.s.out = (oct_requant){ .kind = OCT_REQUANT_U8, .hi = 127 };
-            t.s.block = max_int(14, (450 << 10) / ((m + 2) * (m + 2) * (2 * c + 4 * g->nr)) / 14 * 14);
+            const int tile = (m + 2) * (m + 2) * (2 * c + 4 * g->nr); /* bytes of V and M */
+            t.s.block = max_int(14, (450 << 10) / tile / 14 * 14);
             t.b = sizes(g, &t.s);
             t.packed = check_out(packed_size(g, &t.s), 64);
             t.c = check_out(y_count(&t.s), 64);

@@ -52,6 +52,22 @@ for isa in ref avx2 avxvnni avx512 neon neondot neoni8mm; do
     run ./octet inspect "$file" --plan >"$work/said" || fail "$isa: inspect --plan"
 done
 echo "same answers:$walked"
+# Smaller operands: half the bytes, the bits of the source run with them, and no other precision.
+for precision in fp16 bf16; do
+    file=$work/$precision.octet
+    compile "$file" --isa ref --precision $precision
+    run ./cnn_infer "$model" "$work/digits" --logits "$work/a.npy" --quiet --isa ref \
+        --precision $precision >"$work/said"
+    run ./cnn_infer "$file" "$work/digits" --logits "$work/b.npy" --quiet >"$work/got" ||
+        fail "$precision: cnn_infer exits with an error"
+    cmp -s "$work/a.npy" "$work/b.npy" || fail "$precision: other bits"
+    cmp -s "$work/want.npy" "$work/b.npy" && fail "$precision: the bits of fp32"
+    [ "$(wc -c <"$file")" -lt $(($(wc -c <"$work/ref.octet") * 6 / 10)) ] ||
+        fail "$precision: not about half of fp32's size"
+    refuse 2 "compiled with --precision $precision, not fp32" ./octet inspect "$file" --plan \
+        --precision fp32
+done
+
 compiled=$work/ref.octet
 run ./octet diff "$model" "$compiled" --data "$work/digits" --passes fold_bn,fuse,dce --quiet \
     >"$work/said" 2>&1 && fail "diff: --passes of a compiled model"

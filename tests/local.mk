@@ -24,10 +24,8 @@ tests_fuzz_weights_SOURCES = tests/fuzz_main.h tests/fuzz_weights.c
 
 # The built programs, as a user runs them.
 program_tests = tests/test_cli.sh tests/accuracy_mnist.sh tests/accuracy_mnist_classifier.sh \
-	tests/accuracy_cifar.sh tests/accuracy_cifar_resnets.sh tests/bits.sh \
-	tests/compile.sh
 	tests/accuracy_cifar.sh tests/accuracy_cifar_resnets.sh tests/accuracy_resnet.sh \
-	tests/test_resnet_cli.sh tests/bits.sh
+	tests/test_resnet_cli.sh tests/bits.sh tests/compile.sh tests/lint.sh
 TESTS      += $(program_tests)
 EXTRA_DIST += $(program_tests) tests/programs.sh
 $(program_tests:.sh=.log): cnn_infer$(EXEEXT) resnet_infer$(EXEEXT) octet$(EXEEXT)
@@ -155,3 +153,8 @@ tests_test_resnet_memory_LDADD   = $(LDADD) $(CHECK_LIBS)
 unit_tests += tests/test_programs
 tests_test_programs_CFLAGS = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 tests_test_programs_LDADD  = libprograms.la $(LDADD) $(CHECK_LIBS)
+
+# lint: quant's verdicts, through files and the programs' loader.
+unit_tests += tests/test_lint
+tests_test_lint_CFLAGS = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
+tests_test_lint_LDADD  = libprograms.la $(LDADD) $(CHECK_LIBS)

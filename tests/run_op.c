@@ -19,8 +19,8 @@ void test_op_run(test_op *t, oct_op_kind kind, oct_args *args, int n)
     oct_pool pool = { t->threads ? t->threads : 1, backwards };
     void *state = NULL;
     ck_assert_msg(op->infer(args) == OCT_OK, "%s", oct_last_error());
-    t->how = (oct_prepare){ .cpu = t->cpu, .threads = pool.threads, .sgemm = t->sgemm,
-                            .arena = &t->arena };
+    t->how = (oct_prepare){ .cpu = t->cpu, .threads = pool.threads,
+                            .precision = t->precision, .sgemm = t->sgemm, .arena = &t->arena };
     ck_assert_msg(op->prepare(args, &t->how, &state) == OCT_OK, "%s", oct_last_error());
     const size_t size = oct_tensor_size(args->out);
     if (!args->out->data) args->out->data = oct_arena_alloc(&t->arena, size);
@@ -55,7 +55,9 @@ size_t test_blocked(const oct_tensor *x, int n, int y, int xx, int c)
 void test_each_isa(void (*body)(unsigned cpu, void *arg), void *arg)
 {
     static const unsigned sets[] = { 0, OCT_CPU_AVX2, OCT_CPU_AVX2 | OCT_CPU_AVXVNNI,
-                                     OCT_CPU_AVX2 | OCT_CPU_AVX512, OCT_CPU_NEON,
+                                     OCT_CPU_AVX2 | OCT_CPU_AVX512,
+                                     OCT_CPU_AVX2 | OCT_CPU_AVX512 | OCT_CPU_AVX512BF16,
+                                     OCT_CPU_NEON,
                                      OCT_CPU_NEON | OCT_CPU_NEONDOT,
                                      OCT_CPU_NEON | OCT_CPU_NEONDOT | OCT_CPU_NEONI8MM };
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)

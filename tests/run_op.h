@@ -7,6 +7,7 @@
 typedef struct test_op {
     unsigned cpu;
     int threads;           /* ids handed to bodies; all work is done by the caller, in odd order */
+    oct_dtype precision;
     oct_sgemm *sgemm;
     oct_prepare how;       /* what prepare said */
     oct_arena arena;

@@ -250,8 +250,8 @@ START_TEST(means_of_channels)
 }
 END_TEST
 
-/* Two groups, 3x3 taps, padding, no square: the corrected bias brings the mean output of rounded weights to
- * that of the exact ones, for an input that is E[x] everywhere, borders included. */
+/* Two groups, 3x3 taps, padding, no square: the corrected bias brings the mean output of rounded
+ * weights to that of the exact ones, for an input that is E[x] everywhere, borders included. */
 START_TEST(a_corrected_bias_restores_the_mean)
 {
     enum { IN = 4, OUT = 6, TAPS = 9, H = 5, W = 8, ROWS = 3, COLS = 8, PLACES = ROWS * COLS };

@@ -84,8 +84,11 @@ refuse 1 "--batch '1,2'" ./cnn_infer "$good" "$image" --batch 1,2
 refuse 1 "--std '0'" ./cnn_infer "$good" "$image" --std 0
 refuse 1 "--mean has 2 values for 1 channels" ./cnn_infer "$good" "$image" --mean 1,2
 refuse 1 "--isa" ./octet inspect "$good" --isa avx1024
-refuse 1 "--precision 'int8': this build has fp32 only" ./octet bench "$good" --precision int8
+refuse 1 "--precision 'int8': this build has fp32, bf16 and fp16" \
+    ./octet bench "$good" --precision int8
 refuse 1 "--precision 'fp31'" ./octet bench "$good" --precision fp31
+refuse 1 "--precision 'fp16,bf16'" ./cnn_infer "$good" "$image" --precision fp16,bf16
+refuse 1 "--gemm openblas" ./octet bench "$good" --precision fp16 --gemm openblas
 refuse 1 "--device 'cuda'" ./octet bench "$good" --device cuda
 refuse 1 "--gemm 'mkl'" ./octet bench "$good" --gemm mkl
 refuse 1 "--channels 'XYZ'" ./cnn_infer "$good" "$image" --channels XYZ

@@ -161,7 +161,10 @@ END_TEST
 START_TEST(layouts_have_not_changed)
 {
     static const struct { const char *isa, *sha; } known[] = {
-        { "ref", "2d1d73c83c6286b70196c621263198df72240b861f9a2405f591d102ed04a3a1" }, { "avx2", "679f34f7110708bb13f4ac4aeb61b6669ccb1c842f3c8d5041477d5d4a794a4b" }, { "avx512", "22ccc536b3a89ad59af23b9b19fc72e2630ed2bbadaf934b14d952660871509b" },
+        { "neon", "2d1d73c83c6286b70196c621263198df72240b861f9a2405f591d102ed04a3a1" },
+        { "ref", "2d1d73c83c6286b70196c621263198df72240b861f9a2405f591d102ed04a3a1" },
+        { "avx2", "679f34f7110708bb13f4ac4aeb61b6669ccb1c842f3c8d5041477d5d4a794a4b" },
+        { "avx512", "22ccc536b3a89ad59af23b9b19fc72e2630ed2bbadaf934b14d952660871509b" },
     };
     ck_assert_int_eq(OCT_PACKING, 2);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
@@ -303,6 +306,7 @@ START_TEST(changed_plans)
 {
     static const char *const change[][2] = {
         { "\\\"isa\\\":\\\"ref\\\"", "\\\"isa\\\":\\\"rex\\\"" },
+        { "\\\"isa\\\":\\\"ref\\\"", "\\\"isa\\\":\\\"avx2\\\"" }, /* wider panels: sizes differ */
         { "\\\"packing\\\":2", "\\\"packing\\\":1" },
         { "\\\"packing\\\":2", "\\\"packing\\\":[]" },
         { "\\\"parameters\\\":", "\\\"parameters\\\":-" },

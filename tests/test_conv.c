@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "ops/attr.h"
+#include "ops/kernels/gemm_bf16.h"
+#include "tensor/f16.h"
 #include "tests/run_op.h"
 #include "tests/suite.h"
 
@@ -39,12 +41,24 @@ typedef struct conv {
     oct_tensor x, w, b, r, y;
     oct_args args;
     test_op op;
+    oct_dtype type;        /* of the weights, expected */
     double *bound;         /* of each element of y, and its right value */
     double *want;
     float *first;          /* the bytes of the first ISA */
 } conv;
 
 static float at(const oct_tensor *x, size_t i) { return ((const float *)x->data)[i]; }
+
+/* What a layer of this type makes of an element of x, and of w. */
+static double x_of(oct_dtype type, float x)
+{
+    return (double)(type == OCT_BF16 ? oct_f32_of_bf16(oct_gemm_bf16_of_f32(x)) : x);
+}
+
+static double w_of(oct_dtype type, float w)
+{
+    return type == OCT_F16 ? (double)oct_f32_of_f16(oct_f16_of_f32(w)) : x_of(type, w);
+}
 
 static void clamp_want(oct_act act, double *v)
 {
@@ -68,15 +82,16 @@ static double one(const conv *t, int n, int oy, int ox, int o, double *size)
                 if (y < 0 || y >= s->h || x < 0 || x >= s->w) continue;
                 const size_t wi = (((size_t)o * (size_t)cg + (size_t)c) * (size_t)s->kh +
                                    (size_t)ky) * (size_t)s->kw + (size_t)kx;
-                const double p = (double)at(&t->x, test_blocked(&t->x, n, y, x, group * cg + c)) *
-                                 (double)at(&t->w, wi);
+                const size_t xi = test_blocked(&t->x, n, y, x, group * cg + c);
+                const double p = x_of(t->type, at(&t->x, xi)) * w_of(t->type, at(&t->w, wi));
                 sum += p;
                 *size += fabs(p);
             }
     return sum;
 }
 
-/* |got - want| <= (K + 3) u S, u = 2^-24 (Higham 3.1, see gemm_f32.h). */
+/* Of the operands as they are rounded: |got - want| <= (K + 3) u S, u = 2^-24 (Higham 3.1, see
+ * gemm_f32.h). */
 static void reference(conv *t)
 {
     const shape *s = t->s;
@@ -128,6 +143,7 @@ static void compare(conv *t, const char *what)
         t->first = malloc(count * sizeof *got);
         memcpy(t->first, got, count * sizeof *got);
     }
+    ck_assert_int_eq((int)t->op.how.type, (int)(winograd && t->op.precision ? OCT_F16 : t->type));
     ck_assert_msg(t->op.sgemm || !memcmp(t->first, got, count * sizeof *got),
                   "%s, shape %td: other bytes than ref", what, t->s - shapes);
 }
@@ -158,6 +174,57 @@ START_TEST(computes_what_torch_computes)
     reference(&t);
     test_each_isa(on_isa, &t);
     done(&t);
+}
+END_TEST
+
+/* Weights in half, then both operands in bfloat16; groups of odd size cannot be paired.  The order
+ * of the chain is the contract's, so all ISAs agree. */
+START_TEST(computes_with_smaller_operands)
+{
+    static const oct_dtype types[] = { OCT_F16, OCT_BF16 };
+    for (int i = 0; i < 2; i++) {
+        const shape *s = &shapes[_i];
+        conv t;
+        build(&t, s);
+        t.op.precision = t.type = types[i];
+        if (types[i] == OCT_BF16 && s->attr.groups > 1 && s->c / s->attr.groups % 2)
+            t.type = OCT_F32;
+        reference(&t);
+        test_each_isa(on_isa, &t);
+        done(&t);
+    }
+}
+END_TEST
+
+/* A layer whose weights half cannot hold stays as it is, and nothing becomes infinite. */
+START_TEST(keeps_weights_that_do_not_fit)
+{
+    static const struct { float scale; oct_dtype want, type; } cases[] = {
+        { 1, OCT_F16, OCT_F16 },           { 65504, OCT_F16, OCT_F16 },
+        { 65536, OCT_F16, OCT_F32 },       { 0x1p-14f, OCT_F16, OCT_F16 },
+        { 0x1p-15f, OCT_F16, OCT_F32 },    { INFINITY, OCT_F16, OCT_F32 },
+        { NAN, OCT_F16, OCT_F32 },         { 1, OCT_BF16, OCT_BF16 },
+        { 0x1p126f, OCT_BF16, OCT_BF16 },  { 0x1.8p127f, OCT_BF16, OCT_F32 },
+        { 0x1p-65f, OCT_BF16, OCT_F32 },   { 1, OCT_F32, OCT_F32 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int winograd = 0; winograd < 2; winograd++) {
+            conv t;
+            build(&t, &shapes[winograd ? 3 : 5]);
+            t.op.precision = cases[i].want;
+            float *w = t.w.data;
+            memset(w, 0, oct_tensor_size(&t.w));
+            w[7] = cases[i].scale;
+            oct_dtype type = cases[i].type;
+            if (winograd && type == OCT_BF16) type = cases[i].scale > 1 ? OCT_F32 : OCT_F16;
+            if (winograd && cases[i].scale == 65504) type = OCT_F32; /* U would be up to 2.25 w */
+            test_op_run(&t.op, OCT_OP_CONV2D, &t.args, 1);
+            ck_assert_msg(t.op.how.type == type, "case %zu, %s: %s, not %s", i, t.op.how.kernel,
+                          oct_dtype_name(t.op.how.type), oct_dtype_name(type));
+            for (size_t k = 0; cases[i].scale < 1e30f && k < oct_tensor_count(&t.y); k++)
+                ck_assert(isfinite(at(&t.y, k)));
+            done(&t);
+        }
 }
 END_TEST
 
@@ -223,8 +290,9 @@ static void dense_on_isa(unsigned cpu, void *arg)
         for (int j = 0; j < t->n; j++) {
             double sum = 0, size = 2;
             for (int k = 0; k < t->k; k++) {
-                const double p = (double)feature(t, i, k) *
-                                 (double)at(&t->w, (size_t)j * (size_t)t->k + (size_t)k);
+                const float w = at(&t->w, (size_t)j * (size_t)t->k + (size_t)k);
+                const double p = x_of(t->op.precision, feature(t, i, k)) *
+                                 w_of(t->op.precision, w);
                 sum += p, size += fabs(p);
             }
             const size_t o = (size_t)i * (size_t)t->n + (size_t)j;
@@ -257,6 +325,14 @@ START_TEST(linear_computes_what_torch_computes)
     test_op_fill(&t.op, &t.r);
     t.args = (oct_args){ &relu, { &t.x, &t.w, &t.b, &t.r }, &t.y };
     test_each_isa(dense_on_isa, &t);
+    for (int narrow = 0; narrow < 2; narrow++) {
+        free(t.first);
+        t.first = NULL;
+        t.op.precision = narrow ? OCT_BF16 : OCT_F16;
+        test_each_isa(dense_on_isa, &t);
+        ck_assert_int_eq((int)t.op.how.type, (int)t.op.precision);
+    }
+    t.op.precision = OCT_F32;
     t.op.sgemm = naive_sgemm;
     dense_on_isa(0, &t);
     free(t.first);
@@ -305,6 +381,8 @@ int main(void)
     TCase *tc = tcase_create("conv");
     tcase_set_timeout(tc, 600);
     tcase_add_loop_test(tc, computes_what_torch_computes, 0, N_SHAPES);
+    tcase_add_loop_test(tc, computes_with_smaller_operands, 0, N_SHAPES);
+    tcase_add_test(tc, keeps_weights_that_do_not_fit);
     tcase_add_loop_test(tc, another_provider_gives_the_same_answers, 0, N_SHAPES);
     tcase_add_loop_test(tc, linear_computes_what_torch_computes, 0, 21);
     tcase_add_test(tc, runs_fewer_samples_than_planned);

@@ -205,6 +205,56 @@ START_TEST(the_same_bits_everywhere)
 }
 END_TEST
 
+/* Each layer's own error is bounded in test_conv.c and test_winograd.c.  Through a network the
+ * roundings add up as random ones do, and relu and pooling do not enlarge them: what is asked here,
+ * one rounding times the number of layers, is many times what is measured (docs/numerics.md). */
+START_TEST(smaller_operands_stay_close)
+{
+    static const struct { const char *name; double eps; } narrow[] = {
+        { "fp16", 0x1p-11 }, { "bf16", 0x1p-8 },
+    };
+    static const char *const isas[] = { "ref", "avx2", "avx512", "neon" };
+    enum { N = 3 };
+    for (int i = 0; i < 2 * PRETRAINED; i++) {
+        const subject *s = &subjects[i % PRETRAINED];
+        float *x = images(s), *want = golden(s), first[IMAGES * CLASSES], got[IMAGES * CLASSES];
+        const char *precision = narrow[i / PRETRAINED].name;
+        oct_model *m = load(s, (oct_options){ .batch = 7, .precision = precision });
+        int layers = 0;
+        for (int k = 0; k < m->plan->n_steps; k++) layers += m->plan->step[k].type != OCT_F32;
+        run(s, m, x, IMAGES, first);
+        oct_model_free(m);
+        ck_assert_int_ge(layers, 4);
+        const double limit = narrow[i / PRETRAINED].eps * layers *
+                             largest(want, NULL, IMAGES * CLASSES);
+        const double error = largest(first, want, IMAGES * CLASSES);
+        ck_assert_msg(error <= limit, "%s, %s: %g, limit %g", s->name, precision, error, limit);
+        for (int k = 0; k < IMAGES * CLASSES; k += CLASSES)
+            ck_assert_int_eq(best(first + k), best(want + k));
+        for (size_t a = 0; a < sizeof isas / sizeof *isas; a++) {
+            unsigned flags;
+            if (oct_cpu_isa(isas[a], &flags) != OCT_OK) continue;
+            m = load(s, (oct_options){ .isa = isas[a], .batch = 2, .threads = 1 + (int)a,
+                                       .precision = precision });
+            run(s, m, x, N, got);
+            oct_model_free(m);
+            ck_assert_mem_eq(got, first, N * CLASSES * sizeof *got);
+        }
+        free(x);
+        free(want);
+    }
+}
+END_TEST
+
+START_TEST(refuses_an_unknown_precision)
+{
+    oct_model *m;
+    const oct_options o = { .precision = "fp8" };
+    ck_assert_int_eq(oct_model_load(at_source(subjects[0].path), &o, &m), OCT_ERR_UNSUPPORTED);
+    ck_assert_str_eq(oct_last_error(), "precision 'fp8': unknown; fp32, bf16 or fp16 expected");
+}
+END_TEST
+
 START_TEST(files_tell_what_they_are)
 {
     oct_model *m = load(&subjects[0], (oct_options){ .threads = 1 });
@@ -245,7 +295,8 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        logits_are_pytorchs, the_same_bits_everywhere, files_tell_what_they_are,
+        logits_are_pytorchs, the_same_bits_everywhere, smaller_operands_stay_close,
+        refuses_an_unknown_precision, files_tell_what_they_are,
         runs_do_not_allocate,
     };
     return suite_run("models", tests, sizeof tests / sizeof *tests);

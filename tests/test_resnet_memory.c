@@ -11,7 +11,7 @@
 #include "tests/suite.h"
 
 enum { PEERS = 267 << 20,   /* bytes OpenVINO takes for a ResNet-50, the least of the peers */
-       GROWTH = 6 << 20 };  /* bytes: 5 slots of decoded photographs are 3 MB, slack of the allocator */
+       GROWTH = 6 << 20 };  /* bytes: 5 decoded photographs are 3 MB, the allocator's slack */
 
 static const seeded_resnet resnet50 = { "resnet50", { 3, 4, 6, 3 }, 1, 1, 64, 1000, OCT_F32, NULL };
 static char path[64];

@@ -32,7 +32,8 @@ static void each_fails(oct_status (*body)(void), int survives, long leaks)
         ck_assert_msg(status == OCT_ERR_MEMORY || (survives && status == OCT_OK),
                       "%s, allocation %ld: status %d, %s", path, n, (int)status, oct_last_error());
         const long lost = fail_alloc_live() - before;
-        ck_assert_msg(lost >= -leaks && lost <= leaks, "%s, allocation %ld: %ld blocks", path, n, lost);
+        ck_assert_msg(lost >= -leaks && lost <= leaks, "%s, allocation %ld: %ld blocks", path, n,
+                      lost);
     }
     ck_assert_int_eq(body(), OCT_OK);
 }

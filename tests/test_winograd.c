@@ -18,6 +18,7 @@ typedef struct conv {
     oct_tensor x, w, bias, residual, y;
     oct_conv2d_attr attr;
     int m, batch, has_bias, has_residual;
+    int half;               /* U in half */
 } conv;
 
 typedef struct shape {
@@ -96,7 +97,8 @@ static void conv_run(conv *v, unsigned cpu, int threads, int n, float *out)
 {
     oct_pool pool = { threads, backwards };
     oct_arena plan = { 0 };
-    oct_prepare how = { .cpu = cpu, .threads = threads, .arena = &plan };
+    oct_prepare how = { .cpu = cpu, .threads = threads, .arena = &plan,
+                        .precision = v->half ? OCT_F16 : OCT_F32 };
     float *own = v->y.data;
     void *state;
     if (out) v->y.data = out;
@@ -129,7 +131,8 @@ static double pixel(const oct_tensor *t, int n, int y, int x, int ch)
     return (double)((const float *)t->data)[at(t, n, y, x, ch)];
 }
 
-/* S of one tile and output channel: |A^T| (sum of |G w G^T| .* |B^T d B|) |A|, absolute within. */
+/* S of one tile and output channel: |A^T| (sum of |G w G^T| .* |B^T d B|) |A|, absolute within; in
+ * half |f16(U) - U| <= 2^-11 (|U| + 2^-14), so U counts for that much. */
 static void tile_size(const conv *v, int n, int ty, int tx, int k, double *size)
 {
     const int m = v->m, p = m + 2, c_all = v->x.dim[3];
@@ -143,7 +146,7 @@ static void tile_size(const conv *v, int n, int ty, int tx, int k, double *size)
                                                       (size_t)q];
         winograd_both(WINOGRAD_BT, m, 1, d, db);
         winograd_both(WINOGRAD_G, m, 1, w, wg);
-        for (int i = 0; i < p * p; i++) sum[i] += db[i] * wg[i];
+        for (int i = 0; i < p * p; i++) sum[i] += db[i] * (wg[i] + (v->half ? 0x1p-14 : 0));
     }
     winograd_both(WINOGRAD_AT, m, 1, sum, size);
 }
@@ -182,7 +185,8 @@ static void check_bound(const conv *v, int n)
                     const double b = v->has_bias ? (double)((float *)v->bias.data)[k] : 0;
                     const double r = v->has_residual ? pixel(&v->residual, n, y, x, k) : 0;
                     const double want = activate(v->attr.act, naive(v, n, y, x, k) + b + r);
-                    const double bound = (c + 17) * 0x1p-24 * (size[i] + fabs(b) + fabs(r));
+                    const double eps = (c + 17) * 0x1p-24 + (v->half ? 0x1p-11 : 0);
+                    const double bound = eps * (size[i] + fabs(b) + fabs(r));
                     const double got = pixel(&v->y, n, y, x, k);
                     if (!(fabs(got - want) <= bound))
                         ck_abort_msg("F(%d) %d->%d: [%d,%d,%d,%d] is %.9g, want %.9g +- %.2g", m,
@@ -197,10 +201,12 @@ START_TEST(close_to_double)
         for (int m = 2; m <= 4; m += 2) {
             conv v;
             conv_make(&v, &shapes[i], m, 2);
-            conv_run(&v, 0, 1, 2, NULL);
-            check_bound(&v, 0);
-            check_bound(&v, 1);
-            ck_assert(clean(v.y.data, oct_tensor_count(&v.y)));
+            for (v.half = 0; v.half < 2; v.half++) {
+                conv_run(&v, 0, 1, 2, NULL);
+                check_bound(&v, 0);
+                check_bound(&v, 1);
+                ck_assert(clean(v.y.data, oct_tensor_count(&v.y)));
+            }
             oct_arena_free(&v.arena);
         }
 }
@@ -246,6 +252,7 @@ START_TEST(same_on_every_isa)
             for (int batch = 1; batch <= 3; batch++) {
                 conv v;
                 conv_make(&v, &shapes[i], m, batch);
+                v.half = batch == 3;
                 for (size_t at = 0; batch == 2 && at < oct_tensor_count(&v.x); at += 97)
                     ((float *)v.x.data)[at] = at % 2 ? INFINITY : 1e-42f;
                 check_variants(&v);

@@ -1,6 +1,6 @@
 /* The whole file mapped read-only: a compiled model's packed weights are used where they lie, and
- * the pages are shared with every other process that runs it.  They come as they are read: asking
- * for all of them at once (MADV_POPULATE_READ) was no faster, the kernel maps 16 or more a fault. */
+ * the pages are shared with every other process that runs it.  They come as they are read: to ask
+ * for all at once (MADV_POPULATE_READ) was no faster, as one fault maps 16 pages or more. */
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>

@@ -34,6 +34,7 @@
  * Error against real numbers: |got - want| <= (K + 3) eps sum |a b| + ..., eps = 2^-24: a chain of
  * K roundings (Higham, Accuracy and Stability, 3.1).
  * c may not overlap a.
+ * In gemm_bf16 a float of a is a pair of bfloat16 and so are offset, len, width and pos' pixels.
  * Source: BLIS' packed panels; the segments are XNNPACK's indirection buffer, with strides. */
 typedef oct_gemm_seg oct_gemm_f32_seg; /* in floats */
 
@@ -45,7 +46,8 @@ typedef struct oct_gemm_f32_args {
     int step;                  /* pixels from a row to the next: the stride */
     int rows, groups, cols;    /* 1 .. g->rows, 1 .. 2, 1 .. g->nr */
     const float *panel;
-    const float *ahead;        /* prefetched meanwhile, as many bytes as panel; or NULL */
+    const float *ahead;        /* prefetched meanwhile; or NULL */
+    int ahead_parts;           /* 1, 2 or 4: a panel's bytes from ahead on, divided by this */
     float *c[2];
     const float *residual[2];  /* [0] NULL: none */
     size_t ldc;
@@ -61,12 +63,20 @@ typedef void oct_gemm_f32_gemv(int k, const float *x, int panels, const float *p
                                size_t panel_stride, const float *residual, oct_act act, int cols,
                                float *y);
 
+/* `count` pixels of width floats, without gaps, to bfloat16 in pairs: see gemm_bf16.h. */
+typedef void oct_gemm_bf16_pairs(size_t count, int width, const float *x, uint16_t *y);
+
+/* One record for all products with sums in FP32: gemm_f32, and gemm_f16w and gemm_bf16 with smaller
+ * operands, each with a list of its own. */
 typedef struct oct_gemm_f32 {
+    const char *family;        /* "gemm_f32" */
     const char *isa;           /* shown by benchmarks and plan dumps */
     unsigned needs;            /* OCT_CPU_* flags that must all be set; 0 = always */
+    oct_dtype type;            /* of the weights in a panel: F32, F16; BF16: of a, too, in pairs */
     int rows, nr;              /* of one group (a tile has up to two); columns of a panel */
     oct_gemm_f32_tile *tile;
     oct_gemm_f32_gemv *gemv;
+    oct_gemm_bf16_pairs *pairs; /* gemm_bf16 only */
 } oct_gemm_f32;
 
 extern const oct_gemm_f32 oct_gemm_f32_ref, oct_gemm_f32_avx2, oct_gemm_f32_avx512,
@@ -77,14 +87,17 @@ extern const oct_gemm_f32 oct_gemm_f32_ref, oct_gemm_f32_avx2, oct_gemm_f32_avx5
 extern const oct_gemm_f32 *const oct_gemm_f32_all[];
 const oct_gemm_f32 *oct_gemm_f32_pick(unsigned cpu_flags);
 
-/* Floats of one panel, of all panels of n columns. */
+/* Floats of one panel, of all panels of n columns; k is always in elements, not in pairs. */
 size_t oct_gemm_f32_panel_size(const oct_gemm_f32 *g, int k);
 size_t oct_gemm_f32_packed_size(const oct_gemm_f32 *g, int n, int k);
 
-/* Packs columns first .. first + count of b, a constant [n, ...] with k elements a row and perhaps
- * a scale per row: packed k is element perm[k] of the row (NULL: k).  bias: FP32 [n] or NULL.
+/* Packs columns first .. first + count of b, a constant [n, ...] with up to k elements a row and
+ * perhaps a scale per row: packed k is element perm[k] of the row (NULL: k), 0 where that is
+ * negative or past the row's end.  Rounded once to g's type.  bias: FP32 [n] or NULL.
  * row: room for k floats.  The panels are numbered from 0 in packed. */
 void oct_gemm_f32_pack(const oct_gemm_f32 *g, const oct_tensor *b, int first, int count, int k,
                        const int32_t *perm, const float *bias, float *row, float *packed);
+/* One panel of FP32, as the packer of a gemm_f32 of the same nr makes it, to g's type. */
+void oct_gemm_f32_narrow(const oct_gemm_f32 *g, int k, const float *panel, float *to);
 
 #endif

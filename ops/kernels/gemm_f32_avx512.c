@@ -13,37 +13,20 @@
  *   registers: 28 sums + 2 b + 1 a = 31 of 32.   A step of k: 28 FMAs (14 cycles on two ports),
  *   2 + 14 loads, 2 prefetches.
  */
-#include <immintrin.h>
-
-#include "ops/kernels/gemm_f32.h"
+#include "ops/kernels/gemm_avx512.h"
 #include "tensor/cpu.h"
 
-enum { ROWS = 7, LANES = 16 };
+enum { ROWS = 7 };
 #define SHAPES(X) X(1, 1) X(2, 1) X(3, 1) X(4, 1) X(5, 1) X(6, 1) X(7, 1) \
                   X(1, 2) X(2, 2) X(3, 2) X(4, 2) X(5, 2) X(6, 2) X(7, 2)
 
-typedef __m512 vec;
-static inline vec vec_zero(void) { return _mm512_setzero_ps(); }
-static inline vec vec_load(const float *p) { return _mm512_load_ps(p); }
-static inline vec vec_dup(const float *p) { return _mm512_set1_ps(*p); }
-static inline vec vec_fma(vec a, vec b, vec s) { return _mm512_fmadd_ps(a, b, s); }
-static inline vec vec_add(vec a, vec b) { return _mm512_add_ps(a, b); }
-
-/* relu is x < 0 ? 0 : x: maxps returns its second operand if either is NaN or both are zero. */
-static inline vec vec_clamp(vec y, oct_act act)
-{
-    if (act != OCT_ACT_NONE) y = _mm512_max_ps(_mm512_setzero_ps(), y);
-    if (act == OCT_ACT_RELU6) y = _mm512_min_ps(_mm512_set1_ps(6.f), y);
-    return y;
-}
-
-static inline __mmask16 first(int n)
-{
-    return (__mmask16)(n >= LANES ? 0xffff : n <= 0 ? 0 : (1 << n) - 1);
-}
-static inline vec vec_load_n(const float *p, int n) { return _mm512_maskz_loadu_ps(first(n), p); }
-static inline void vec_store_n(float *p, int n, vec v) { _mm512_mask_storeu_ps(p, first(n), v); }
+typedef float elem;
+static inline vec vec_b(const elem *p) { return vec_load(p); }
+static inline vec vec_a(const float *p) { return vec_dup(p); }
+static inline vec vec_mac(vec a, vec b, vec s) { return vec_fma(a, b, s); }
 
 #include "ops/kernels/gemm_f32_tmpl.h"
 
-const oct_gemm_f32 oct_gemm_f32_avx512 = { "avx512", OCT_CPU_AVX512, ROWS, NR, tile, gemv };
+const oct_gemm_f32 oct_gemm_f32_avx512 = {
+    "gemm_f32", "avx512", OCT_CPU_AVX512, OCT_F32, ROWS, NR, tile, gemv, NULL,
+};

@@ -1,9 +1,15 @@
-/* The body of gemm_f32's vector variants, included once by each of them.  Contract in gemm_f32.h.
+/* The body of the vector variants of gemm_f32, gemm_f16w and gemm_bf16, included once by each of
+ * them.  Contracts in their headers.
  *
- * The includer defines ROWS (of a group), LANES, SHAPES(X) with X(rows, groups) for groups 1, then
- * 2, rows 1 .. ROWS each, and the vocabulary on its vector type `vec`:
+ * The includer defines ROWS (of a group), SHAPES(X) with X(rows, groups) for groups 1, then 2, rows
+ * 1 .. ROWS each, and includes gemm_<isa>.h for LANES and the vocabulary on its vector type `vec`:
  *     vec_zero() vec_load(p) vec_dup(p) vec_fma(a, b, sum) vec_add(a, b) vec_clamp(v, act)
  *     vec_load_n(p, n) vec_store_n(p, n, v)    the first n lanes only; n <= 0: none, n > LANES: all
+ * What a product is made of is its own:
+ *     elem          what a panel holds after the bias: a weight, or a pair of them
+ *     vec_b(p)      LANES of these, aligned as a panel of them is
+ *     vec_a(p)      one of a, or a pair, in all lanes
+ *     vec_mac(a, b, sum)
  * A panel is two vectors wide.
  *
  * The danger is a compiler that keeps the sums in memory: they are one flat array indexed by
@@ -17,7 +23,7 @@
 #define UNROLL _Pragma("GCC unroll 32")
 #endif
 
-enum { NR = 2 * LANES, GEMV = 4 };
+enum { NR = 2 * LANES, GEMV = 4, LINE = 64 / sizeof(elem) };
 
 /* bias, residual, act, and the first n lanes of it to y. */
 INLINE void finish(vec s, const float *bias, const float *residual, oct_act act, int n, float *y)
@@ -54,20 +60,24 @@ INLINE void epilogue(const int rows, const int groups, const oct_gemm_f32_args *
 INLINE void body(const int rows, const int groups, const oct_gemm_f32_args *t)
 {
     vec s[2 * 2 * ROWS]; /* [group][row][2] */
-    const float *b = t->panel + NR, *ahead = t->ahead ? t->ahead : t->panel;
+    const elem *b = (const elem *)(const void *)(t->panel + NR);
+    const elem *ahead = (const elem *)(const void *)(t->ahead ? t->ahead : t->panel);
+    const int ahead_step = t->ahead && t->ahead_parts > 1 ? NR / t->ahead_parts : NR;
+    const int second = ahead_step < NR ? 0 : LINE; /* a step of k is at most two lines */
     UNROLL for (int i = 0; i < 2 * rows * groups; i++) s[i] = vec_zero();
     for (int q = 0; q < t->n_segs; q++) {
         const oct_gemm_f32_seg seg = t->seg[q];
         const ptrdiff_t px = (ptrdiff_t)t->step * seg.width;
         const float *a0 = t->a[0] + seg.offset + t->pos[0] * seg.width, *a1 = a0;
         if (groups == 2) a1 = t->a[1] + seg.offset + t->pos[1] * seg.width;
-        for (int c = 0; c < seg.len; c++, a0++, a1++, b += NR, ahead += NR) {
-            const vec b0 = vec_load(b), b1 = vec_load(b + LANES);
-            UNROLL for (int p = 0; p < NR; p += 16) __builtin_prefetch(ahead + p);
+        for (int c = 0; c < seg.len; c++, a0++, a1++, b += NR, ahead += ahead_step) {
+            const vec b0 = vec_b(b), b1 = vec_b(b + LANES);
+            __builtin_prefetch(ahead);
+            if (NR > LINE) __builtin_prefetch(ahead + second);
             UNROLL for (int i = 0; i < rows * groups; i++) {
-                const vec av = vec_dup(i < rows ? a0 + i * px : a1 + (i - rows) * px);
-                s[2 * i] = vec_fma(av, b0, s[2 * i]);
-                s[2 * i + 1] = vec_fma(av, b1, s[2 * i + 1]);
+                const vec av = vec_a(i < rows ? a0 + i * px : a1 + (i - rows) * px);
+                s[2 * i] = vec_mac(av, b0, s[2 * i]);
+                s[2 * i + 1] = vec_mac(av, b1, s[2 * i + 1]);
             }
         }
     }
@@ -90,13 +100,14 @@ INLINE void gemv_panels(const int panels, int k, const float *x, const float *pa
 {
     vec s[2 * GEMV];
     UNROLL for (int i = 0; i < 2 * panels; i++) s[i] = vec_zero();
-    const float *b = panel + NR;
+    const elem *b = (const elem *)(const void *)(panel + NR);
+    const size_t step = stride * sizeof(float) / sizeof(elem);
     for (int c = 0; c < k; c++, b += NR) {
-        const vec xv = vec_dup(x + c);
+        const vec xv = vec_a(x + c);
         UNROLL for (int i = 0; i < 2 * panels; i++) {
-            const float *at = b + (size_t)(i / 2) * stride + i % 2 * LANES;
-            if (i % 2 * LANES % 16 == 0) __builtin_prefetch(at + 512);
-            s[i] = vec_fma(xv, vec_load(at), s[i]);
+            const elem *at = b + (size_t)(i / 2) * step + i % 2 * LANES;
+            if (i % 2 * LANES % LINE == 0) __builtin_prefetch(at + 32 * LINE);
+            s[i] = vec_mac(xv, vec_b(at), s[i]);
         }
     }
     UNROLL for (int i = 0; i < 2 * panels; i++)

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "ops/kernels/gemm_s8_pair.h"
+#include "ops/kernels/gemm_s8_sort.h"
 
 const oct_gemm_s8 *const oct_gemm_s8_all[] = {
 #if HAVE_AVX512
@@ -49,12 +49,12 @@ static size_t k_groups(const oct_gemm_s8 *g, int n_segs, const oct_gemm_s8_seg *
 
 static size_t k_group_size(const oct_gemm_s8 *g)
 {
-    return (size_t)g->nr * (size_t)g->kr * (size_t)g->size;
+    return (size_t)g->nr * (size_t)g->kr;
 }
 
 static size_t table_size(const oct_gemm_s8 *g, int n_segs, const oct_gemm_s8_seg *seg)
 {
-    return g->paired ? oct_gemm_s8_pair_table_size(g, n_segs, seg) : 0;
+    return g->order ? oct_gemm_s8_table_size(g, n_segs, seg) : 0;
 }
 
 size_t oct_gemm_s8_panel_size(const oct_gemm_s8 *g, int n_segs, const oct_gemm_s8_seg *seg)
@@ -66,17 +66,14 @@ size_t oct_gemm_s8_panel_size(const oct_gemm_s8 *g, int n_segs, const oct_gemm_s
 
 /* Column j of the k groups at b, from one row of weights; returns the sum of the row. */
 static int32_t scatter(const oct_gemm_s8 *g, const oct_gemm_s8_weights *w, const int8_t *row, int j,
-                       unsigned char *b)
+                       int8_t *b)
 {
     int32_t sum = 0;
     for (int s = 0, k = 0; s < w->n_segs; s++)
         for (int c = 0; c < w->seg[s].len; c++, k++) {
             const int8_t v = row[w->perm ? w->perm[k] : k];
-            const int at = g->place(j, c % g->kr);
-            if (c > 0 && c % g->kr == 0) b += k_group_size(g);
-            if (g->size == 2) ((int16_t *)(void *)b)[at] = v;
-            else ((int8_t *)b)[at] = v;
-            if (c + 1 == w->seg[s].len) b += k_group_size(g);
+            b[g->place(j, c % g->kr)] = v;
+            if ((c + 1) % g->kr == 0 || c + 1 == w->seg[s].len) b += k_group_size(g);
             sum += v;
         }
     return sum;
@@ -95,11 +92,11 @@ void oct_gemm_s8_pack(const oct_gemm_s8 *g, const oct_gemm_s8_weights *w, int fi
         for (int j = 0; j < g->nr && n0 + j < count; j++) {
             const size_t n = (size_t)(first + n0 + j);
             const int at = oct_gemm_s8_column(g, j);
-            colsum[at] = scatter(g, w, w->b + n * (size_t)w->k, j, panel + start);
+            colsum[at] = scatter(g, w, w->b + n * (size_t)w->k, j, (int8_t *)panel + start);
             bias[at] = (w->bias ? w->bias[n] : 0) - (w->zero - g->flip) * colsum[at];
             scale[at] = w->scale[n];
             fbias[at] = w->fbias ? w->fbias[n] : 0;
         }
-        if (g->paired) oct_gemm_s8_pair(g, w->n_segs, w->seg, panel);
+        if (g->order) oct_gemm_s8_sort(g, w->n_segs, w->seg, panel);
     }
 }

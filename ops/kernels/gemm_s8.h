@@ -27,8 +27,7 @@
  * Packed B, one panel per nr columns (nr divides OCT_BLOCK):
  *     int32 bias[nr]     bias[n] - zero * colsum[n] + flip * colsum[n], see Exact
  *     float scale[nr]    float fbias[nr]    int32 colsum[nr]: sum over k of b[n,k]
- *     b[groups of k][nr * kr]               kr k of one column lie together, as place() says, in
- *                                           bytes or int16
+ *     b[groups of k][nr * kr]               int8, kr k of one column lie together, as place() says
  * Each segment is rounded up to kr with zero weights, so a tile reads up to kr - 1 bytes past a
  * segment's end: whatever lies there, times zero.  Columns past N are zeros.  Column j stands at
  * oct_gemm_s8_column(g, j) of each array: the order in which x86's pack instructions leave bytes.
@@ -72,15 +71,22 @@ typedef struct oct_gemm_s8_args {
 
 typedef void oct_gemm_s8_tile(const oct_gemm_s8_args *args);
 
+/* Kernels on vpmaddubsw, which saturates, have weights sorted by what is proved about them, and a
+ * table that says where in A each group lies: gemm_s8_sort.h. */
+typedef enum oct_gemm_s8_order {
+    OCT_GEMM_S8_AS_IS,         /* the order of the segments, no table */
+    OCT_GEMM_S8_PAIRS,         /* x_max 127: first two by two, if sums of both fit int16 */
+    OCT_GEMM_S8_SAFE,          /* x_max 255: first those whose sums of two products fit int16 */
+} oct_gemm_s8_order;
+
 typedef struct oct_gemm_s8 {
     const char *isa;           /* shown by benchmarks and plan dumps */
     unsigned needs;            /* OCT_CPU_* flags that must all be set; 0 = always */
     int x_max;                 /* 127 or 255: the largest byte of A */
     int rows, nr, kr;          /* of one group (a tile has up to two); columns; k together */
-    int size;                  /* bytes of a packed weight, 1 or 2 */
     int lanes;                 /* int32 a vector where columns are in pack order; 0: as they are */
     int flip;                  /* 128: the kernel sums (a - 128) b */
-    int paired;                /* groups of k lie in pairs, after a table: gemm_s8_pair.h */
+    oct_gemm_s8_order order;   /* of the groups of k */
     int (*place)(int j, int p);/* of column j, k p < kr: its element in a group of nr * kr */
     oct_gemm_s8_tile *tile;
 } oct_gemm_s8;
@@ -98,7 +104,7 @@ const oct_gemm_s8 *oct_gemm_s8_pick(unsigned cpu_flags, int x_max);
 typedef struct oct_gemm_s8_weights {
     const int8_t *b;           /* [n][k] */
     int k;                     /* sum of the segments' lengths */
-    const int32_t *perm;       /* packed k (padding not counted) is element perm[k] of a row; NULL: k */
+    const int32_t *perm;       /* packed k, padding not counted, is element perm[k]; or NULL */
     int n_segs;
     const oct_gemm_s8_seg *seg;
     int zero;                  /* of A, 0 .. 255 */

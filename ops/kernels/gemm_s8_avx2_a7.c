@@ -3,7 +3,7 @@
  *
  * vpmaddubsw adds two products in int16 and saturates; with a <= 127 it cannot: 2 * 127 * 128 =
  * 32,512 < 32,767.  Two of its results are added in int16 where the packer has proved that this
- * cannot overflow (gemm_s8_pair.h), then vpmaddwd by ones and vpaddd: 3 multiplies for 64 products
+ * cannot overflow (gemm_s8_sort.h), then vpmaddwd by ones and vpaddd: 3 multiplies for 64 products
  * where one result alone would take 4.
  *
  *                          b: 16 columns x 4 k, twice
@@ -21,7 +21,7 @@
 #include <string.h>
 
 #include "ops/kernels/gemm_s8.h"
-#include "ops/kernels/gemm_s8_pair.h"
+#include "ops/kernels/gemm_s8_sort.h"
 #include "tensor/cpu.h"
 
 enum { ROWS = 2, LANES = 8, KR = 4 };
@@ -31,7 +31,7 @@ static inline vec vec_load(const void *p) { return _mm256_load_si256(p); }
 
 #include "ops/kernels/gemm_s8_ymm.h"
 
-enum { GROUP = NR * KR };      /* bytes of a group of 4 k */
+enum { GROUP = NR * KR, AHEAD = 4096 }; /* bytes of a group of 4 k; to prefetch by in one panel */
 
 INLINE vec four_bytes(const uint8_t *p)
 {
@@ -53,9 +53,10 @@ INLINE vec held(const unsigned char *p)
     return v;
 }
 
-/* One vector of columns: s0 += row x, s1 += row z, one group of k or two, `both`. */
-INLINE void two_rows_half(const int both, vec *s0, vec *s1, vec x0, vec z0, vec x1, vec z1,
-                          const unsigned char *b)
+/* One vector of columns: s0 += row x, s1 += row z (if `rows` > 1), one group of k or two, `both`.
+ * */
+INLINE void two_rows_half(const int rows, const int both, vec *s0, vec *s1, vec x0, vec z0,
+                          vec x1, vec z1, const unsigned char *b)
 {
     const vec b0 = held(b);
     vec t0 = _mm256_maddubs_epi16(x0, b0), t1 = _mm256_maddubs_epi16(z0, b0);
@@ -65,18 +66,18 @@ INLINE void two_rows_half(const int both, vec *s0, vec *s1, vec x0, vec z0, vec 
         t1 = _mm256_add_epi16(t1, _mm256_maddubs_epi16(z1, b1));
     }
     *s0 = add_wide(*s0, t0);
-    *s1 = add_wide(*s1, t1);
+    if (rows > 1) *s1 = add_wide(*s1, t1);
 }
 
 /* s[0 .. 3] += rows x and z. */
-INLINE void two_rows(const int both, vec *s, const uint8_t *x, const uint8_t *z, const int32_t *off,
-                     const unsigned char *b)
+INLINE void two_rows(const int rows, const int both, vec *s, const uint8_t *x, const uint8_t *z,
+                     const int32_t *off, const unsigned char *b)
 {
     const vec x0 = four_bytes(x + off[0]), z0 = four_bytes(z + off[0]);
     vec x1 = x0, z1 = z0;
     if (both) x1 = four_bytes(x + off[1]), z1 = four_bytes(z + off[1]);
-    two_rows_half(both, &s[0], &s[2], x0, z0, x1, z1, b);
-    two_rows_half(both, &s[1], &s[3], x0, z0, x1, z1, b + 32);
+    two_rows_half(rows, both, &s[0], &s[2], x0, z0, x1, z1, b);
+    two_rows_half(rows, both, &s[1], &s[3], x0, z0, x1, z1, b + 32);
     __asm__ volatile("" ::: "memory");
 }
 
@@ -88,29 +89,29 @@ static inline const uint8_t *row_at(const oct_gemm_s8_args *t, int r, int width)
     return t->a[g] + (t->pos[g] + (ptrdiff_t)i * t->step) * width;
 }
 
-/* rows: 2 or 4 */
+/* rows: 1, 2 or 4 */
 INLINE void body(const int rows, const oct_gemm_s8_args *t)
 {
     _Alignas(64) int32_t acc[2 * ROWS][NR];
     vec s[4 * ROWS];
     const int32_t *bias = t->panel, *table = bias + 4 * NR, *part = table + 2;
-    const int32_t *off = part + OCT_GEMM_S8_PAIR_PART * table[0];
+    const int32_t *off = part + OCT_GEMM_S8_PART * table[0];
     const unsigned char *b = (const unsigned char *)t->panel + table[1];
-    const unsigned char *ahead = t->ahead ? t->ahead : t->panel;
+    const unsigned char *ahead = t->ahead ? t->ahead : b + AHEAD;
     UNROLL for (int i = 0; i < 2 * rows; i++) s[i] = vec_load(bias + i % 2 * LANES);
-    for (int p = 0; p < table[0]; p++, part += OCT_GEMM_S8_PAIR_PART) {
+    for (int p = 0; p < table[0]; p++, part += OCT_GEMM_S8_PART) {
         const uint8_t *const x0 = row_at(t, 0, part[0]), *const x1 = row_at(t, 1, part[0]);
         const uint8_t *const x2 = row_at(t, 2, part[0]), *const x3 = row_at(t, 3, part[0]);
         const int32_t *const mid = off + 2 * part[1], *const end = mid + part[2];
         for (; off != mid; off += 2, b += 2 * GROUP, ahead += 2 * GROUP) {
             __builtin_prefetch(ahead);
             __builtin_prefetch(ahead + 64);
-            two_rows(1, s, x0, x1, off, b);
-            if (rows == 4) two_rows(1, s + 4, x2, x3, off, b);
+            two_rows(rows, 1, s, x0, x1, off, b);
+            if (rows == 4) two_rows(2, 1, s + 4, x2, x3, off, b);
         }
         for (; off != end; off++, b += GROUP) {
-            two_rows(0, s, x0, x1, off, b);
-            if (rows == 4) two_rows(0, s + 4, x2, x3, off, b);
+            two_rows(rows, 0, s, x0, x1, off, b);
+            if (rows == 4) two_rows(2, 0, s + 4, x2, x3, off, b);
         }
     }
     UNROLL for (int i = 0; i < 2 * rows; i++)
@@ -118,12 +119,17 @@ INLINE void body(const int rows, const oct_gemm_s8_args *t)
     finish(t, (const int32_t (*)[NR])acc);
 }
 
+static void tile1(const oct_gemm_s8_args *t) { body(1, t); }
 static void tile2(const oct_gemm_s8_args *t) { body(2, t); }
 static void tile4(const oct_gemm_s8_args *t) { body(4, t); }
-static void tile(const oct_gemm_s8_args *t) { (t->rows * t->groups > 2 ? tile4 : tile2)(t); }
+static void tile(const oct_gemm_s8_args *t)
+{
+    const int rows = t->rows * t->groups;
+    (rows > 2 ? tile4 : rows > 1 ? tile2 : tile1)(t);
+}
 
 static int place(int j, int p) { return oct_pack_order(LANES, j) * KR + p; }
 
 const oct_gemm_s8 oct_gemm_s8_avx2_a7 = {
     .isa = "avx2", .needs = OCT_CPU_AVX2, .x_max = 127, .rows = ROWS, .nr = NR, .kr = KR,
-    .size = 1, .lanes = LANES, .paired = 1, .place = place, .tile = tile };
+    .lanes = LANES, .order = OCT_GEMM_S8_PAIRS, .place = place, .tile = tile };

@@ -18,17 +18,16 @@
 #include "ops/kernels/gemm_s8.h"
 #include "tensor/cpu.h"
 
-enum { ROWS = 7, LANES = 16, HALVES = 1 };
+enum { ROWS = 7, LANES = 16 };
 #define SHAPES(X) X(1, 1) X(2, 1) X(3, 1) X(4, 1) X(5, 1) X(6, 1) X(7, 1) \
                   X(1, 2) X(2, 2) X(3, 2) X(4, 2) X(5, 2) X(6, 2) X(7, 2)
 
 typedef __m512i vec;
 static inline vec vec_load(const void *p) { return _mm512_load_si512(p); }
 static inline void vec_store(void *p, vec v) { _mm512_store_si512(p, v); }
-static inline vec vec_dup(const uint8_t *p, int half)
+static inline vec vec_dup(const uint8_t *p)
 {
     int32_t four;
-    (void)half;
     memcpy(&four, p, sizeof four);
     return _mm512_set1_epi32(four);
 }
@@ -41,4 +40,4 @@ static int place(int j, int p) { return oct_gemm_s8_column(&oct_gemm_s8_avx512, 
 
 const oct_gemm_s8 oct_gemm_s8_avx512 = {
     .isa = "avx512", .needs = OCT_CPU_AVX512, .x_max = 255, .rows = ROWS, .nr = NR, .kr = KR,
-    .size = 1, .lanes = LANES, .place = place, .tile = tile };
+    .lanes = LANES, .place = place, .tile = tile };

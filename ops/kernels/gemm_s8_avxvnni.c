@@ -16,16 +16,15 @@
 #include "ops/kernels/gemm_s8.h"
 #include "tensor/cpu.h"
 
-enum { ROWS = 3, LANES = 8, HALVES = 1 };
+enum { ROWS = 3, LANES = 8 };
 #define SHAPES(X) X(1, 1) X(2, 1) X(3, 1) X(1, 2) X(2, 2) X(3, 2)
 
 typedef __m256i vec;
 static inline vec vec_load(const void *p) { return _mm256_load_si256(p); }
 static inline void vec_store(void *p, vec v) { _mm256_store_si256(p, v); }
-static inline vec vec_dup(const uint8_t *p, int half)
+static inline vec vec_dup(const uint8_t *p)
 {
     int32_t four;
-    (void)half;
     memcpy(&four, p, sizeof four);
     return _mm256_set1_epi32(four);
 }
@@ -38,4 +37,4 @@ static int place(int j, int p) { return oct_gemm_s8_column(&oct_gemm_s8_avxvnni,
 
 const oct_gemm_s8 oct_gemm_s8_avxvnni = {
     .isa = "avxvnni", .needs = OCT_CPU_AVX2 | OCT_CPU_AVXVNNI, .x_max = 255, .rows = ROWS,
-    .nr = NR, .kr = KR, .size = 1, .lanes = LANES, .place = place, .tile = tile };
+    .nr = NR, .kr = KR, .lanes = LANES, .place = place, .tile = tile };

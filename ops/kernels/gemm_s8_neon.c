@@ -2,8 +2,8 @@
  * gemm_s8.h.
  *
  * There is no product of unsigned by signed bytes: the kernel takes a - 128 (the top bit flipped),
- * and the packed bias gives 128 * colsum back.  A vector of b is four columns x k 0, 1, then x k 2, 3.
- * A product of -128 by -128 fits int16, two do not: each is added to the sums by its own sadalp.
+ * and the packed bias gives 128 * colsum back.  A vector of b is four columns x k 0, 1, then x k 2,
+ * 3. A product of -128 by -128 fits int16, two do not: each is added to the sums by its own sadalp.
  *
  *                          b: 8 columns x 4 k
  *                     +-----------+-----------+
@@ -12,23 +12,23 @@
  *   a, group 0 row i  | s[2i]     | s[2i + 1] |     16 q
  *   4 k, bcast  1 row | ...       | ...       |
  *                     +-----------+-----------+
- *   registers: 16 sums + 2 b + 1 a + 1 product + 1 table + 1 flip = 22 of 32; a ld1r a row, more of them in flight. */
+ *   registers: 16 sums + 2 b + 1 a + 1 product + 1 table + 1 flip = 22 of 32; a ld1r a row, more
+ *   of them in flight. */
 #include <arm_neon.h>
 #include <string.h>
 
 #include "ops/kernels/gemm_s8.h"
 #include "tensor/cpu.h"
 
-enum { ROWS = 4, LANES = 4, HALVES = 1 };
+enum { ROWS = 4, LANES = 4 };
 #define SHAPES(X) X(1, 1) X(2, 1) X(3, 1) X(4, 1) X(1, 2) X(2, 2) X(3, 2) X(4, 2)
 
 typedef int32x4_t vec;
 static inline vec vec_load(const void *p) { return vld1q_s32(p); }
 static inline void vec_store(void *p, vec v) { vst1q_s32(p, v); }
-static inline vec vec_dup(const uint8_t *p, int half)
+static inline vec vec_dup(const uint8_t *p)
 {
     uint32_t four;
-    (void)half;
     memcpy(&four, p, sizeof four);
     static const uint8_t spread[16] = { 0, 1, 0, 1, 0, 1, 0, 1, 2, 3, 2, 3, 2, 3, 2, 3 };
     const uint8x16_t a = vqtbl1q_u8(vreinterpretq_u8_u32(vdupq_n_u32(four)), vld1q_u8(spread));
@@ -48,4 +48,4 @@ static int place(int j, int p) { return j / 4 * 16 + p / 2 * 8 + j % 4 * 2 + p %
 
 const oct_gemm_s8 oct_gemm_s8_neon = {
     .isa = "neon", .needs = OCT_CPU_NEON, .x_max = 255, .rows = ROWS, .nr = NR, .kr = KR,
-    .size = 1, .flip = 128, .place = place, .tile = tile };
+    .flip = 128, .place = place, .tile = tile };

@@ -18,16 +18,15 @@
 #include "ops/kernels/gemm_s8.h"
 #include "tensor/cpu.h"
 
-enum { ROWS = 4, LANES = 4, HALVES = 1 };
+enum { ROWS = 4, LANES = 4 };
 #define SHAPES(X) X(1, 1) X(2, 1) X(3, 1) X(4, 1) X(1, 2) X(2, 2) X(3, 2) X(4, 2)
 
 typedef int32x4_t vec;
 static inline vec vec_load(const void *p) { return vld1q_s32(p); }
 static inline void vec_store(void *p, vec v) { vst1q_s32(p, v); }
-static inline vec vec_dup(const uint8_t *p, int half)
+static inline vec vec_dup(const uint8_t *p)
 {
     uint32_t four;
-    (void)half;
     memcpy(&four, p, sizeof four);
     return vreinterpretq_s32_u32(veorq_u32(vdupq_n_u32(four), vdupq_n_u32(0x80808080)));
 }
@@ -42,5 +41,6 @@ static inline vec vec_dot(vec s, vec a, vec b)
 static int place(int j, int p) { return j * KR + p; }
 
 const oct_gemm_s8 oct_gemm_s8_neondot = {
-    .isa = "neondot", .needs = OCT_CPU_NEON | OCT_CPU_NEONDOT, .x_max = 255, .rows = ROWS, .nr = NR, .kr = KR,
-    .size = 1, .flip = 128, .place = place, .tile = tile };
+    .isa = "neondot", .needs = OCT_CPU_NEON | OCT_CPU_NEONDOT, .x_max = 255, .rows = ROWS,
+    .nr = NR, .kr = KR,
+    .flip = 128, .place = place, .tile = tile };

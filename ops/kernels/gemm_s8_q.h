@@ -14,7 +14,8 @@ static inline void store_part(void *c, const void *from, int cols, size_t size)
     memcpy(c, from, (size_t)(cols < NR ? cols : NR) * size);
 }
 
-static inline void row_u8(const oct_gemm_s8_args *t, const u8_params *p, const int32_t *acc, row_pos x)
+static inline void row_u8(const oct_gemm_s8_args *t, const u8_params *p, const int32_t *acc,
+                          row_pos x)
 {
     float32x4_t y0 = vmulq_f32(vcvtq_f32_s32(vld1q_s32(acc)), p->scale[0]);
     float32x4_t y1 = vmulq_f32(vcvtq_f32_s32(vld1q_s32(acc + LANES)), p->scale[1]);

@@ -53,5 +53,5 @@ static void tile(const oct_gemm_s8_args *t)
 }
 
 const oct_gemm_s8 oct_gemm_s8_ref = {
-    .isa = "ref", .x_max = 255, .rows = ROWS, .nr = NR, .kr = KR, .size = 1, .place = place,
+    .isa = "ref", .x_max = 255, .rows = ROWS, .nr = NR, .kr = KR, .place = place,
     .tile = tile };

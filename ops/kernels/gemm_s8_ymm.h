@@ -1,5 +1,5 @@
-/* finish() of gemm_s8 for AVX2: a tile's sums -> c.  Contract in requant.h; the order of the columns
- * and of the clamps is gemm_s8_zmm.h's, with two 128-bit lanes. */
+/* finish() of gemm_s8 for AVX2: a tile's sums -> c.  Contract in requant.h; the order of the
+ * columns and of the clamps is gemm_s8_zmm.h's, with two 128-bit lanes. */
 #include "ops/kernels/gemm_s8_rows.h"
 
 typedef struct u8_params {
@@ -49,7 +49,8 @@ INLINE void rows_u8(const int with_residual, const oct_gemm_s8_args *t, const u8
             rx = (const uint8_t *)t->residual[x.group] + x.at;
             ry = (const uint8_t *)t->residual[y.group] + y.at;
         }
-        const __m256i v = _mm256_packus_epi16(row_words(p, acc[r], rx), row_words(p, acc[other], ry));
+        const __m256i upper = row_words(p, acc[r], rx), lower = row_words(p, acc[other], ry);
+        const __m256i v = _mm256_packus_epi16(upper, lower);
         const __m256i bytes = _mm256_permute4x64_epi64(v, 0xd8); /* 0 2 1 3 */
         store_u8((uint8_t *)t->c[x.group] + x.at, t->cols, _mm256_castsi256_si128(bytes));
         if (other != r)

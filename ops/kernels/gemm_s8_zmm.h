@@ -21,7 +21,7 @@ INLINE __m512i row_words(const u8_params *p, const int32_t *acc, const uint8_t *
     __m512 y1 = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_load_si512(acc + LANES)), p->scale[1]);
     if (r) { /* words of columns 8l .. 8l + 7 in lane l, unpacked: pack order */
         const __m512i none = _mm512_setzero_si512();
-        const __m512i w = _mm512_cvtepu8_epi16(_mm256_loadu_si256((const void *)r));
+        const __m512i w = _mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(p->cols, r));
         const __m512 r0 = _mm512_cvtepi32_ps(_mm512_unpacklo_epi16(w, none));
         const __m512 r1 = _mm512_cvtepi32_ps(_mm512_unpackhi_epi16(w, none));
         y0 = _mm512_fmadd_ps(_mm512_sub_ps(r0, p->residual_zero), p->residual_scale, y0);
@@ -46,7 +46,8 @@ INLINE void rows_u8(const int with_residual, const oct_gemm_s8_args *t, const u8
             rx = (const uint8_t *)t->residual[x.group] + x.at;
             ry = (const uint8_t *)t->residual[y.group] + y.at;
         }
-        const __m512i v = _mm512_packus_epi16(row_words(p, acc[r], rx), row_words(p, acc[other], ry));
+        const __m512i upper = row_words(p, acc[r], rx), lower = row_words(p, acc[other], ry);
+        const __m512i v = _mm512_packus_epi16(upper, lower);
         const __m512i bytes = _mm512_permutexvar_epi64(order, v);
         _mm256_mask_storeu_epi8((uint8_t *)t->c[x.group] + x.at, p->cols,
                                 _mm512_castsi512_si256(bytes));
@@ -86,7 +87,8 @@ static void row_f32(const oct_gemm_s8_args *t, const int32_t *acc, row_pos x)
         __m512i s = _mm512_load_si512(acc + h * LANES);
         if (t->row_zero[0]) {
             const __m512i zero = _mm512_set1_epi32(t->row_zero[x.group][x.i]);
-            s = _mm512_sub_epi32(s, _mm512_mullo_epi32(zero, _mm512_load_si512(colsum + h * LANES)));
+            const __m512i sums = _mm512_load_si512(colsum + h * LANES);
+            s = _mm512_sub_epi32(s, _mm512_mullo_epi32(zero, sums));
         }
         y[h] = _mm512_mul_ps(_mm512_cvtepi32_ps(s), _mm512_load_ps(scale + h * LANES));
         if (t->row_scale[0]) y[h] = _mm512_mul_ps(y[h], _mm512_set1_ps(t->row_scale[x.group][x.i]));
@@ -96,8 +98,8 @@ static void row_f32(const oct_gemm_s8_args *t, const int32_t *acc, row_pos x)
         const __mmask16 m = first(t->cols - h * LANES);
         const size_t at = x.at + (size_t)(h * LANES);
         __m512 z = in_order(y[0], y[1], h);
-        if (t->residual[0])
-            z = _mm512_add_ps(z, _mm512_maskz_loadu_ps(m, (const float *)t->residual[x.group] + at));
+        const float *r = t->residual[0] ? (const float *)t->residual[x.group] + at : NULL;
+        if (r) z = _mm512_add_ps(z, _mm512_maskz_loadu_ps(m, r));
         _mm512_mask_storeu_ps((float *)t->c[x.group] + at, m, clamp_f32(z, t->out->act));
     }
 }

@@ -6,7 +6,8 @@
 
 #include "ops/attr.h"
 
-/* int32 sum -> uint8, FP32 or int32: the one definition every integer kernel must match bit for bit.
+/* int32 sum -> uint8, FP32 or int32: the one definition every integer kernel must match bit for
+ * bit.
  *
  *   real = scale (q - zero), q uint8.     scale[n] below is s_in * s_weight[n] / s_out for U8 and
  *                                         s_in * s_weight[n] for F32 (1 / s_out left out)

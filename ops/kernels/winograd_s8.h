@@ -33,8 +33,8 @@
  * largest one-sided sum is that of row 1 by row 1, 2 * 2 + 8 * 8 = 68, so |V| <= 17,340.  m = 2:
  * 9 * 128 = 1,152 and 4 * 255.  So both fit int16 and a pair of products int32: 2 * 18,432 * 17,340
  * < 2^31; sums over c wrap, that is what the ring is for.
- * Exact if oct_winograd_s8_fits: -2^31 <= 2^b y < 2^31 for all bytes up to x_max.  With sums P and N
- * of a filter's positive and negative weights, max(P, N) x_max < 2^(31 - b): b = 6, x_max = 127:
+ * Exact if oct_winograd_s8_fits: -2^31 <= 2^b y < 2^31 for all bytes up to x_max.  With sums P and
+ * N of a filter's positive and negative weights, max(P, N) x_max < 2^(31 - b): b = 6, x_max = 127:
  * 264,208.  Always so up to 114 input channels for 127 (57 for 255), and for real weights beyond.
  *
  * Operands
@@ -53,7 +53,8 @@
  * then int16 u[p*p][pairs][2 * nr].
  *
  * Every variant gives the bytes of ref, which are those of gemm_s8.
- * Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015; the ring is ours. */
+ * Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015; the ring is
+ * ours. */
 typedef struct oct_winograd_s8_in {
     int m;
     int y0, y1, x0, x1;        /* the pixels of the tile that exist */

@@ -1,5 +1,5 @@
-/* winograd_s8, AVX-512 VNNI: products of up to 14 tiles x 32 columns.  Contract in winograd_s8.h, the
- * transforms in winograd_s8_tmpl.h.
+/* winograd_s8, AVX-512 VNNI: products of up to 14 tiles x 32 columns.  Contract in winograd_s8.h,
+ * the transforms in winograd_s8_tmpl.h.
  *
  *                          u: 32 columns x 2 c, int16
  *                     +-----------+-----------+

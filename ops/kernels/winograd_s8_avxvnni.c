@@ -1,5 +1,5 @@
-/* winograd_s8, AVX-VNNI: products of up to 6 tiles x 16 columns.  Contract in winograd_s8.h, the transforms
- * in winograd_s8_tmpl.h.
+/* winograd_s8, AVX-VNNI: products of up to 6 tiles x 16 columns.  Contract in winograd_s8.h, the
+ * transforms in winograd_s8_tmpl.h.
  *
  *                          u: 16 columns x 2 c, int16
  *                     +-----------+-----------+

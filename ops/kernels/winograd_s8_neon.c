@@ -1,5 +1,5 @@
-/* winograd_s8, NEON: products of up to 8 tiles x 8 columns.  Contract in winograd_s8.h, the transforms
- * in winograd_s8_tmpl.h.
+/* winograd_s8, NEON: products of up to 8 tiles x 8 columns.  Contract in winograd_s8.h, the
+ * transforms in winograd_s8_tmpl.h.
  *
  *                          u: 8 columns x 2 c, int16
  *                     +-----------+-----------+

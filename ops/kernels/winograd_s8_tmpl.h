@@ -52,7 +52,8 @@ INLINE void input_m(const int m, const oct_winograd_s8_in *args, const uint8_t *
         for (int i = 0; i < p; i++) {
             bt(m, t + i * 6, r, 1);
             int16_t *to = args->v + (size_t)(i * p) * args->step + l;
-            UNROLL for (int j = 0; j < p; j++) memcpy(to + (size_t)j * args->step, r + j, sizeof *r);
+            UNROLL for (int j = 0; j < p; j++)
+                memcpy(to + (size_t)j * args->step, r + j, sizeof *r);
         }
     }
 }

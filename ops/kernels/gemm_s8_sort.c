@@ -1,8 +1,8 @@
-#include "ops/kernels/gemm_s8_pair.h"
+#include "ops/kernels/gemm_s8_sort.h"
 
 #include <string.h>
 
-enum { HEADER = 4, TRIES = 32 }; /* words of a column before the table; groups looked at for a pair */
+enum { HEADER = 4, TRIES = 32 }; /* words of a column before the table; tries to pair a group */
 
 static int groups_of(const oct_gemm_s8 *g, const oct_gemm_s8_seg *seg)
 {
@@ -17,46 +17,62 @@ static int starts_part(const oct_gemm_s8_seg *seg, int s)
     return 1;
 }
 
-size_t oct_gemm_s8_pair_table_size(const oct_gemm_s8 *g, int n_segs, const oct_gemm_s8_seg *seg)
+size_t oct_gemm_s8_table_size(const oct_gemm_s8 *g, int n_segs, const oct_gemm_s8_seg *seg)
 {
     size_t words = 2;
     for (int s = 0; s < n_segs; s++)
         words += (size_t)groups_of(g, &seg[s]) +
-                 (starts_part(seg, s) ? OCT_GEMM_S8_PAIR_PART : 0);
+                 (starts_part(seg, s) ? OCT_GEMM_S8_PART : 0);
     return (words * sizeof(int32_t) + 63) / 64 * 64;
 }
 
-/* May two groups of `lanes` pairs of weights be added in int16? */
-static int fit(const int8_t *g, const int8_t *h, int lanes)
+/* Do the sums of `lanes` pairs of weights of g, and of h if there is one, keep to `most`? */
+static int fit(const int8_t *g, const int8_t *h, int lanes, int most)
 {
-    for (int l = 0; l < lanes; l++, g += 2, h += 2) {
-        const int w[4] = { g[0], g[1], h[0], h[1] };
+    for (int l = 0; l < 2 * lanes; l += 2) {
+        const int w[4] = { g[l], g[l + 1], h ? h[l] : 0, h ? h[l + 1] : 0 };
         int sum[2] = { 0, 0 };
         for (int i = 0; i < 4; i++) sum[w[i] < 0] += w[i] < 0 ? -w[i] : w[i];
-        if (sum[0] > OCT_GEMM_S8_PAIR_SUM || sum[1] > OCT_GEMM_S8_PAIR_SUM) return 0;
+        if (sum[0] > most || sum[1] > most) return 0;
     }
     return 1;
 }
 
-/* Groups being sorted into order[0 .. count): pairs from the start, groups still alone at the end. */
-typedef struct part { int32_t *order; int pairs, alone, count; } part;
+/* Groups being sorted into order[0 .. count): the fast from the start, the slow from the end. */
+typedef struct part {
+    int32_t *order;
+    int fast, slow, count;     /* fast: pairs, or groups */
+    const int8_t *b;
+    int lanes;                 /* of a group */
+} part;
 
-static void add(part *p, int group, const int8_t *b, int lanes)
+static const int8_t *weights(const part *p, int group)
 {
-    int32_t *alone = p->order + p->count - p->alone;
-    const size_t size = (size_t)lanes * 2;
-    for (int i = 0; i < p->alone && i < TRIES; i++) {
-        const int other = alone[p->alone - 1 - i]; /* the oldest first */
-        if (!fit(b + (size_t)other * size, b + (size_t)group * size, lanes)) continue;
-        memmove(alone + 1, alone, (size_t)(p->alone - 1 - i) * sizeof *alone);
-        p->alone--;
-        p->order[2 * p->pairs] = other;
-        p->order[2 * p->pairs + 1] = group;
-        p->pairs++;
+    return p->b + (size_t)group * (size_t)p->lanes * 2;
+}
+
+/* Pairs with the first that fits of those still alone, the oldest first. */
+static void add_pair(part *p, int group)
+{
+    int32_t *slow = p->order + p->count - p->slow;
+    for (int i = 0; i < p->slow && i < TRIES; i++) {
+        const int at = p->slow - 1 - i, other = slow[at];
+        if (!fit(weights(p, other), weights(p, group), p->lanes, OCT_GEMM_S8_PAIR_SUM)) continue;
+        memmove(slow + 1, slow, (size_t)at * sizeof *slow);
+        p->slow--;
+        p->order[2 * p->fast] = other;
+        p->order[2 * p->fast + 1] = group;
+        p->fast++;
         return;
     }
-    alone[-1] = group;
-    p->alone++;
+    slow[-1] = group;
+    p->slow++;
+}
+
+static void add_safe(part *p, int group)
+{
+    if (fit(weights(p, group), NULL, p->lanes, OCT_GEMM_S8_SAFE_SUM)) p->order[p->fast++] = group;
+    else p->order[p->count - ++p->slow] = group;
 }
 
 /* Group i becomes group order[i], in place; order[i] is ~order[i] afterwards. */
@@ -85,28 +101,28 @@ static int32_t offset_of(const oct_gemm_s8 *g, const oct_gemm_s8_seg *seg, int g
     return (int32_t)seg->offset + group * g->kr;
 }
 
-void oct_gemm_s8_pair(const oct_gemm_s8 *g, int n_segs, const oct_gemm_s8_seg *seg, void *panel)
+void oct_gemm_s8_sort(const oct_gemm_s8 *g, int n_segs, const oct_gemm_s8_seg *seg, void *panel)
 {
     int32_t *table = (int32_t *)panel + HEADER * g->nr, *p = table + 2;
     const size_t start = HEADER * sizeof(int32_t) * (size_t)g->nr +
-                         oct_gemm_s8_pair_table_size(g, n_segs, seg);
+                         oct_gemm_s8_table_size(g, n_segs, seg);
     int8_t *b = (int8_t *)panel + start;
     int parts = 0, n = 0;
     for (int s = 0; s < n_segs; s++) parts += starts_part(seg, s);
-    int32_t *order = p + OCT_GEMM_S8_PAIR_PART * parts;
+    int32_t *order = p + OCT_GEMM_S8_PART * parts;
     table[0] = parts;
     table[1] = (int32_t)start;
     for (int s = 0; s < n_segs; s++) {
         if (!starts_part(seg, s)) continue;
-        part sorted = { .order = order + n };
+        part sorted = { .order = order + n, .b = b, .lanes = g->nr * g->kr / 2 };
         for (int i = s; i < n_segs; i++)
             if (seg[i].width == seg[s].width) sorted.count += groups_of(g, &seg[i]);
         for (int i = 0, group = 0; i < n_segs; group += groups_of(g, &seg[i]), i++)
             for (int k = 0; k < groups_of(g, &seg[i]) && seg[i].width == seg[s].width; k++)
-                add(&sorted, group + k, b, g->nr * g->kr / 2);
+                (g->order == OCT_GEMM_S8_PAIRS ? add_pair : add_safe)(&sorted, group + k);
         *p++ = seg[s].width;
-        *p++ = sorted.pairs;
-        *p++ = sorted.alone;
+        *p++ = sorted.fast;
+        *p++ = sorted.slow;
         n += sorted.count;
     }
     permute(b, (size_t)(g->nr * g->kr), order, n);

@@ -1,0 +1,23 @@
+#include "config.h"
+#include "ops/kernels/gemm_f16w.h"
+
+const oct_gemm_f32 *const oct_gemm_f16w_all[] = {
+#if HAVE_AVX512
+    &oct_gemm_f16w_avx512,
+#endif
+#if HAVE_AVX2
+    &oct_gemm_f16w_avx2,
+#endif
+#if HAVE_NEON
+    &oct_gemm_f16w_neon,
+#endif
+    &oct_gemm_f16w_ref,
+    NULL,
+};
+
+const oct_gemm_f32 *oct_gemm_f16w_pick(unsigned cpu_flags)
+{
+    const oct_gemm_f32 *const *g = oct_gemm_f16w_all;
+    while (((*g)->needs & cpu_flags) != (*g)->needs) g++; /* ref needs nothing */
+    return *g;
+}

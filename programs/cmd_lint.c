@@ -1,0 +1,91 @@
+/* octet lint: does this data look like what the model was trained on? */
+#include <math.h>
+
+#include "programs/cmd.h"
+#include "programs/lint_data.h"
+#include "programs/report.h"
+
+static json_t *numbers(const double *v, int n)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < n && i < OCT_LINT_MAX_CHANNELS; i++)
+        json_array_append_new(list, report_number(v[i]));
+    return list;
+}
+
+static void print_json(const oct_lint_report *r)
+{
+    json_t *layers = json_array();
+    for (int i = 0; i < r->n_layers; i++)
+        json_array_append_new(layers, json_pack(
+            "{s:o, s:o, s:o, s:o}", "name", report_string(r->layer[i].name),
+            "distance", report_number(r->layer[i].distance),
+            "shift", report_number(r->layer[i].shift),
+            "log_ratio", report_number(r->layer[i].log_ratio)));
+    const char *cause = r->cause ? oct_lint_cause_name(r->cause) : NULL;
+    const double none = NAN;
+    report_json_line(json_pack(
+        "{s:s, s:o, s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, "
+        "s:o}",
+        "verdict", r->cause ? "departs" : "clean", "cause", report_string(cause),
+        "sentence", r->sentence, "samples", r->samples, "distinct", r->distinct,
+        "constant", r->constant, "low", report_number(r->low), "high", report_number(r->high),
+        "mean", numbers(r->mean, r->channels), "std", numbers(r->std, r->channels),
+        "neighbour_correlation", report_number(r->correlation),
+        "top_class_share", report_number(r->top_share), "batch_norms", r->n_layers > 0,
+        "distance", report_number(r->n_layers ? r->distance : none),
+        "threshold", report_number(r->n_layers ? r->threshold : none),
+        "corrected_distance", report_number(r->n_layers ? r->corrected : none),
+        "clearer", report_number(r->n_layers ? r->clearer : none), "layers", layers));
+}
+
+/* Data that departs is a bad input file: one line on standard error, exit 2. */
+static int tell(const cli_args *a, const oct_lint_report *r)
+{
+    if (a->json) print_json(r);
+    if (r->cause)
+        return cli_refuse(a, a->calib, OCT_ERR_FORMAT, "%s: the data %s",
+                          oct_lint_cause_name(r->cause), r->sentence);
+    if (!a->json) {
+        printf("clean: ");
+        cli_print_escaped(stdout, a->calib);
+        printf(": the data %s\n", r->sentence);
+    }
+    return CLI_OK;
+}
+
+static int run(const cli_args *a)
+{
+    lint_data d;
+    oct_source *source;
+    if (!a->calib) return cli_usage(a->command, "--calib DATA expected");
+    const oct_status status = oct_source_open(a->calib, &source);
+    if (status) return cli_fail(a, a->calib, status);
+    if (oct_source_count(source) < 1) {
+        oct_source_close(source);
+        return cli_refuse(a, a->calib, OCT_ERR_FORMAT, "holds no images");
+    }
+    int code = lint_data_run(a, a->arg[0], a->calib, source, &d);
+    if (!code) code = tell(a, &d.report);
+    lint_data_close(&d);
+    oct_source_close(source);
+    return code;
+}
+
+const cli_command cmd_lint = {
+    .program = "octet", .name = "lint", .set = CLI_LINT, .min_args = 1, .max_args = 1,
+    .operands = "MODEL --calib DATA", .run = run,
+    .summary = "Does this data look like what the model was trained on?",
+    .details =
+        "The data runs through the network; what its first batch norms see is compared with\n"
+        "the running statistics they recorded in training.  Data that departs is refused, with\n"
+        "the cause that explains it: not_finite constant few_samples duplicates wrong_size\n"
+        "nhwc scale_255 scale_1 no_mean_std mean_std noise one_class bgr inverted\n"
+        "wrong_dataset.  A model without batch norm gets range rules only, and is told so.\n"
+        "--json prints one object: verdict (clean, departs), cause, sentence, samples,\n"
+        "distinct, constant, low, high, mean, std, neighbour_correlation, top_class_share,\n"
+        "batch_norms, distance, threshold, corrected_distance, clearer, layers.",
+    .examples =
+        "  octet lint cifar_cnn.safetensors --calib data_batch.bin\n"
+        "  octet lint resnet50.pth --calib photos/ --json\n",
+};
