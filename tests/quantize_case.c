@@ -80,7 +80,8 @@ void quantized_open(const char *model, const oct_calibration *c, const oct_quant
                     unsigned cpu, int threads, int batch, quantized *out)
 {
     *out = (quantized){ .layers = 0 };
-    ok(oct_model_describe(model, &(oct_options){ .batch = batch }, &out->m), model);
+    const oct_options options = { .batch = batch, .passes = "fold_bn,fuse,dce" };
+    ok(oct_model_describe(model, &options, &out->m), model);
     if (c) ok(oct_pass_quantize(&out->m->graph, c, o, &out->layers), model);
     ok(oct_pool_open(threads, &out->pool), model);
     const oct_plan_options how = { .cpu = cpu, .threads = threads };
