@@ -41,13 +41,14 @@ static const oct_quant *quant_of(const oct_node *node)
     }
 }
 
+_Static_assert((int)OCT_CONV2D_W == (int)OCT_LINEAR_W, "one place for both");
+
 static enum taken takes(const oct_node *node, int k)
 {
     const oct_quant *q = quant_of(node);
     switch (node->kind) {
     case OCT_OP_CONV2D:
     case OCT_OP_LINEAR:
-        _Static_assert((int)OCT_CONV2D_W == (int)OCT_LINEAR_W, "one place for both");
         if (k == OCT_CONV2D_X) return node->args.in[OCT_CONV2D_W]->dtype == OCT_S8 ? U8 : FP32;
         return q->scale != 0 ? U8 : FP32;
     case OCT_OP_ADD: return q->scale != 0 ? U8 : FP32;
