@@ -1,6 +1,8 @@
 /* Accuracy and time of a model in FP32 and quantized, for each method at 7 and 8 bits, with bias
  * correction and without: the table of docs/quantization.md.
- *     quant_accuracy MODEL CALIBRATION EVALUATION [--samples=N] [--threads=N] */
+ *     quant_accuracy MODEL CALIBRATION EVALUATION [--samples=N] [--threads=N] [--only=METHOD]
+ *                    [--ppm=N]
+ * ppm: parts per million that percentile keeps. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,15 +40,21 @@ static void one(const char *model, const oct_calibration *c, const oct_quantize_
 int main(int argc, char **argv)
 {
     const char *path[3] = { NULL };
-    int n = 200, threads = 2, given = 0;
+    const char *only = NULL;
+    int n = 200, threads = 2, given = 0, ppm = 0;
     for (int i = 1; i < argc; i++) {
         if (sscanf(argv[i], "--samples=%d", &n) == 1) continue;
         if (sscanf(argv[i], "--threads=%d", &threads) == 1) continue;
+        if (sscanf(argv[i], "--ppm=%d", &ppm) == 1) continue;
+        if (strncmp(argv[i], "--only=", 7) == 0) {
+            only = argv[i] + 7;
+            continue;
+        }
         if (given < 3) path[given++] = argv[i];
     }
     if (given < 3 || n < 1 || threads < 1) {
         fprintf(stderr, "Usage: quant_accuracy MODEL CALIBRATION EVALUATION [--samples=N] "
-                        "[--threads=N]\n");
+                        "[--threads=N] [--only=METHOD] [--ppm=N]\n");
         return 1;
     }
     samples calib, eval;
@@ -59,7 +67,8 @@ int main(int argc, char **argv)
         for (int m = 0; m < OCT_METHOD_COUNT; m++)
             for (int bias = 0; bias < 2; bias++) {
                 const oct_quantize_options o = { .method = (oct_method)m, .bias_correction = bias,
-                                                 .qmax = bits ? 255 : 127 };
+                                                 .qmax = bits ? 255 : 127, .ppm = ppm };
+                if (only && strcmp(only, oct_method_name(o.method)) != 0) continue;
                 one(path[0], c, &o, threads, &eval);
             }
     oct_calibration_close(c);
