@@ -50,7 +50,36 @@ static oct_status make_steps(work *w)
     w->n_values = g->n_ins + p->n_steps;
     p->in = w->value;
     p->n_ins = g->n_ins;
-    return OCT_OK;
+    p->n_values = w->n_values;
+    p->value = oct_arena_zalloc(&p->arena, ((size_t)w->n_values + 1) * sizeof *p->value);
+    return p->value ? OCT_OK : out_of_memory();
+}
+
+static size_t sample_size(const oct_tensor *t)
+{
+    return oct_tensor_sample_count(t) * oct_dtype_size(t->dtype);
+}
+
+/* Slices only where every value has the batch for its first dimension. */
+static oct_status make_groups(work *w)
+{
+    oct_plan *p = w->plan;
+    const int batch = w->n_values && w->value[0].rank ? w->value[0].dim[0] : 1;
+    size_t *bytes = calloc((size_t)p->n_steps + 1, sizeof *bytes);
+    int sliced = !w->options->keep_values;
+    if (!bytes) return out_of_memory();
+    for (int i = 0; i < w->n_values; i++)
+        sliced &= w->value[i].rank > 0 && w->value[i].dim[0] == batch;
+    for (int i = 0; i < p->n_steps && sliced; i++) {
+        bytes[i] = sample_size(&w->value[w->g->n_ins + i]);
+        for (int k = 0; k < OCT_MAX_IN; k++) {
+            const oct_tensor *t = p->step[i].node->args.in[k];
+            if (t && !t->data) bytes[i] += sample_size(t);
+        }
+    }
+    const oct_status status = oct_plan_slices(p, bytes, batch);
+    free(bytes);
+    return status;
 }
 
 /* From the step that writes a value to the last one that reads it.  Inputs live always, so that
@@ -74,6 +103,37 @@ static void find_lifetimes(work *w)
     for (int i = 0; i < g->n_outs; i++) {
         const int v = find(w, g->out[i], end);
         if (v >= 0) w->life[v].last = end;
+    }
+}
+
+static const oct_plan_group *group_of(const oct_plan *p, int step)
+{
+    const oct_plan_group *g = p->group;
+    while (g + 1 < p->group + p->n_groups && step >= g->end) g++;
+    return g;
+}
+
+/* A value that one group writes and reads is needed for a slice only.  Any other is written, or
+ * read, slice by slice while all steps of a group run again and again: it lives from the first step
+ * of its writer's group to the last of its last reader's. */
+static void apply_groups(work *w)
+{
+    oct_plan *p = w->plan;
+    for (int i = 0; i < w->n_values && p->n_steps; i++) {
+        oct_lifetime *life = &w->life[i];
+        const int is_input = i < w->g->n_ins, is_output = life->last == p->n_steps;
+        const oct_plan_group *from = group_of(p, life->first);
+        const oct_plan_group *to = group_of(p, is_output ? p->n_steps - 1 : life->last);
+        const size_t sample = sample_size(&w->value[i]);
+        const int batch = w->value[i].rank ? w->value[i].dim[0] : 1;
+        p->value[i].step = sample;
+        if (!is_input && !is_output && from == to && from->slice < batch) {
+            life->size = sample * (size_t)from->slice;
+            p->value[i].step = 0;
+            continue;
+        }
+        if (from->slice < batch) life->first = from->first;
+        if (to->slice < batch && !is_output) life->last = to->end - 1;
     }
 }
 
@@ -106,7 +166,10 @@ static oct_status place_values(work *w)
     if (!base)
         return oct_fail(OCT_ERR_MEMORY, "plan: out of memory for %zu bytes of activations",
                         p->value_size);
-    for (int i = 0; i < w->n_values; i++) w->value[i].data = base + w->life[i].offset;
+    for (int i = 0; i < w->n_values; i++) {
+        p->value[i].tensor = &w->value[i];
+        w->value[i].data = p->value[i].data = base + w->life[i].offset;
+    }
     return OCT_OK;
 }
 
@@ -214,7 +277,9 @@ static oct_status build(work *w)
 {
     OCT_TRY(oct_graph_verify(w->g));
     OCT_TRY(make_steps(w));
+    OCT_TRY(make_groups(w));
     find_lifetimes(w);
+    apply_groups(w);
     OCT_TRY(place_values(w));
     OCT_TRY(connect(w));
     OCT_TRY(prepare(w));

@@ -35,9 +35,27 @@ typedef struct oct_plan_options {
     int n_given;
 } oct_plan_options;
 
+/* Steps first .. end - 1 are run for `slice` samples, then for the next `slice`, and so on: what one
+ * layer wrote is then still in the cache when the next reads it.  slice is the batch where weights
+ * weigh more than activations.  graph/plan_slice.c */
+typedef struct oct_plan_group {
+    int first, end, slice;
+} oct_plan_group;
+
+/* A value of the plan: of a whole batch, or, where only steps of one group know it, of a slice. */
+typedef struct oct_plan_value {
+    oct_tensor *tensor;
+    unsigned char *data;       /* of sample 0 */
+    size_t step;               /* bytes to the next sample; 0: holds a slice only */
+} oct_plan_value;
+
 typedef struct oct_plan {
     oct_step *step;
     int n_steps;
+    oct_plan_group *group;
+    int n_groups;
+    oct_plan_value *value;
+    int n_values;
     oct_tensor *in, *out;      /* the graph's inputs and outputs, data set; n_ins, n_outs */
     int n_ins, n_outs;
     size_t weight_size;        /* packed weights of all steps */
@@ -54,7 +72,9 @@ OCT_MUST_CHECK oct_status oct_plan_build(const oct_graph *g, const oct_plan_opti
 void oct_plan_free(oct_plan *plan);
 
 /* Walks the steps for n samples, 1 <= n <= the batch.  after, if not NULL, is called after each
- * step, when its output is valid: timing, calibration, diff. */
+ * step, when its output is valid: timing, calibration, diff.  A step of a group is run for a slice
+ * of the samples at a time: after is called for each slice in order, n its number of samples, and
+ * the step's tensors begin with its first one. */
 typedef void oct_plan_hook(void *arg, const oct_plan *plan, int step, int n);
 void oct_plan_run(oct_plan *plan, oct_pool *pool, int n, oct_plan_hook *after, void *arg);
 /* The first `steps` of them only: what the first layers see needs no more. */
@@ -66,6 +86,10 @@ const char *oct_step_type(const oct_step *step);
 
 /* One line a step: op, shape, type, kernel, multiply-adds, bytes; then the totals. */
 void oct_plan_dump(const oct_plan *plan, FILE *to);
+
+/* graph/plan_slice.c: cuts the steps into groups; *group in plan's arena.  bytes[i]: what step i reads
+ * and writes of one sample's activations. */
+OCT_MUST_CHECK oct_status oct_plan_slices(oct_plan *plan, const size_t *bytes, int batch);
 
 /* graph/plan_memory.c: lifetimes to offsets.  A value lives from step first to step last (both
  * included); *offset is where it starts, on a 64-byte line and followed by 64 bytes of its own.

@@ -1,16 +1,28 @@
 #include "graph/plan.h"
 
+/* Values that hold the batch begin with sample number `first`. */
+static void begin_with(oct_plan *plan, size_t first)
+{
+    for (int i = 0; i < plan->n_values; i++)
+        plan->value[i].tensor->data = plan->value[i].data + first * plan->value[i].step;
+}
+
 void oct_plan_run_steps(oct_plan *plan, oct_pool *pool, int n, int steps, oct_plan_hook *after,
                         void *arg)
 {
     oct_run how = plan->how;
     how.pool = pool;
-    how.n = n;
-    for (int i = 0; i < steps; i++) {
-        const oct_step *step = &plan->step[i];
-        step->op->run(&step->args, step->state, &how);
-        if (after) after(arg, plan, i, n);
-    }
+    for (const oct_plan_group *g = plan->group; g < plan->group + plan->n_groups; g++)
+        for (int at = 0; at < n && g->first < steps; at += g->slice) {
+            how.n = n - at < g->slice ? n - at : g->slice;
+            if (n > g->slice) begin_with(plan, (size_t)at);
+            for (int i = g->first; i < g->end && i < steps; i++) {
+                const oct_step *step = &plan->step[i];
+                step->op->run(&step->args, step->state, &how);
+                if (after) after(arg, plan, i, how.n);
+            }
+            if (at + g->slice >= n && n > g->slice) begin_with(plan, 0);
+        }
 }
 
 void oct_plan_run(oct_plan *plan, oct_pool *pool, int n, oct_plan_hook *after, void *arg)

@@ -203,6 +203,39 @@ START_TEST(nothing_to_do)
 }
 END_TEST
 
+/* 5 samples of 64 x 48 x 48: slices at first, the batch at the end; shortcuts cross the groups and
+ * stay in one.  The same bits as all at once, for a whole batch and for a part of it, twice. */
+START_TEST(slices_change_nothing)
+{
+    net_open(&t);
+    oct_tensor *x = net_image(&t, 5, 64, 48, 48);
+    oct_tensor *a = net_conv(&t, "a", x, 64, 3, 1, 1, 1);
+    oct_tensor *b = net_act(&t, "b", net_add(&t, "ab", net_conv(&t, "c", a, 64, 1, 1, 1, 1), a),
+                            OCT_ACT_RELU);
+    oct_tensor *d = net_conv(&t, "d", net_maxpool(&t, "p", b, 4), 64, 3, 1, 1, 0);
+    oct_tensor *e = net_add(&t, "e", d, net_maxpool(&t, "q", b, 4));
+    net_output(&t, net_linear(&t, "f", net_flatten(&t, "g", net_maxpool(&t, "r", e, 4)), 7));
+    oct_plan *p = net_plan(&t, 0), *q = net_plan(&t, 1);
+    ck_assert_int_ge(p->n_groups, 2);
+    ck_assert_int_lt(p->group[0].slice, 5);
+    ck_assert_int_eq(p->group[p->n_groups - 1].slice, 5);
+    ck_assert_int_eq(q->n_groups, 1);
+    ck_assert_uint_lt(p->value_size, q->value_size / 2);
+    const size_t in = oct_tensor_count(&p->in[0]);
+    for (size_t i = 0; i < in; i++)
+        ((float *)p->in[0].data)[i] = ((float *)q->in[0].data)[i] = (float)(i % 101) / 50 - 1;
+    for (int n = 5; n > 0; n -= 2) {
+        oct_plan_run(p, net_pool(), n, NULL, NULL);
+        oct_plan_run(q, net_pool(), n, NULL, NULL);
+        ck_assert_mem_eq(p->out[0].data, q->out[0].data, (size_t)n * 7 * sizeof(float));
+        ck_assert_mem_eq(p->in[0].data, q->in[0].data, in * sizeof(float));
+    }
+    oct_plan_free(p);
+    oct_plan_free(q);
+    net_close(&t);
+}
+END_TEST
+
 typedef struct gone {
     const void *data[8];
     int n;
@@ -325,7 +358,7 @@ int main(void)
 {
     const TTest *const tests[] = {
         random_lifetimes_never_overlap, a_shrinking_chain_takes_its_first_two,
-        places_repeat_and_nothing_is_nothing, kept_values_change_nothing,
+        places_repeat_and_nothing_is_nothing, kept_values_change_nothing, slices_change_nothing,
         outputs_are_apart_from_operands, inputs_survive_a_run,
         outputs_live_to_the_end, nothing_to_do,
         constants_are_let_go_once_after_their_last_step, the_hook_sees_every_step,
