@@ -114,7 +114,7 @@ static void measure(const layer *l, int m, oct_pool *pool, unsigned cpu, int bat
     bias.data = get(&arena, oct_tensor_size(&bias));
     for (size_t i = 0; i < oct_tensor_count(&w); i++)
         ((float *)w.data)[i] = (float)(i * 2654435761u % 1000) * 1e-4f - 0.05f;
-    oct_conv2d_attr attr = { { 1, 1 }, { 1, 1 }, { 1, 1 }, 1, OCT_ACT_RELU };
+    oct_conv2d_attr attr = { { 1, 1 }, { 1, 1 }, { 1, 1 }, 1, .act = OCT_ACT_RELU };
     oct_prepare how = { .cpu = cpu, .threads = pool->threads, .precision = precision,
                         .arena = &arena };
     run c = { .args = { &attr, { &x, &w, &bias }, &y } };

@@ -33,3 +33,8 @@ CLEANFILES += bench/bench_conv$(EXEEXT)
 EXTRA_PROGRAMS += bench/quant_ranges
 bench_quant_ranges_SOURCES = bench/quant_ranges.c
 CLEANFILES += bench/quant_ranges$(EXEEXT)
+
+# Accuracy of quantized models by method and bits: a table of docs/quantization.md.
+EXTRA_PROGRAMS += bench/quant_accuracy
+bench_quant_accuracy_SOURCES = tests/quantize_case.h tests/quantize_case.c bench/quant_accuracy.c
+CLEANFILES += bench/quant_accuracy$(EXEEXT)

@@ -8,6 +8,7 @@ typedef oct_status oct_pass_fn(oct_graph *g, int *changes);
 
 oct_pass_fn oct_pass_fold_bn; /* conv2d, linear + batchnorm -> weights' scale and bias */
 oct_pass_fn oct_pass_fuse;    /* activation, add, flatten -> the producer or consumer's attr */
+oct_pass_fn oct_pass_boundary; /* quantize, dequantize where dtypes meet: boundary.h */
 oct_pass_fn oct_pass_dce;     /* sweeps dead nodes and nodes nobody reads */
 
 typedef struct oct_pass {

@@ -8,7 +8,7 @@
  * it.  Loading rebuilds the graph node by node, each checked by its operator's infer, runs no
  * pass, packs nothing and maps the weights.
  *
- *   {"isa":"avx512","packing":1,"passes":["fold_bn","fuse","dce"],"parameters":25557032,
+ *   {"isa":"avx512","packing":2,"passes":["fold_bn","fuse","dce"],"parameters":25557032,
  *    "input":[3,224,224],"outputs":[57],
  *    "nodes":[{"name":"input","op":"layout","attr":{},"in":[0]},
  *             {"name":"conv1","op":"conv2d","attr":{"stride":[2,2], ...},

@@ -13,17 +13,28 @@ typedef enum oct_act {
 } oct_act;
 const char *oct_act_name(oct_act act); /* "relu"; "none" */
 
+/* How an operator's output is quantized: U8, real = scale (q - zero), 0 <= q <= max.  scale 0: the
+ * output is FP32.  A graph's values point here with their scale (oct_quant_out, ops/quantized.h).
+ * Operators that move values (layout, pad, flatten, a maximum) hand on what they are given. */
+typedef struct oct_quant {
+    float scale;
+    int zero, max;         /* max 127 or 255 */
+} oct_quant;
+
 /* layout: x DENSE [n, c, h, w] -> y BLOCKED [n, h, w, c] */
 enum { OCT_LAYOUT_X };
 
 /* conv2d: torch.nn.Conv2d, then + residual, then act.
  * x [n,h,w,c]  w [out, c/groups, kh, kw] (F32, F16, BF16; scale per row: a folded batch norm)
- * bias F32 [out] or absent   residual like y, or absent */
+ * bias F32 [out] or absent   residual like y, or absent
+ * x U8: w S8 (scale per row), bias S32 in units of s_x s_w[o], or F32 if y is FP32; y as
+ * quant says, residual U8 in any scale if y is U8, else FP32.  linear too. */
 enum { OCT_CONV2D_X, OCT_CONV2D_W, OCT_CONV2D_BIAS, OCT_CONV2D_RESIDUAL };
 typedef struct oct_conv2d_attr {
     int stride[2], pad[2], dilation[2]; /* vertical, horizontal */
     int groups;
     oct_act act;
+    oct_quant quant;
 } oct_conv2d_attr;
 
 /* linear: torch.nn.Linear, then + residual, then act.
@@ -33,6 +44,7 @@ typedef struct oct_conv2d_attr {
 enum { OCT_LINEAR_X, OCT_LINEAR_W, OCT_LINEAR_BIAS, OCT_LINEAR_RESIDUAL };
 typedef struct oct_linear_attr {
     oct_act act;
+    oct_quant quant;
 } oct_linear_attr;
 
 /* batchnorm: torch.nn.BatchNorm2d (BLOCKED x) or 1d (DENSE [m, c]), eval mode.
@@ -54,7 +66,9 @@ typedef struct oct_activation_attr {
 /* pool: torch.nn.MaxPool2d, AvgPool2d (count_include_pad as PyTorch's default, 1: every window is
  * divided by kernel[0] * kernel[1], padding counted), AdaptiveAvgPool2d (out; kernel unused).
  * The average is the sum over the window's rows, then columns, in rising order from +0, then
- * multiplied by the reciprocal of the count, rounded to FP32. */
+ * multiplied by the reciprocal of the count, rounded to FP32.
+ * x U8: a maximum keeps its quantization; an average is exact in integers, then one multiplication,
+ * to U8 as quant says or to FP32. */
 enum { OCT_POOL_X };
 typedef enum oct_pool_kind { OCT_POOL_MAX, OCT_POOL_AVG, OCT_POOL_ADAPTIVE_AVG } oct_pool_kind;
 typedef struct oct_pool_attr {
@@ -62,12 +76,14 @@ typedef struct oct_pool_attr {
     int kernel[2], stride[2], pad[2], dilation[2];
     int count_include_pad;
     int out[2];
+    oct_quant quant;
 } oct_pool_attr;
 
-/* add: y = act(a + b), same shape and layout */
+/* add: y = act(a + b), same shape and layout; a and b both FP32, or both U8 and y as quant says */
 enum { OCT_ADD_A, OCT_ADD_B };
 typedef struct oct_add_attr {
     oct_act act;
+    oct_quant quant;
 } oct_add_attr;
 
 /* concat: along channels (last dim of both layouts); in[0], in[1], ... until NULL */
@@ -81,6 +97,13 @@ typedef struct oct_pad_attr {
 
 /* flatten: BLOCKED [n,h,w,c] -> DENSE [n, c*h*w] in PyTorch's order (c, h, w); DENSE: [n, rest] */
 enum { OCT_FLATTEN_X };
+
+/* quantize: FP32 -> U8 as quant says, q = clamp(round_half_even(x / scale) + zero, 0, max), NaN 0;
+ * dequantize: U8 -> FP32, (q - zero) scale;  any shape and layout */
+enum { OCT_QUANTIZE_X, OCT_DEQUANTIZE_X = OCT_QUANTIZE_X };
+typedef struct oct_quantize_attr {
+    oct_quant quant;
+} oct_quantize_attr;
 
 /* softmax: over the last dim of a DENSE [m, k] */
 enum { OCT_SOFTMAX_X };

@@ -3,24 +3,31 @@
 #include <string.h>
 
 #define FIELD(type, field, kind, count) { #field, offsetof(type, field), OCT_ATTR_##kind, count }
+#define QUANT(type) FIELD(type, quant.scale, FLOAT, 1), FIELD(type, quant.zero, INT, 1), \
+                    FIELD(type, quant.max, INT, 1)
 #define TABLE(type, fields, operands) \
     { sizeof(type), fields, sizeof fields / sizeof *fields, operands }
 
 static const oct_attr_field conv2d[] = {
     FIELD(oct_conv2d_attr, stride, INT, 2), FIELD(oct_conv2d_attr, pad, INT, 2),
     FIELD(oct_conv2d_attr, dilation, INT, 2), FIELD(oct_conv2d_attr, groups, INT, 1),
-    FIELD(oct_conv2d_attr, act, ACT, 1),
+    FIELD(oct_conv2d_attr, act, ACT, 1), QUANT(oct_conv2d_attr),
 };
-static const oct_attr_field linear[] = { FIELD(oct_linear_attr, act, ACT, 1) };
+static const oct_attr_field linear[] = {
+    FIELD(oct_linear_attr, act, ACT, 1), QUANT(oct_linear_attr),
+};
 static const oct_attr_field batchnorm[] = { FIELD(oct_batchnorm_attr, eps, FLOAT, 1) };
 static const oct_attr_field activation[] = { FIELD(oct_activation_attr, act, ACT, 1) };
 static const oct_attr_field pool[] = {
     FIELD(oct_pool_attr, kind, POOL_KIND, 1), FIELD(oct_pool_attr, kernel, INT, 2),
     FIELD(oct_pool_attr, stride, INT, 2), FIELD(oct_pool_attr, pad, INT, 2),
     FIELD(oct_pool_attr, dilation, INT, 2), FIELD(oct_pool_attr, count_include_pad, INT, 1),
-    FIELD(oct_pool_attr, out, INT, 2),
+    FIELD(oct_pool_attr, out, INT, 2), QUANT(oct_pool_attr),
 };
-static const oct_attr_field add[] = { FIELD(oct_add_attr, act, ACT, 1) };
+static const oct_attr_field add[] = {
+    FIELD(oct_add_attr, act, ACT, 1), QUANT(oct_add_attr),
+};
+static const oct_attr_field quantize[] = { QUANT(oct_quantize_attr) };
 static const oct_attr_field pad[] = {
     FIELD(oct_pad_attr, stride, INT, 2), FIELD(oct_pad_attr, before, INT, 1),
     FIELD(oct_pad_attr, after, INT, 1),
@@ -38,6 +45,8 @@ const oct_attr_table oct_attr_tables[OCT_OP_COUNT] = {
     [OCT_OP_PAD] = TABLE(oct_pad_attr, pad, "v"),
     [OCT_OP_FLATTEN] = { .operands = "v" },
     [OCT_OP_SOFTMAX] = { .operands = "v" },
+    [OCT_OP_QUANTIZE] = TABLE(oct_quantize_attr, quantize, "v"),
+    [OCT_OP_DEQUANTIZE] = { .operands = "v" },
 };
 
 const char *oct_attr_word(oct_attr_type type, int value)

@@ -5,7 +5,7 @@
 
 /* Moving channels between BLOCKED images whose blocks do not line up: pad and concat.  A run is a
  * stretch of channels that stays in one block on both sides:
- *     y[.., to + l] = x[.., from + l],   0 <= l < len <= 64;   from < 0: zeros */
+ *     y[.., to + l] = x[.., from + l],   0 <= l < len <= 64;   from < 0: fill bytes */
 typedef struct oct_channel_run {
     int operand;            /* which x; the caller's affair */
     int from, to, len;
@@ -21,8 +21,10 @@ size_t oct_channels_most(int len);
 typedef struct oct_channel_row {
     size_t x_hw, y_hw, x_at, y_at, step, w;
     int x_c, y_c;
+    size_t size;            /* bytes of an element */
+    int fill;
 } oct_channel_row;
-void oct_channels_copy(const oct_channel_run *run, const oct_channel_row *row, const float *x,
-                       float *y);
+void oct_channels_copy(const oct_channel_run *run, const oct_channel_row *row, const void *x,
+                       void *y);
 
 #endif

@@ -2,13 +2,10 @@
 
 #include <string.h>
 
-oct_status oct_infer_f32(const char *op, const oct_tensor *x)
+#include "ops/quantized.h"
+
+static oct_status check_shape(const char *op, const oct_tensor *x)
 {
-    if (!x) return oct_fail(OCT_ERR_SHAPE, "%s: an operand is missing", op);
-    OCT_TRY(oct_tensor_check(x));
-    if (x->dtype != OCT_F32)
-        return oct_fail(OCT_ERR_UNSUPPORTED, "%s: an operand is %s, only F32 is done", op,
-                        oct_dtype_name(x->dtype));
     if (x->rank < 1 || (x->layout == OCT_BLOCKED && x->rank != 4))
         return oct_fail(OCT_ERR_SHAPE, "%s: rank %d, expected %s", op, x->rank,
                         x->layout == OCT_BLOCKED ? "4" : "1 or more");
@@ -17,6 +14,24 @@ oct_status oct_infer_f32(const char *op, const oct_tensor *x)
             return oct_fail(OCT_ERR_SHAPE, "%s: dimension %d is %d, expected 1 or more", op, i,
                             x->dim[i]);
     return OCT_OK;
+}
+
+oct_status oct_infer_f32(const char *op, const oct_tensor *x)
+{
+    if (!x) return oct_fail(OCT_ERR_SHAPE, "%s: an operand is missing", op);
+    OCT_TRY(oct_tensor_check(x));
+    if (x->dtype != OCT_F32)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "%s: an operand is %s, only F32 is done", op,
+                        oct_dtype_name(x->dtype));
+    return check_shape(op, x);
+}
+
+oct_status oct_infer_value(const char *op, const oct_tensor *x)
+{
+    if (!x || x->dtype != OCT_U8) return oct_infer_f32(op, x);
+    OCT_TRY(oct_tensor_check(x));
+    OCT_TRY(oct_quant_check(op, x));
+    return check_shape(op, x);
 }
 
 oct_status oct_infer_image(const char *op, const oct_tensor *x)
@@ -32,6 +47,9 @@ oct_status oct_infer_image(const char *op, const oct_tensor *x)
 void oct_infer_like(oct_tensor *out, const oct_tensor *x)
 {
     out->dtype = x->dtype;
+    out->scale = x->scale;
+    out->zero = x->zero;
+    out->max = x->max;
     out->layout = x->layout;
     out->rank = x->rank;
     memcpy(out->dim, x->dim, sizeof out->dim);

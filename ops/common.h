@@ -6,12 +6,14 @@
 
 /* What every infer() asks first; op is the operator's name, for the message.
  *   f32     x is there, F32, of rank >= 1, every dimension >= 1, its size fits; rank 4 if BLOCKED
- *   image   the same, and BLOCKED */
+ *   image   the same, and BLOCKED
+ *   value   as f32, or U8 that is quantized: one scale, 2^-64 <= scale < 2^64, zero in 0 .. max */
 OCT_MUST_CHECK oct_status oct_infer_f32(const char *op, const oct_tensor *x);
 OCT_MUST_CHECK oct_status oct_infer_image(const char *op, const oct_tensor *x);
+OCT_MUST_CHECK oct_status oct_infer_value(const char *op, const oct_tensor *x);
 
-/* out gets x's dtype, layout and shape; its data and scale stay.  If a dimension is then made
- * larger, oct_infer_f32(op, out) is due. */
+/* out gets x's dtype, quantization, layout and shape; its data stays.  If a dimension is then made
+ * larger, oct_infer_value(op, out) is due. */
 void oct_infer_like(oct_tensor *out, const oct_tensor *x);
 
 /* prepare() of an operator that needs row kernels and nothing else: *state is an

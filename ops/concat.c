@@ -78,6 +78,7 @@ static void rows(void *arg, size_t first, size_t end)
     const job *j = arg;
     const oct_tensor *to = j->args->out;
     oct_channel_row row = { .x_hw = j->h * j->w, .y_hw = j->h * j->w, .step = 1, .w = j->w,
+                            .size = sizeof(float),
                             .y_c = to->dim[to->rank - 1] };
     for (; first < end; first++) {
         float *y = (float *)to->data + first / j->h * row.y_hw * (size_t)row.y_c;

@@ -4,13 +4,17 @@
  *   b  [out] FP32 or absent       residual, y  [n,oh,ow,out] FP32 BLOCKED
  *   oh = floor((h + 2 pad - dilation (kh - 1) - 1) / stride) + 1
  *
+ * x U8: w S8, b S32, y U8 or FP32, residual as y: exact, ops/conv2d_s8.c.
+ *
  * Which way it is computed depends on the shape alone (and on --gemm and --precision), never on the
  * CPU, the threads or the batch: results have the same bits everywhere. */
 #include "ops/conv2d.h"
 
 #include <limits.h>
 
+#include "ops/common.h"
 #include "ops/conv2d_winograd.h"
+#include "ops/quantized.h"
 
 typedef struct way {
     oct_status (*prepare)(const oct_args *args, oct_prepare *how, void **state);
@@ -35,6 +39,7 @@ static oct_status winograd4_prepare(const oct_args *args, oct_prepare *how, void
 static const way direct = { oct_conv2d_direct_prepare, oct_conv2d_direct_run };
 static const way winograd2 = { winograd2_prepare, oct_conv2d_winograd_run };
 static const way winograd4 = { winograd4_prepare, oct_conv2d_winograd_run };
+static const way s8 = { oct_conv2d_s8_prepare, oct_conv2d_s8_run };
 static const way im2col = { oct_conv2d_im2col_prepare, oct_conv2d_im2col_run };
 
 oct_conv2d_shape oct_conv2d_shape_of(const oct_args *args)
@@ -54,7 +59,8 @@ static oct_status check_weights(const oct_tensor *x, const oct_tensor *w, const 
                                 const oct_conv2d_attr *a)
 {
     if (w->rank != 4) return oct_fail(OCT_ERR_SHAPE, "conv2d: weight has rank %d, not 4", w->rank);
-    if (w->dtype != OCT_F32 && w->dtype != OCT_F16 && w->dtype != OCT_BF16 && w->dtype != OCT_F64)
+    if (x->dtype != OCT_U8 && w->dtype != OCT_F32 && w->dtype != OCT_F16 &&
+        w->dtype != OCT_BF16 && w->dtype != OCT_F64)
         return oct_fail(OCT_ERR_UNSUPPORTED, "conv2d: weight is %s, not a float",
                         oct_dtype_name(w->dtype));
     for (int i = 0; i < 4; i++)
@@ -70,7 +76,8 @@ static oct_status check_weights(const oct_tensor *x, const oct_tensor *w, const 
     if ((long long)w->dim[1] * a->groups != x->dim[3])
         return oct_fail(OCT_ERR_SHAPE, "conv2d: x has %d channels, weight takes %lld", x->dim[3],
                         (long long)w->dim[1] * a->groups);
-    if (b && (b->dtype != OCT_F32 || b->rank != 1 || b->dim[0] != w->dim[0]))
+    if (b && ((b->dtype != OCT_F32 && x->dtype != OCT_U8) || b->rank != 1 ||
+              b->dim[0] != w->dim[0]))
         return oct_fail(OCT_ERR_SHAPE, "conv2d: bias has %d entries, weight has %d rows",
                         b->rank == 1 ? b->dim[0] : -1, w->dim[0]);
     if (a->act > OCT_ACT_RELU6)
@@ -91,13 +98,28 @@ static oct_status check_size(const oct_tensor *x, const oct_conv2d_attr *a, cons
     return OCT_OK;
 }
 
+/* dtype and quantization of y, and whether those of the operands go with it. */
+static oct_status check_numbers(const oct_args *args, oct_tensor *y)
+{
+    const oct_conv2d_attr *a = args->attr;
+    const oct_tensor *w = args->in[OCT_CONV2D_W], *r = args->in[OCT_CONV2D_RESIDUAL];
+    OCT_TRY(oct_quant_out("conv2d", &a->quant, y));
+    if (r) OCT_TRY(oct_infer_value("conv2d", r));
+    if (args->in[OCT_CONV2D_X]->dtype == OCT_U8) /* channels fit: w's product fits, too */
+        return oct_quant_weights("conv2d", w, args->in[OCT_CONV2D_BIAS], y,
+                                 (long long)w->dim[1] * w->dim[2] * w->dim[3]);
+    return y->dtype == OCT_F32 ? OCT_OK
+                               : oct_fail(OCT_ERR_UNSUPPORTED, "conv2d: x is F32 and y U8");
+}
+
 static oct_status infer(oct_args *args)
 {
     const oct_tensor *x = args->in[OCT_CONV2D_X], *w = args->in[OCT_CONV2D_W];
     const oct_tensor *r = args->in[OCT_CONV2D_RESIDUAL];
     const oct_conv2d_attr *a = args->attr;
-    if (x->dtype != OCT_F32 || x->layout != OCT_BLOCKED || x->rank != 4)
-        return oct_fail(OCT_ERR_SHAPE, "conv2d: x is not an FP32 image (rank %d)", x->rank);
+    OCT_TRY(oct_infer_value("conv2d", x));
+    if (x->layout != OCT_BLOCKED)
+        return oct_fail(OCT_ERR_SHAPE, "conv2d: x is not an image (rank %d)", x->rank);
     OCT_TRY(check_weights(x, w, args->in[OCT_CONV2D_BIAS], a));
     oct_tensor y = { .dtype = OCT_F32, .layout = OCT_BLOCKED, .rank = 4,
                      .dim = { x->dim[0], 0, 0, w->dim[0] }, .data = args->out->data };
@@ -112,8 +134,9 @@ static oct_status infer(oct_args *args)
     }
     OCT_TRY(oct_tensor_check(&y));
     OCT_TRY(check_size(x, a, y.dim));
+    OCT_TRY(check_numbers(args, &y));
     *args->out = y;
-    if (r && (r->dtype != OCT_F32 || r->layout != OCT_BLOCKED || r->rank != 4 ||
+    if (r && (r->dtype != y.dtype || r->layout != OCT_BLOCKED || r->rank != 4 ||
               r->dim[0] != y.dim[0] || r->dim[1] != y.dim[1] || r->dim[2] != y.dim[2] ||
               r->dim[3] != y.dim[3]))
         return oct_fail(OCT_ERR_SHAPE, "conv2d: the residual is not shaped like the output");
@@ -136,7 +159,7 @@ static oct_status prepare(const oct_args *args, oct_prepare *how, void **out)
     const oct_conv2d_shape c = oct_conv2d_shape_of(args);
     state *s = oct_arena_zalloc(how->arena, sizeof *s);
     if (!s) return oct_fail(OCT_ERR_MEMORY, "conv2d: out of memory");
-    s->way = choose(&c, how);
+    s->way = args->in[OCT_CONV2D_X]->dtype == OCT_U8 ? &s8 : choose(&c, how);
     *out = s;
     how->macs = (double)c.oh * c.ow * c.out * (c.c / c.groups) * c.kernel[0] * c.kernel[1];
     return s->way->prepare(args, how, &s->own);

@@ -4,18 +4,23 @@
  *   w  [N, K] F32, F16, BF16 (scale per row)     b  [N] FP32 or absent
  *   residual, y  [M, N] FP32
  *
+ * x U8: w S8, b S32, y U8 or FP32: ops/linear_s8.c.
+ *
  * One row: gemv, panels shared out between the threads.  More: tiles of rows x panels.  With w in
  * half it is widened on the way; in bfloat16 x is rounded into the workspace first. */
+#include "ops/linear.h"
+
 #include <string.h>
 
-#include "ops/attr.h"
+#include "ops/common.h"
 #include "ops/kernels/gemm_f32.h"
-#include "ops/op.h"
 #include "ops/precision.h"
+#include "ops/quantized.h"
 #include "ops/sgemm.h"
 #include "ops/spread.h"
 
 typedef struct state {
+    void *s8;              /* ops/linear_s8.c's state; then nothing else is set */
     const oct_gemm_f32 *gemm;
     const float *packed;
     oct_gemm_f32_seg seg;
@@ -28,8 +33,7 @@ static oct_status infer(oct_args *args)
     const oct_tensor *x = args->in[OCT_LINEAR_X], *w = args->in[OCT_LINEAR_W];
     const oct_tensor *b = args->in[OCT_LINEAR_BIAS], *r = args->in[OCT_LINEAR_RESIDUAL];
     const oct_linear_attr *attr = args->attr;
-    if (x->dtype != OCT_F32)
-        return oct_fail(OCT_ERR_UNSUPPORTED, "linear: x is %s, not F32", oct_dtype_name(x->dtype));
+    OCT_TRY(oct_infer_value("linear", x));
     if (w->rank != 2)
         return oct_fail(OCT_ERR_SHAPE, "linear: weight has rank %d, not 2", w->rank);
     if (x->rank != 2 && x->layout != OCT_BLOCKED)
@@ -39,23 +43,27 @@ static oct_status infer(oct_args *args)
                         oct_tensor_sample_count(x), w->dim[1]);
     if (w->dim[0] < 1 || w->dim[1] < 1)
         return oct_fail(OCT_ERR_SHAPE, "linear: weight is [%d, %d]", w->dim[0], w->dim[1]);
-    if (b && (b->dtype != OCT_F32 || b->rank != 1 || b->dim[0] != w->dim[0]))
+    if (b && ((b->dtype != OCT_F32 && x->dtype != OCT_U8) || b->rank != 1 ||
+              b->dim[0] != w->dim[0]))
         return oct_fail(OCT_ERR_SHAPE, "linear: bias has %d entries, weight has %d rows",
                         b->rank == 1 ? b->dim[0] : -1, w->dim[0]);
     if (attr->act > OCT_ACT_RELU6)
         return oct_fail(OCT_ERR_UNSUPPORTED, "linear: %s cannot be fused", oct_act_name(attr->act));
     void *data = args->out->data;
-    *args->out = (oct_tensor){ .dtype = OCT_F32, .rank = 2, .dim = { x->dim[0], w->dim[0] },
-                               .data = data };
-    if (r && (r->dtype != OCT_F32 || r->rank != 2 || r->dim[0] != x->dim[0] ||
+    oct_tensor y = { .rank = 2, .dim = { x->dim[0], w->dim[0] }, .data = data };
+    OCT_TRY(oct_quant_out("linear", &attr->quant, &y));
+    if (x->dtype == OCT_U8) OCT_TRY(oct_quant_weights("linear", w, b, &y, w->dim[1]));
+    else if (y.dtype != OCT_F32)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "linear: x is F32 and y U8");
+    *args->out = y;
+    if (r) OCT_TRY(oct_infer_value("linear", r));
+    if (r && (r->dtype != y.dtype || r->rank != 2 || r->dim[0] != x->dim[0] ||
               r->dim[1] != w->dim[0]))
         return oct_fail(OCT_ERR_SHAPE, "linear: the residual is not shaped like the output");
     return OCT_OK;
 }
 
-/* Where element k of x, in the order it lies in memory, is in PyTorch's c, h, w, and -1 at the end;
- * NULL: same. */
-static oct_status permutation(const oct_tensor *x, oct_arena *arena, int32_t **perm)
+oct_status oct_linear_order(const oct_tensor *x, oct_arena *arena, int32_t **perm)
 {
     *perm = NULL;
     if (x->layout != OCT_BLOCKED) return OCT_OK;
@@ -71,10 +79,19 @@ static oct_status permutation(const oct_tensor *x, oct_arena *arena, int32_t **p
     return OCT_OK;
 }
 
+static oct_status prepare_s8(const oct_args *args, oct_prepare *how, void **out)
+{
+    state *s = oct_arena_zalloc(how->arena, sizeof *s);
+    if (!s) return oct_fail(OCT_ERR_MEMORY, "linear: out of memory");
+    *out = s;
+    return oct_linear_s8_prepare(args, how, &s->s8);
+}
+
 static oct_status prepare(const oct_args *args, oct_prepare *how, void **out)
 {
     const oct_tensor *x = args->in[OCT_LINEAR_X], *w = args->in[OCT_LINEAR_W];
     const oct_tensor *b = args->in[OCT_LINEAR_BIAS];
+    if (x->dtype == OCT_U8) return prepare_s8(args, how, out);
     const oct_dtype type = oct_precision_choose(how, w, 1);
     const int per = type == OCT_BF16 ? 2 : 1, n = w->dim[0], units = (w->dim[1] + per - 1) / per;
     const int k = units * per;
@@ -100,7 +117,7 @@ static oct_status prepare(const oct_args *args, oct_prepare *how, void **out)
     if (ready) return OCT_OK;
     oct_arena tmp = { 0 }; /* a row of weights and the permutation: gone after packing */
     int32_t *perm;
-    oct_status status = permutation(x, &tmp, &perm);
+    oct_status status = oct_linear_order(x, &tmp, &perm);
     if (status == OCT_OK && how->sgemm) {
         status = oct_sgemm_prepare(w, w->dim[1], perm, bias, how, &s->blas);
     } else if (status == OCT_OK) {
@@ -120,20 +137,24 @@ typedef struct work {
     oct_act act;
 } work;
 
+oct_linear_rows oct_linear_next(int i, int rows, int most)
+{
+    const int tiles_left = (rows - i + 2 * most - 1) / (2 * most);
+    const int here = (rows - i + tiles_left - 1) / tiles_left;
+    return here > 1 ? (oct_linear_rows){ here / 2, 2 } : (oct_linear_rows){ 1, 1 };
+}
+
 /* Panels p0 .. p1 for all rows. */
 static void tiles(const work *w, int p0, int p1)
 {
     const state *s = w->s;
     const size_t stride = oct_gemm_f32_panel_size(s->gemm, s->k);
-    const int per_tile = 2 * s->gemm->rows;
     for (int p = p0; p < p1; p++) {
         const size_t n0 = (size_t)p * (size_t)s->gemm->nr;
         const int left = s->n - (int)n0;
         for (int i = 0; i < w->rows; ) {
-            /* all tiles about equal: 9 rows of 14 are better two of 4 and 1 than 7 and 2 */
-            const int tiles_left = (w->rows - i + per_tile - 1) / per_tile;
-            const int here = (w->rows - i + tiles_left - 1) / tiles_left;
-            const int rows = here > 1 ? here / 2 : 1, groups = here > 1 ? 2 : 1;
+            const oct_linear_rows t = oct_linear_next(i, w->rows, s->gemm->rows);
+            const int rows = t.rows, groups = t.groups;
             const float *r = w->residual ? w->residual + (size_t)i * (size_t)s->n + n0 : NULL;
             float *y = w->y + (size_t)i * (size_t)s->n + n0;
             const size_t second = (size_t)rows * (size_t)s->n;
@@ -183,6 +204,10 @@ static void run(const oct_args *args, const void *opaque, const oct_run *r)
     const state *s = opaque;
     const oct_linear_attr *attr = args->attr;
     const oct_tensor *residual = args->in[OCT_LINEAR_RESIDUAL];
+    if (s->s8) {
+        oct_linear_s8_run(args, s->s8, r);
+        return;
+    }
     work w = { .s = s, .x = args->in[OCT_LINEAR_X]->data, .y = args->out->data,
                .residual = residual ? residual->data : NULL, .rows = r->n, .act = attr->act };
     if (s->blas) {

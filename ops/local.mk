@@ -1,5 +1,8 @@
 liboctet_core_la_SOURCES += \
 	ops/op.h ops/op.c ops/attr.h ops/attr_table.h ops/attr_table.c \
+	ops/quantized.h ops/quantized.c ops/quantize.c ops/conv2d_geometry.h ops/conv2d_geometry.c \
+	ops/conv2d_s8.c ops/linear.h ops/linear_s8.c ops/kernels/gemm_seg.h \
+	ops/kernels/vec_u8.h ops/kernels/vec_u8.c ops/kernels/vec_u8_ref.c ops/kernels/vec_u8_tmpl.h \
 	ops/common.h ops/common.c ops/spread.h ops/spread.c ops/channels.h ops/channels.c \
 	ops/conv2d.h ops/conv2d.c ops/conv2d_direct.c ops/conv2d_im2col.c \
 	ops/conv2d_winograd.h ops/conv2d_winograd.c \
@@ -26,7 +29,7 @@ noinst_LTLIBRARIES         += liboctet_avx2.la
 liboctet_core_la_LIBADD    += liboctet_avx2.la
 liboctet_avx2_la_CFLAGS     = $(AM_CFLAGS) $(AVX2_CFLAGS)
 liboctet_avx2_la_SOURCES    = ops/kernels/gemm_f32_avx2.c ops/kernels/winograd_f32_avx2.c \
-	ops/kernels/vec_avx2.c ops/kernels/gemm_s8_avx2.c ops/kernels/gemm_s8_avx2_a7.c \
+	ops/kernels/vec_avx2.c ops/kernels/vec_u8_avx2.c ops/kernels/gemm_s8_avx2.c ops/kernels/gemm_s8_avx2_a7.c \
 	ops/kernels/winograd_s8_avx2.c
 endif
 if HAVE_AVXVNNI
@@ -40,7 +43,7 @@ noinst_LTLIBRARIES         += liboctet_avx512.la
 liboctet_core_la_LIBADD    += liboctet_avx512.la
 liboctet_avx512_la_CFLAGS   = $(AM_CFLAGS) $(AVX512_CFLAGS)
 liboctet_avx512_la_SOURCES  = ops/kernels/gemm_f32_avx512.c ops/kernels/winograd_f32_avx512.c \
-	ops/kernels/vec_avx512.c ops/kernels/gemm_s8_avx512.c \
+	ops/kernels/vec_avx512.c ops/kernels/vec_u8_avx512.c ops/kernels/gemm_s8_avx512.c \
 	ops/kernels/winograd_s8_avx512.c
 endif
 if HAVE_NEON
@@ -48,7 +51,7 @@ noinst_LTLIBRARIES         += liboctet_neon.la
 liboctet_core_la_LIBADD    += liboctet_neon.la
 liboctet_neon_la_CFLAGS     = $(AM_CFLAGS) $(NEON_CFLAGS)
 liboctet_neon_la_SOURCES    = ops/kernels/gemm_f32_neon.c ops/kernels/winograd_f32_neon.c \
-	ops/kernels/vec_neon.c ops/kernels/gemm_s8_neon.c ops/kernels/gemm_s8_neon_a7.c \
+	ops/kernels/vec_neon.c ops/kernels/vec_u8_neon.c ops/kernels/gemm_s8_neon.c ops/kernels/gemm_s8_neon_a7.c \
 	ops/kernels/winograd_s8_neon.c
 endif
 if HAVE_NEONDOT

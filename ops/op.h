@@ -19,7 +19,9 @@
     X(CONCAT, concat)          \
     X(PAD, pad)                \
     X(FLATTEN, flatten)        \
-    X(SOFTMAX, softmax)
+    X(SOFTMAX, softmax)        \
+    X(QUANTIZE, quantize)      \
+    X(DEQUANTIZE, dequantize)
 
 typedef enum oct_op_kind {
 #define X(KIND, name) OCT_OP_##KIND,
@@ -46,11 +48,11 @@ typedef void oct_sgemm(int m, int n, int k, const float *a, const float *b, floa
 typedef struct oct_packed {
     const void *data;
     size_t size;
-    oct_dtype type;             /* what its weights are held in: F32, F16, BF16 */
+    oct_dtype type;             /* what its weights are held in: F32, F16, BF16, S8 */
 } oct_packed;
 
 enum { OCT_MAX_PACKED = 4, /* pieces of one step */
-       OCT_PACKING = 1 };  /* of all layouts together: a file made with another number is refused */
+       OCT_PACKING = 2 };  /* of all layouts together: a file made with another number is refused */
 
 /* What prepare may use, and what it says about the step it made. */
 typedef struct oct_prepare {

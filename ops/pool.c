@@ -6,15 +6,22 @@
  *   average   (0 + tap + tap ...) * (1 / count rounded), rows, then columns, padding adds nothing;
  *             count is kernel[0] kernel[1], or without count_include_pad the taps inside the image
  *   adaptive  window o of `out` covers floor(o h / out) .. ceil((o + 1) h / out) - 1
+ *   U8        a maximum keeps x's quantization, -infinity is 0; an average is an exact sum of
+ *             q - zero, then times scale_x / count (/ scale_y, to U8), in two or three roundings
  *
  * prepare cuts each axis into spans of windows with the same number of taps, so that one kernel
  * call does all windows of a row that padding does not touch. */
 #include <limits.h>
 #include <math.h>
+#include <string.h>
 
 #include "ops/attr.h"
 #include "ops/common.h"
+#include "ops/kernels/vec_u8.h"
+#include "ops/quantized.h"
 #include "ops/spread.h"
+
+enum { MAX_U8 = 1 << 22 };  /* pixels: 255 times that many fit int32 twice (vec_u8.h) */
 
 /* Windows out .. out + count - 1 of one axis: n taps each (0: padding only), the first window's
  * first tap at `first`, each further window `step` on. */
@@ -24,6 +31,8 @@ typedef struct span {
 
 typedef struct state {
     const oct_vec *vec;
+    const oct_vec_u8 *vec_u8;
+    oct_requant out;        /* of a U8 x */
     span *row;              /* one a row: count is 1 */
     span *col;
     int n_cols;
@@ -33,8 +42,6 @@ typedef struct job {
     const state *s;
     const oct_pool_attr *attr;
     const oct_tensor *from, *to;
-    const float *x;
-    float *y;
 } job;
 
 static oct_status check_axis(const oct_pool_attr *a, int axis, int in, int *out)
@@ -64,7 +71,8 @@ static oct_status infer(oct_args *args)
     const oct_tensor *x = args->in[OCT_POOL_X];
     const oct_pool_attr *attr = args->attr;
     int out[2];
-    OCT_TRY(oct_infer_image("pool", x));
+    OCT_TRY(oct_infer_value("pool", x));
+    if (x->layout != OCT_BLOCKED) return oct_infer_image("pool", x);
     if ((unsigned)attr->kind > OCT_POOL_ADAPTIVE_AVG)
         return oct_fail(OCT_ERR_UNSUPPORTED, "pool: kind %d is unknown", (int)attr->kind);
     for (int axis = 0; axis < 2; axis++) {
@@ -79,7 +87,14 @@ static oct_status infer(oct_args *args)
     oct_infer_like(args->out, x);
     args->out->dim[1] = out[0];
     args->out->dim[2] = out[1];
-    return oct_infer_f32("pool", args->out);
+    if (x->dtype != OCT_U8 || attr->kind != OCT_POOL_MAX)
+        OCT_TRY(oct_quant_out("pool", &attr->quant, args->out));
+    if (x->dtype != OCT_U8 && args->out->dtype == OCT_U8)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "pool: x is F32 and y U8");
+    if (x->dtype == OCT_U8 && (long long)x->dim[1] * x->dim[2] > MAX_U8)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "pool: a U8 image of %d x %d, at most %d pixels",
+                        x->dim[1], x->dim[2], MAX_U8);
+    return oct_infer_value("pool", args->out);
 }
 
 /* Window o of an axis of `in` pixels. */
@@ -126,10 +141,12 @@ static oct_status prepare(const oct_args *args, oct_prepare *how, void **out)
     OCT_TRY(oct_prepare_alloc("pool", how, sizeof(state), &s_mem));
     OCT_TRY(oct_prepare_alloc("pool", how, (oh + ow) * sizeof(span), &table));
     state *s = s_mem;
-    *s = (state){ oct_vec_pick(how->cpu), table, (span *)table + oh, 0 };
+    *s = (state){ .vec = oct_vec_pick(how->cpu), .vec_u8 = oct_vec_u8_pick(how->cpu),
+                  .out = oct_quant_requant(y, OCT_ACT_NONE, NULL),
+                  .row = table, .col = (span *)table + oh };
     spans(args->attr, 0, x->dim[1], y->dim[1], 0, s->row);
     s->n_cols = spans(args->attr, 1, x->dim[2], y->dim[2], 1, s->col);
-    how->kernel = s->vec->name;
+    how->kernel = x->dtype == OCT_U8 ? s->vec_u8->name : s->vec->name;
     *out = s;
     return OCT_OK;
 }
@@ -142,8 +159,34 @@ static float reciprocal(const oct_pool_attr *a, int rows, int cols)
     return 1.0f / ((float)rows * (float)cols);
 }
 
-/* One row of y; x is its block's image, w pixels a row. */
-static void pool_row(const job *j, const span *r, const float *x, int width, float *y)
+/* Windows of U8, taps there are. */
+static void pool_u8(const job *j, const oct_vec_windows *w, const uint8_t *x, void *y)
+{
+    const oct_vec_u8 *vec = j->s->vec_u8;
+    if (j->attr->kind == OCT_POOL_MAX) {
+        vec->window_max(w, x, y);
+        return;
+    }
+    float scale = *j->from->scale * reciprocal(j->attr, w->rows, w->cols);
+    if (j->to->dtype == OCT_U8) scale = scale / *j->to->scale;
+    vec->window_sum(w, x, -w->rows * w->cols * j->from->zero, scale, &j->s->out, y);
+}
+
+static void pool_f32(const job *j, const oct_vec_windows *w, const float *x, float *y)
+{
+    if (j->attr->kind == OCT_POOL_MAX) j->s->vec->window_max(w, x, y);
+    else j->s->vec->window_sum(w, x, reciprocal(j->attr, w->rows, w->cols), y);
+}
+
+/* Windows without a tap: dilation can step over the whole image. */
+static void pool_nothing(const oct_tensor *y, size_t at, size_t n)
+{
+    if (y->dtype == OCT_U8) memset((uint8_t *)y->data + at, 0, n);
+    else for (size_t i = 0; i < n; i++) ((float *)y->data)[at + i] = -INFINITY;
+}
+
+/* One row of y, from element `to` on; x is its block's image, from element `from` on. */
+static void pool_row(const job *j, const span *r, size_t from, int width, size_t to)
 {
     const state *s = j->s;
     const oct_pool_attr *a = j->attr;
@@ -153,14 +196,15 @@ static void pool_row(const job *j, const span *r, const float *x, int width, flo
     for (const span *c = s->col; c < s->col + s->n_cols; c++) {
         const oct_vec_windows w = { r->n, c->n, dy * row, dx * pixel, c->count, width,
                                     (size_t)c->step * pixel };
-        const float *first = x + (size_t)r->first * row + (size_t)c->first * pixel;
-        float *to = y + (size_t)c->out * pixel;
-        if (!r->n || !c->n) /* dilation can step over the whole image */
-            for (size_t i = 0; i < (size_t)c->count * pixel; i++) to[i] = -INFINITY;
-        else if (a->kind == OCT_POOL_MAX)
-            s->vec->window_max(&w, first, to);
+        const size_t x = from + (size_t)r->first * row + (size_t)c->first * pixel;
+        const size_t y = to + (size_t)c->out * pixel;
+        if (!r->n || !c->n)
+            pool_nothing(j->to, y, (size_t)c->count * pixel);
+        else if (j->from->dtype == OCT_U8)
+            pool_u8(j, &w, (const uint8_t *)j->from->data + x,
+                    (char *)j->to->data + y * oct_dtype_size(j->to->dtype));
         else
-            s->vec->window_sum(&w, first, reciprocal(a, r->n, c->n), to);
+            pool_f32(j, &w, (const float *)j->from->data + x, (float *)j->to->data + y);
     }
 }
 
@@ -171,10 +215,10 @@ static void rows(void *arg, size_t first, size_t end)
     const size_t hw = (size_t)j->from->dim[1] * (size_t)j->from->dim[2];
     while (first < end) {
         const oct_rows r = oct_rows_next(j->to, first, end);
-        const float *x = j->x + (r.sample * c + (size_t)r.block * OCT_BLOCK) * hw;
+        const size_t x = (r.sample * c + (size_t)r.block * OCT_BLOCK) * hw;
         for (int i = 0; i < r.count; i++)
             pool_row(j, &j->s->row[r.row + i], x, r.width,
-                     j->y + r.at + (size_t)i * out_row * (size_t)r.width);
+                     r.at + (size_t)i * out_row * (size_t)r.width);
         first += (size_t)r.count;
     }
 }
@@ -182,7 +226,7 @@ static void rows(void *arg, size_t first, size_t end)
 static void run(const oct_args *args, const void *opaque, const oct_run *r)
 {
     const oct_tensor *x = args->in[OCT_POOL_X], *y = args->out;
-    job j = { opaque, args->attr, x, y, x->data, y->data };
+    job j = { opaque, args->attr, x, y };
     const size_t taps = oct_rows_size(x) * (size_t)j.s->row[y->dim[1] / 2].n;
     oct_spread(r->pool, oct_rows_units(y, r->n), taps + oct_rows_size(y), rows, &j);
 }

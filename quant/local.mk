@@ -6,3 +6,5 @@ liboctet_core_la_SOURCES += \
 	quant/means.h quant/means.c \
 	quant/bias.h quant/bias.c \
 	quant/calibrate.h quant/calibrate.c
+liboctet_core_la_SOURCES += \
+	quant/layer.h quant/layer.c quant/pass_quantize.h quant/pass_quantize.c

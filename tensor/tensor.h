@@ -57,6 +57,7 @@ typedef struct oct_tensor {
     void *data;
     const float *scale; /* real = scale * (q - zero);  1 entry, or dim[0] for weights; NULL: 1 */
     int zero;
+    int max;            /* of a U8 activation: no q is larger; 127 or 255 */
 } oct_tensor;
 
 /* Elements of t, of one sample of t (dim[0] left out); dims were checked by oct_tensor_check. */

@@ -67,7 +67,10 @@ tests_test_threads_cond_LDADD    = $(LDADD) $(CHECK_LIBS)
 
 # ops: against naive loops, against PyTorch's own numbers.  test_conv links the core alone: it needs
 # nothing but the C library, libm and pthreads.
-unit_tests += tests/test_conv tests/test_winograd tests/test_ops tests/test_ops_golden
+unit_tests += tests/test_conv tests/test_winograd tests/test_ops tests/test_ops_golden \
+	tests/test_ops_s8
+tests_test_ops_s8_SOURCES     = tests/run_op.h tests/run_op.c tests/test_ops_s8.c
+tests_test_ops_s8_LDADD       = liboctet_core.la $(CHECK_LIBS)
 tests_test_conv_SOURCES       = tests/run_op.h tests/run_op.c tests/test_conv.c
 tests_test_conv_LDADD         = liboctet_core.la $(CHECK_LIBS)
 tests_test_winograd_SOURCES   = tests/winograd_matrices.h tests/test_winograd.c
@@ -88,8 +91,11 @@ tests_test_plan_SOURCES   = tests/graph_case.h tests/graph_case.c tests/fail_all
 tests_test_plan_LDADD     = $(LDADD) $(CHECK_LIBS)
 
 # quant: against plain loops and numpy; calibration of a whole model.
-unit_tests   += tests/test_quant tests/test_calibrate
-thread_tests += tests/test_calibrate
+unit_tests   += tests/test_quant tests/test_calibrate tests/test_quantize
+thread_tests += tests/test_calibrate tests/test_quantize
+tests_test_quantize_SOURCES  = tests/graph_case.h tests/graph_case.c tests/quantize_case.h \
+	tests/quantize_case.c tests/test_quantize.c
+tests_test_quantize_LDADD    = $(LDADD) $(CHECK_LIBS)
 tests_test_quant_LDADD       = $(LDADD) $(CHECK_LIBS)
 tests_test_calibrate_SOURCES = tests/graph_case.h tests/graph_case.c tests/fail_alloc.h \
 	tests/fail_alloc.c tests/test_calibrate.c

@@ -54,9 +54,12 @@ size_t test_blocked(const oct_tensor *x, int n, int y, int xx, int c)
 
 void test_each_isa(void (*body)(unsigned cpu, void *arg), void *arg)
 {
-    static const unsigned sets[] = { 0, OCT_CPU_AVX2, OCT_CPU_AVX2 | OCT_CPU_AVX512,
+    static const unsigned sets[] = { 0, OCT_CPU_AVX2, OCT_CPU_AVX2 | OCT_CPU_AVXVNNI,
+                                     OCT_CPU_AVX2 | OCT_CPU_AVX512,
                                      OCT_CPU_AVX2 | OCT_CPU_AVX512 | OCT_CPU_AVX512BF16,
-                                     OCT_CPU_NEON };
+                                     OCT_CPU_NEON,
+                                     OCT_CPU_NEON | OCT_CPU_NEONDOT,
+                                     OCT_CPU_NEON | OCT_CPU_NEONDOT | OCT_CPU_NEONI8MM };
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
         if ((sets[i] & oct_cpu_flags()) == sets[i]) body(sets[i], arg);
 }

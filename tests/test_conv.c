@@ -14,8 +14,8 @@ typedef struct shape {
     int bias, residual;
 } shape;
 
-#define ATTR(sh, sw, ph, pw, dh, dw, groups, act) \
-    { { sh, sw }, { ph, pw }, { dh, dw }, groups, OCT_ACT_##act }
+#define ATTR(sh, sw, ph, pw, dh, dw, groups, a) \
+    { { sh, sw }, { ph, pw }, { dh, dw }, groups, .act = OCT_ACT_##a }
 static const shape shapes[] = {
     { 2, 1, 28, 28, 20, 5, 5, ATTR(1, 1, 0, 0, 1, 1, 1, RELU), 1, 0 },  /* mnist_cnn conv1 */
     { 1, 20, 12, 12, 50, 5, 5, ATTR(1, 1, 0, 0, 1, 1, 1, NONE), 1, 0 },
@@ -270,7 +270,7 @@ typedef struct dense {
     float *first;
 } dense;
 
-static const oct_linear_attr relu = { OCT_ACT_RELU };
+static const oct_linear_attr relu = { .act = OCT_ACT_RELU };
 
 /* x in PyTorch's order of features. */
 static float feature(const dense *t, int row, int k)

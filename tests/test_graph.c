@@ -17,7 +17,7 @@ START_TEST(a_failure_names_the_node)
 {
     net_open(&t);
     oct_tensor *x = net_image(&t, 1, 3, 8, 8), *out;
-    const oct_conv2d_attr attr = { { 1, 1 }, { 0, 0 }, { 1, 1 }, 1, OCT_ACT_NONE };
+    const oct_conv2d_attr attr = { { 1, 1 }, { 0, 0 }, { 1, 1 }, 1, .act = OCT_ACT_NONE };
     oct_tensor *w = net_constant(&t, 4, (int[]){ 4, 5, 3, 3 });
     oct_tensor *in[OCT_MAX_IN] = { x, w };
     expect(oct_graph_add(&t.g, OCT_OP_CONV2D, "layer1.0.conv1", &attr, sizeof attr, in, &out),

@@ -138,16 +138,16 @@ static void pool_case(const oct_pool_attr *a, int n, int c, int h, int w, int oh
 START_TEST(pools_as_torch_does)
 {
     static const struct { oct_pool_attr a; int h, w, oh, ow; } t[] = {
-        { { OCT_POOL_MAX, { 2, 2 }, { 2, 2 }, { 0, 0 }, { 1, 1 }, 0, { 0 } }, 24, 24, 12, 12 },
-        { { OCT_POOL_MAX, { 2, 2 }, { 2, 2 }, { 0, 0 }, { 1, 1 }, 0, { 0 } }, 7, 9, 3, 4 },
-        { { OCT_POOL_MAX, { 3, 3 }, { 2, 2 }, { 1, 1 }, { 1, 1 }, 0, { 0 } }, 15, 11, 8, 6 },
-        { { OCT_POOL_MAX, { 2, 3 }, { 1, 2 }, { 1, 1 }, { 2, 3 }, 0, { 0 } }, 9, 13, 9, 5 },
-        { { OCT_POOL_MAX, { 2, 2 }, { 1, 1 }, { 1, 1 }, { 3, 3 }, 0, { 0 } }, 2, 2, 1, 1 },
-        { { OCT_POOL_MAX, { 5, 1 }, { 3, 1 }, { 2, 0 }, { 1, 1 }, 0, { 0 } }, 5, 4, 2, 4 },
-        { { OCT_POOL_AVG, { 2, 2 }, { 2, 2 }, { 0, 0 }, { 1, 1 }, 1, { 0 } }, 8, 6, 4, 3 },
-        { { OCT_POOL_AVG, { 3, 3 }, { 2, 1 }, { 1, 1 }, { 0, 0 }, 1, { 0 } }, 9, 7, 5, 7 },
-        { { OCT_POOL_AVG, { 3, 3 }, { 2, 1 }, { 1, 1 }, { 1, 1 }, 0, { 0 } }, 9, 7, 5, 7 },
-        { { OCT_POOL_AVG, { 4, 2 }, { 3, 5 }, { 2, 1 }, { 1, 1 }, 0, { 0 } }, 6, 6, 3, 2 },
+        { { OCT_POOL_MAX, { 2, 2 }, { 2, 2 }, { 0, 0 }, { 1, 1 }, .out = { 0 } }, 24, 24, 12, 12 },
+        { { OCT_POOL_MAX, { 2, 2 }, { 2, 2 }, { 0, 0 }, { 1, 1 }, .out = { 0 } }, 7, 9, 3, 4 },
+        { { OCT_POOL_MAX, { 3, 3 }, { 2, 2 }, { 1, 1 }, { 1, 1 }, .out = { 0 } }, 15, 11, 8, 6 },
+        { { OCT_POOL_MAX, { 2, 3 }, { 1, 2 }, { 1, 1 }, { 2, 3 }, .out = { 0 } }, 9, 13, 9, 5 },
+        { { OCT_POOL_MAX, { 2, 2 }, { 1, 1 }, { 1, 1 }, { 3, 3 }, .out = { 0 } }, 2, 2, 1, 1 },
+        { { OCT_POOL_MAX, { 5, 1 }, { 3, 1 }, { 2, 0 }, { 1, 1 }, .out = { 0 } }, 5, 4, 2, 4 },
+        { { OCT_POOL_AVG, { 2, 2 }, { 2, 2 }, .count_include_pad = 1 }, 8, 6, 4, 3 },
+        { { OCT_POOL_AVG, { 3, 3 }, { 2, 1 }, { 1, 1 }, .count_include_pad = 1 }, 9, 7, 5, 7 },
+        { { OCT_POOL_AVG, { 3, 3 }, { 2, 1 }, { 1, 1 }, { 1, 1 }, .out = { 0 } }, 9, 7, 5, 7 },
+        { { OCT_POOL_AVG, { 4, 2 }, { 3, 5 }, { 2, 1 }, { 1, 1 }, .out = { 0 } }, 6, 6, 3, 2 },
         { { .kind = OCT_POOL_ADAPTIVE_AVG, .out = { 1, 1 } }, 8, 8, 1, 1 },
         { { .kind = OCT_POOL_ADAPTIVE_AVG, .out = { 3, 4 } }, 7, 10, 3, 4 },
         { { .kind = OCT_POOL_ADAPTIVE_AVG, .out = { 5, 6 } }, 3, 2, 5, 6 },
@@ -242,7 +242,7 @@ START_TEST(add_adds)
     for (int act = 0; act <= OCT_ACT_RELU6; act++)
         for (int i = 0; i < N_CHANNELS; i++) {
             reset();
-            const oct_add_attr attr = { (oct_act)act };
+            const oct_add_attr attr = { .act = (oct_act)act };
             const int side = i == N_CHANNELS - 1 ? 31 : 5;
             oct_tensor *a = fixture_image(3, channels[i], side, 6), *y = out_tensor();
             oct_tensor *b = fixture_image(3, channels[i], side, 6);
@@ -344,7 +344,7 @@ START_TEST(refuses_what_does_not_fit)
     s8->dtype = OCT_S8;
     empty->dim[2] = 0;
     const oct_activation_attr relu = { OCT_ACT_RELU }, odd = { OCT_ACT_COUNT };
-    const oct_add_attr none = { OCT_ACT_NONE }, gelu = { OCT_ACT_GELU };
+    const oct_add_attr none = { .act = OCT_ACT_NONE }, gelu = { .act = OCT_ACT_GELU };
     refused(&oct_op_layout, &(oct_args){ .in = { x }, .out = y }, OCT_ERR_SHAPE,
             "layout: blocked of rank 4, expected dense [n, c, h, w]");
     refused(&oct_op_layout, &(oct_args){ .in = { d }, .out = y }, OCT_ERR_SHAPE,
@@ -387,18 +387,22 @@ START_TEST(pool_refuses_odd_windows)
     reset();
     oct_tensor *x = fixture_image(1, 3, 4, 4), *y = out_tensor();
     static const struct { oct_pool_attr a; oct_status status; const char *message; } t[] = {
-        { { OCT_POOL_MAX, { 3, 3 }, { 1, 1 }, { 2, 0 }, { 1, 1 }, 0, { 0 } }, OCT_ERR_UNSUPPORTED,
+        { { OCT_POOL_MAX, { 3, 3 }, { 1, 1 }, { 2, 0 }, { 1, 1 }, .out = { 0 } },
+          OCT_ERR_UNSUPPORTED,
           "pool: padding 2 is more than half of kernel 3" },
-        { { OCT_POOL_MAX, { 3, 3 }, { 1, 0 }, { 1, 1 }, { 1, 1 }, 0, { 0 } }, OCT_ERR_UNSUPPORTED,
+        { { OCT_POOL_MAX, { 3, 3 }, { 1, 0 }, { 1, 1 }, { 1, 1 }, .out = { 0 } },
+          OCT_ERR_UNSUPPORTED,
           "pool: kernel 3, stride 0, padding 1" },
-        { { OCT_POOL_MAX, { 3, 3 }, { 1, 1 }, { 0, 0 }, { 2, 1 }, 0, { 0 } }, OCT_ERR_SHAPE,
+        { { OCT_POOL_MAX, { 3, 3 }, { 1, 1 }, { 0, 0 }, { 2, 1 }, .out = { 0 } }, OCT_ERR_SHAPE,
           "pool: window of 5 in an image of 4, padding 0" },
-        { { OCT_POOL_MAX, { 2, 2 }, { 1, 1 }, { 0, 0 }, { 1, 0 }, 0, { 0 } }, OCT_ERR_UNSUPPORTED,
+        { { OCT_POOL_MAX, { 2, 2 }, { 1, 1 }, { 0, 0 }, { 1, 0 }, .out = { 0 } },
+          OCT_ERR_UNSUPPORTED,
           "pool: dilation 0 of a maximum" },
-        { { OCT_POOL_AVG, { 2, 2 }, { 1, 1 }, { 0, 0 }, { 2, 1 }, 0, { 0 } }, OCT_ERR_UNSUPPORTED,
+        { { OCT_POOL_AVG, { 2, 2 }, { 1, 1 }, { 0, 0 }, { 2, 1 }, .out = { 0 } },
+          OCT_ERR_UNSUPPORTED,
           "pool: dilation 2 of an average" },
         { { OCT_POOL_MAX, { INT32_MAX, 1 }, { 1, 1 }, { INT32_MAX / 2, 0 },
-            { INT32_MAX, INT32_MAX }, 0, { 0 } }, OCT_ERR_SHAPE,
+            { INT32_MAX, INT32_MAX }, .out = { 0 } }, OCT_ERR_SHAPE,
           "pool: window of 4611686011984936963 in an image of 4, padding 1073741823" },
         { { .kind = OCT_POOL_ADAPTIVE_AVG, .out = { 2, 0 } }, OCT_ERR_UNSUPPORTED,
           "pool: output size 0" },

@@ -69,7 +69,7 @@ static void conv_make(conv *v, const shape *s, int m, int batch)
     *v = (conv){ .m = m, .batch = batch, .has_bias = test_rand() % 4 != 0,
                  .has_residual = test_rand() % 2 };
     v->attr = (oct_conv2d_attr){ { 1, 1 }, { s->pad[0], s->pad[1] }, { 1, 1 }, 1,
-                                 (oct_act)(test_rand() % 3) };
+                                 .act = (oct_act)(test_rand() % 3) };
     v->x = image(&v->arena, batch, s->h, s->w, s->c);
     const int oh = s->h + 2 * s->pad[0] - 2, ow = s->w + 2 * s->pad[1] - 2;
     v->y = image(&v->arena, batch, oh, ow, s->out);

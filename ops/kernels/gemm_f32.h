@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "ops/attr.h"
+#include "ops/kernels/gemm_seg.h"
 #include "tensor/tensor.h"
 
 /* C[m,n] = act(sum over k of A[m,k] * B[n,k]  + bias[n] + residual[m,n])      FP32
@@ -35,11 +36,7 @@
  * c may not overlap a.
  * In gemm_bf16 a float of a is a pair of bfloat16 and so are offset, len, width and pos' pixels.
  * Source: BLIS' packed panels; the segments are XNNPACK's indirection buffer, with strides. */
-typedef struct oct_gemm_f32_seg {
-    ptrdiff_t offset;      /* floats, from pixel 0 */
-    int len;               /* consecutive k */
-    int width;             /* floats of a pixel */
-} oct_gemm_f32_seg;
+typedef oct_gemm_seg oct_gemm_f32_seg; /* in floats */
 
 typedef struct oct_gemm_f32_args {
     int n_segs;

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ops/kernels/gemm_seg.h"
 #include "ops/kernels/requant.h"
 
 /* C[m,n] = requant(bias[n] + sum over k of (A[m,k] - zero) * B[n,k])     uint8 x int8, exact
@@ -49,11 +50,7 @@ enum {
     OCT_GEMM_S8_MAX_NR   = 32,
 };
 
-typedef struct oct_gemm_s8_seg {
-    ptrdiff_t offset;          /* bytes, from pixel 0 */
-    int len;                   /* consecutive k */
-    int width;                 /* bytes of a pixel */
-} oct_gemm_s8_seg;
+typedef oct_gemm_seg oct_gemm_s8_seg; /* in bytes */
 
 typedef struct oct_gemm_s8_args {
     int n_segs;

@@ -55,10 +55,11 @@ def pools():
     plain = image(3, 7, 6)
     cases = []
     for k, s, p, d in [(2, 2, 0, 1), (3, 2, 1, 1), ((2, 3), (1, 2), (1, 1), 2), (3, 1, 1, (1, 2))]:
-        attr = "{ OCT_POOL_MAX, %s, %s, %s, %s, 0, { 0 } }" % tuple(map(pair, (k, s, p, d)))
+        attr = "{ OCT_POOL_MAX, %s, %s, %s, %s, .count_include_pad = 0 }" % tuple(
+            map(pair, (k, s, p, d)))
         cases.append((attr, odd, F.max_pool2d(odd, k, s, p, d)))
     for k, s, p, include in [(2, 2, 0, 1), (3, 2, 1, 1), (3, 2, 1, 0), ((4, 2), (3, 1), (2, 1), 0)]:
-        attr = "{ OCT_POOL_AVG, %s, %s, %s, { 1, 1 }, %d, { 0 } }" % (
+        attr = "{ OCT_POOL_AVG, %s, %s, %s, { 1, 1 }, .count_include_pad = %d }" % (
             pair(k), pair(s), pair(p), include)
         cases.append((attr, plain, F.avg_pool2d(plain, k, s, p, False, bool(include))))
     for out in [(1, 1), (3, 4), (9, 2)]:

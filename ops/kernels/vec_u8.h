@@ -1,0 +1,42 @@
+#ifndef OCT_OPS_KERNELS_VEC_U8_H
+#define OCT_OPS_KERNELS_VEC_U8_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ops/kernels/requant.h"
+#include "ops/kernels/vec.h"
+
+/* Row kernels on quantized values, uint8, real = scale (q - zero):
+ *
+ *   quantize    y[i] = clamp(round_half_even(x[i] / scale), -zero, max - zero) + zero;  NaN -> 0
+ *   dequantize  y[i] = (float)(x[i] - zero) * scale
+ *   add         y[i] = requant((a[i] - zero_a) * scale_a + (b[i] - zero_b) * scale_b): the product
+ *               rounded, b by fma as the residual of requant.h;  scale_a = s_a / s_y
+ *   window_max  y[o][l] = the largest of window o's taps
+ *   window_sum  s = bias + sum of window o's taps, in int32; y[o][l] = s * scale, requantized to U8
+ *               or FP32 as out says
+ *
+ * windows: as in vec.h, strides in bytes; at most 2^22 taps, |bias| <= 2^30.  0 < scale < 2^64.
+ * Nothing outside the operands is read or written.  y may be x, a or b in add; no other overlap.
+ * Exact: every variant gives ref's bytes. */
+typedef struct oct_vec_u8 {
+    const char *isa;
+    const char *name;    /* "vec_u8/avx2", for plan dumps */
+    unsigned needs;
+    void (*quantize)(size_t n, const float *x, const oct_quant *q, uint8_t *y);
+    void (*dequantize)(size_t n, const uint8_t *x, const oct_quant *q, float *y);
+    void (*add)(size_t n, const uint8_t *a, int zero_a, float scale_a, const uint8_t *b,
+                const oct_requant *out, uint8_t *y);
+    void (*window_max)(const oct_vec_windows *w, const uint8_t *x, uint8_t *y);
+    void (*window_sum)(const oct_vec_windows *w, const uint8_t *x, int32_t bias, float scale,
+                       const oct_requant *out, void *y);
+} oct_vec_u8;
+
+extern const oct_vec_u8 oct_vec_u8_ref, oct_vec_u8_avx2, oct_vec_u8_avx512, oct_vec_u8_neon;
+
+/* Everything this build contains, best first, ref last, then NULL. */
+extern const oct_vec_u8 *const oct_vec_u8_all[];
+const oct_vec_u8 *oct_vec_u8_pick(unsigned cpu_flags);
+
+#endif

@@ -1,0 +1,128 @@
+/* vec_u8 on vectors of VW floats and of 16 bytes, for vec_u8_avx2.c, _avx512.c and _neon.c, which
+ * include their simd_<isa>.h and define
+ *     b_load(p) b_store(p, v) b_max(a, b)    16 bytes
+ *     v_load_u8(p)       VW bytes, as floats
+ *     v_store_u8(p, v)   VW floats in 0 .. 255, rounded to nearest even, as bytes
+ * Ends of rows are done like the rest, on a copy: a last vector that ends where the row ends would
+ * do where y is not x, but rows of one pixel of three channels are shorter than any vector. */
+#include "ops/kernels/vec_u8.h"
+
+#include <string.h>
+
+/* v in steps, not yet rounded -> bytes.  The clamp's bounds are integers, so is zero, and it is
+ * added after the rounding. */
+static inline vf to_steps(vf v, vf lo, vf hi, vf zero)
+{
+    const vf magic = v_set1(0x1.8p23f); /* |v| <= 255: the sum has no bits below 1 */
+    v = v_min(v_max(v, lo), hi);
+    return v_add(v_sub(v_add(v, magic), magic), zero);
+}
+
+static inline vf load_u8_part(const uint8_t *p, size_t n)
+{
+    uint8_t copy[16] = { 0 };
+    memcpy(copy, p, n);
+    return v_load_u8(copy);
+}
+
+static inline void store_u8_part(uint8_t *p, vf v, size_t n)
+{
+    uint8_t copy[16];
+    v_store_u8(copy, v);
+    memcpy(p, copy, n);
+}
+
+static void quantize(size_t n, const float *x, const oct_quant *q, uint8_t *y)
+{
+    const vf scale = v_set1(q->scale), zero = v_set1((float)q->zero);
+    const vf lo = v_set1((float)-q->zero), hi = v_set1((float)(q->max - q->zero));
+    size_t i = 0;
+    for (; i + VW <= n; i += VW)
+        v_store_u8(y + i, to_steps(v_div(v_load(x + i), scale), lo, hi, zero));
+    if (i == n) return;
+    const vf v = v_div(v_load_part(x + i, (int)(n - i)), scale);
+    store_u8_part(y + i, to_steps(v, lo, hi, zero), n - i);
+}
+
+static void dequantize(size_t n, const uint8_t *x, const oct_quant *q, float *y)
+{
+    const vf scale = v_set1(q->scale), zero = v_set1((float)q->zero);
+    size_t i = 0;
+    for (; i + VW <= n; i += VW) v_store(y + i, v_mul(v_sub(v_load_u8(x + i), zero), scale));
+    if (i == n) return;
+    const vf v = v_mul(v_sub(load_u8_part(x + i, n - i), zero), scale);
+    v_store_part(y + i, v, (int)(n - i));
+}
+
+typedef struct adding {
+    vf zero_a, scale_a, zero_b, scale_b, lo, hi, zero;
+} adding;
+
+static inline vf sum(const adding *p, vf a, vf b)
+{
+    const vf y = v_mul(v_sub(a, p->zero_a), p->scale_a);
+    return to_steps(v_fma(v_sub(b, p->zero_b), p->scale_b, y), p->lo, p->hi, p->zero);
+}
+
+static void add(size_t n, const uint8_t *a, int zero_a, float scale_a, const uint8_t *b,
+                const oct_requant *out, uint8_t *y)
+{
+    const adding p = { v_set1((float)zero_a), v_set1(scale_a), v_set1((float)out->residual_zero),
+                       v_set1(out->residual_scale), v_set1((float)(out->lo - out->zero)),
+                       v_set1((float)(out->hi - out->zero)), v_set1((float)out->zero) };
+    size_t i = 0;
+    for (; i + VW <= n; i += VW) v_store_u8(y + i, sum(&p, v_load_u8(a + i), v_load_u8(b + i)));
+    if (i == n) return;
+    store_u8_part(y + i, sum(&p, load_u8_part(a + i, n - i), load_u8_part(b + i, n - i)), n - i);
+}
+
+static void window_max(const oct_vec_windows *w, const uint8_t *x, uint8_t *y)
+{
+    enum { B = 16 };
+    const int width = w->width;
+    for (int o = 0; o < w->count; o++, x += w->step, y += width)
+        for (int l = 0; l < width; l += B) {
+            /* the last vector ends where the row does; y is not x */
+            const int at = l + B <= width ? l : width < B ? 0 : width - B;
+            uint8_t copy[B] = { 0 };
+            const size_t n = width < B ? (size_t)width : B;
+            bytes m = b_load(copy);
+            for (int i = 0; i < w->rows; i++)
+                for (int j = 0; j < w->cols; j++) {
+                    const uint8_t *t = x + (size_t)i * w->row + (size_t)j * w->col + at;
+                    if (n == B) {
+                        m = b_max(m, b_load(t));
+                    } else {
+                        memcpy(copy, t, n);
+                        m = b_max(m, b_load(copy));
+                    }
+                }
+            b_store(copy, m);
+            memcpy(y + at, copy, n);
+        }
+}
+
+/* Plain C, which the compiler makes vectors of: sums are integers, their order is free. */
+static void window_sum(const oct_vec_windows *w, const uint8_t *x, int32_t bias, float scale,
+                       const oct_requant *out, void *y)
+{
+    enum { PART = 64 };
+    int32_t s[PART];
+    for (int o = 0; o < w->count; o++, x += w->step)
+        for (int l = 0; l < w->width; l += PART) {
+            const int n = w->width - l < PART ? w->width - l : PART;
+            for (int k = 0; k < PART; k++) s[k] = bias;
+            for (int i = 0; i < w->rows; i++)
+                for (int j = 0; j < w->cols; j++) {
+                    const uint8_t *t = x + (size_t)i * w->row + (size_t)j * w->col + l;
+                    for (int k = 0; k < n; k++) s[k] += t[k];
+                }
+            const size_t at = (size_t)o * (size_t)w->width + (size_t)l;
+            for (int k = 0; k < n; k++) {
+                const float v = (float)s[k] * scale;
+                if (out->kind == OCT_REQUANT_U8)
+                    ((uint8_t *)y)[at + (size_t)k] = oct_requant_u8(v, out);
+                else ((float *)y)[at + (size_t)k] = v;
+            }
+        }
+}

@@ -1,0 +1,35 @@
+#ifndef OCT_OPS_QUANTIZED_H
+#define OCT_OPS_QUANTIZED_H
+
+#include "ops/attr.h"
+#include "ops/kernels/requant.h"
+#include "tensor/tensor.h"
+
+/* What operators on U8 activations share.  A quantized value is U8 with one scale, a zero and a
+ * max: real = scale (q - zero), 0 <= q <= max. */
+
+/* x, U8, is quantized: a scale of 2^-64 or more, below 2^64, max 127 or 255, zero in 0 .. max. */
+OCT_MUST_CHECK oct_status oct_quant_check(const char *op, const oct_tensor *x);
+
+/* dtype and quantization of an operator's output as its attr has them: FP32 if q->scale is 0, else
+ * U8, checked.  out->scale points into q, which is as old as the graph. */
+OCT_MUST_CHECK oct_status oct_quant_out(const char *op, const oct_quant *q, oct_tensor *out);
+
+/* How sums become out: kind, zero and the clamp with its activation (NONE, RELU, RELU6), and the
+ * residual's scale over out's; residual may be NULL. */
+oct_requant oct_quant_requant(const oct_tensor *out, oct_act act, const oct_tensor *residual);
+
+/* A weight of a quantized layer: S8 with a scale for each row, or without data (it is packed);
+ * bias NULL, or S32, or F32 if out is FP32, one for each row; k products in a sum. */
+OCT_MUST_CHECK oct_status oct_quant_weights(const char *op, const oct_tensor *w,
+                                            const oct_tensor *bias, const oct_tensor *out,
+                                            long long k);
+
+/* scale[n] = s_x s_w[n] / s_out, or s_x s_w[n] if out is FP32, for prepare: every one a positive
+ * float below 2^64.  ERR_UNSUPPORTED names the row. */
+OCT_MUST_CHECK oct_status oct_quant_scales(const char *op, const oct_tensor *x, const oct_tensor *w,
+                                           const oct_tensor *out, float *scale);
+/* |bias| fits what the kernels leave it (gemm_s8.h); bias may be NULL or F32. */
+OCT_MUST_CHECK oct_status oct_quant_bias(const char *op, const oct_tensor *bias);
+
+#endif

@@ -1,0 +1,221 @@
+#include "quant/pass_quantize.h"
+
+#include <string.h>
+
+#include "graph/boundary.h"
+#include "ops/kernels/gemm_s8.h"
+#include "quant/layer.h"
+
+typedef struct work {
+    oct_graph *g;
+    const oct_calibration *c;
+    const oct_quantize_options *o;
+    unsigned char *quantized;  /* [n_nodes] conv2d, linear, add that become integers */
+    unsigned char *wanted;     /* [n_nodes] something reads the node's value as U8 */
+} work;
+
+static int kept(const work *w, const char *name)
+{
+    for (int i = 0; i < w->o->n_keep; i++)
+        if (strcmp(w->o->keep[i], name) == 0) return 1;
+    return 0;
+}
+
+static int is_layer(const oct_node *node)
+{
+    return node->kind == OCT_OP_CONV2D || node->kind == OCT_OP_LINEAR;
+}
+
+static int is_maximum(const oct_node *node)
+{
+    return node->kind == OCT_OP_POOL &&
+           ((const oct_pool_attr *)node->args.attr)->kind == OCT_POOL_MAX;
+}
+
+/* Does node hand on its operand's quantization? */
+static int moves(const oct_node *node)
+{
+    return node->kind == OCT_OP_PAD || node->kind == OCT_OP_FLATTEN || is_maximum(node);
+}
+
+/* Can node read operand k as U8, and would it if it came so? */
+static int would_read(const work *w, int i, int k)
+{
+    const oct_node *node = &w->g->node[i];
+    switch (node->kind) {
+    case OCT_OP_CONV2D:
+    case OCT_OP_LINEAR:
+        return w->quantized[i] && (k == OCT_CONV2D_X || w->wanted[i]);
+    case OCT_OP_ADD: return w->quantized[i];
+    case OCT_OP_POOL:
+        return !is_maximum(node) || w->wanted[i];
+    case OCT_OP_PAD:
+    case OCT_OP_FLATTEN: return w->wanted[i];
+    default: return 0;
+    }
+}
+
+static int any_reader(const work *w, int i)
+{
+    const oct_graph *g = w->g;
+    const oct_tensor *value = g->node[i].args.out;
+    for (int j = 0; j < g->n_outs; j++)
+        if (g->out[j] == value) return 0;
+    for (int j = i + 1; j < g->n_nodes; j++)
+        for (int k = 0; k < OCT_MAX_IN && !g->node[j].dead; k++)
+            if (g->node[j].args.in[k] == value && would_read(w, j, k)) return 1;
+    return 0;
+}
+
+/* Products of one sum: of a row of weights. */
+static size_t row_length(const oct_tensor *weight) { return oct_tensor_sample_count(weight); }
+
+static int can_quantize(const work *w, int i)
+{
+    const oct_node *node = &w->g->node[i];
+    if (kept(w, node->name)) return 0;
+    if (node->kind == OCT_OP_ADD) return w->wanted[i];
+    if (!is_layer(node)) return 0;
+    const oct_tensor *weight = node->args.in[OCT_CONV2D_W];
+    return weight->data && weight->dtype != OCT_S8 && row_length(weight) <= OCT_GEMM_S8_MAX_K;
+}
+
+/* From the last node to the first: whether a value is wanted depends on who reads it. */
+static void decide(work *w)
+{
+    for (int i = w->g->n_nodes - 1; i >= 0; i--) {
+        if (w->g->node[i].dead) continue;
+        w->wanted[i] = (unsigned char)any_reader(w, i);
+        w->quantized[i] = (unsigned char)can_quantize(w, i);
+    }
+}
+
+/* The node whose range counts for node's value: the last of the maxima that alone read it. */
+static const oct_node *ranged(const work *w, const oct_node *node)
+{
+    for (;;) {
+        const oct_node *user = oct_graph_sole_user(w->g, node->args.out);
+        if (!user || !is_maximum(user)) return node;
+        node = user;
+    }
+}
+
+static oct_status find_quant(const work *w, const char *name, oct_quant *out)
+{
+    const oct_method_options options = { .qmax = w->o->qmax, .ppm = w->o->ppm };
+    const oct_observed *seen = oct_calibration_find(w->c, name);
+    oct_range range;
+    if (!seen) return oct_fail(OCT_ERR_FORMAT, "quantize: %.80s was not calibrated", name);
+    OCT_TRY(oct_observer_range(seen->observer, w->o->method, &options, &range));
+    const oct_qparams p = oct_qparams_u8(range, w->o->qmax);
+    *out = (oct_quant){ p.scale, p.zero, w->o->qmax };
+    return OCT_OK;
+}
+
+/* For values that stay FP32 where they are written: the caller's input, a kept layer's output. */
+static oct_status ask(void *arg, const oct_tensor *t, oct_quant *out)
+{
+    const work *w = arg;
+    const oct_node *writer = oct_graph_writer(w->g, t);
+    return find_quant(w, writer ? writer->name : "input", out);
+}
+
+static const struct { size_t size, quant; } places[OCT_OP_COUNT] = {
+    [OCT_OP_CONV2D] = { sizeof(oct_conv2d_attr), offsetof(oct_conv2d_attr, quant) },
+    [OCT_OP_LINEAR] = { sizeof(oct_linear_attr), offsetof(oct_linear_attr, quant) },
+    [OCT_OP_POOL]   = { sizeof(oct_pool_attr), offsetof(oct_pool_attr, quant) },
+    [OCT_OP_ADD]    = { sizeof(oct_add_attr), offsetof(oct_add_attr, quant) },
+};
+
+/* The node gets an attr of its own, with its output's quantization. */
+static oct_status set_quant(work *w, oct_node *node)
+{
+    oct_quant q;
+    OCT_TRY(find_quant(w, ranged(w, node)->name, &q));
+    char *attr = oct_arena_alloc(w->g->arena, places[node->kind].size);
+    if (!attr) return oct_fail(OCT_ERR_MEMORY, "%.80s: out of memory", node->name);
+    memcpy(attr, node->args.attr, places[node->kind].size);
+    memcpy(attr + places[node->kind].quant, &q, sizeof q);
+    node->args.attr = attr;
+    return OCT_OK;
+}
+
+/* Scale of node's x: of its writer if that is quantized, through what only moves or compares. */
+static oct_status scale_of(const work *w, const unsigned char *u8, const oct_tensor *t, float *out)
+{
+    oct_quant q;
+    const oct_node *writer = oct_graph_writer(w->g, t);
+    if (writer && moves(writer) && u8[writer - w->g->node])
+        return scale_of(w, u8, writer->args.in[0], out);
+    if (writer && u8[writer - w->g->node]) {
+        memcpy(&q, (const char *)writer->args.attr + places[writer->kind].quant, sizeof q);
+        *out = q.scale;
+        return OCT_OK;
+    }
+    OCT_TRY(find_quant(w, writer ? writer->name : "input", &q));
+    *out = q.scale;
+    return OCT_OK;
+}
+
+/* Is node's value U8, given those before it? */
+static int becomes_u8(const work *w, const unsigned char *u8, int i)
+{
+    const oct_node *node = &w->g->node[i], *writer;
+    if (is_layer(node) || node->kind == OCT_OP_ADD) return w->quantized[i] && w->wanted[i];
+    if (node->kind != OCT_OP_POOL && node->kind != OCT_OP_PAD && node->kind != OCT_OP_FLATTEN)
+        return 0;
+    writer = oct_graph_writer(w->g, node->args.in[0]);
+    if (!writer || !u8[writer - w->g->node]) return 0;
+    return w->wanted[i] || moves(node);
+}
+
+static oct_status convert(work *w, unsigned char *u8, int i, int *changes)
+{
+    oct_node *node = &w->g->node[i];
+    if (node->dead) return OCT_OK;
+    u8[i] = (unsigned char)becomes_u8(w, u8, i);
+    if (u8[i] && !moves(node)) OCT_TRY(set_quant(w, node));
+    if (!w->quantized[i] || !is_layer(node)) return OCT_OK;
+    oct_quantize_layer layer = { .node = node, .to_u8 = u8[i], .arena = w->g->arena };
+    OCT_TRY(scale_of(w, u8, node->args.in[OCT_CONV2D_X], &layer.s_in));
+    if (w->o->bias_correction) {
+        const oct_node *writer = oct_graph_writer(w->g, node->args.in[OCT_CONV2D_X]);
+        const oct_observed *x = oct_calibration_find(w->c, writer ? writer->name : "input");
+        layer.means = x ? &x->means : NULL;
+    }
+    ++*changes;
+    return oct_quantize_layer_run(&layer);
+}
+
+static oct_status check(const work *w)
+{
+    if (w->o->qmax != 127 && w->o->qmax != 255)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "quantize: activations to %d, expected 127 or 255",
+                        w->o->qmax);
+    for (int i = 0; i < w->o->n_keep; i++) {
+        int found = 0;
+        for (int k = 0; k < w->g->n_nodes; k++)
+            found |= !w->g->node[k].dead && strcmp(w->g->node[k].name, w->o->keep[i]) == 0;
+        if (!found)
+            return oct_fail(OCT_ERR_UNSUPPORTED, "quantize: there is no layer '%.80s' to keep",
+                            w->o->keep[i]);
+    }
+    return OCT_OK;
+}
+
+oct_status oct_pass_quantize(oct_graph *g, const oct_calibration *c,
+                             const oct_quantize_options *options, int *changes)
+{
+    work w = { .g = g, .c = c, .o = options };
+    int inserted = 0;
+    OCT_TRY(check(&w));
+    unsigned char *flags = oct_arena_zalloc(g->arena, 3 * (size_t)g->n_nodes);
+    if (!flags) return oct_fail(OCT_ERR_MEMORY, "quantize: out of memory");
+    w.quantized = flags;
+    w.wanted = flags + g->n_nodes;
+    decide(&w);
+    for (int i = 0; i < g->n_nodes; i++)
+        OCT_TRY(convert(&w, flags + 2 * (size_t)g->n_nodes, i, changes));
+    OCT_TRY(oct_graph_boundary(g, ask, &w, &inserted));
+    return oct_graph_verify(g);
+}

@@ -1,0 +1,31 @@
+#ifndef OCT_QUANT_PASS_QUANTIZE_H
+#define OCT_QUANT_PASS_QUANTIZE_H
+
+#include "graph/graph.h"
+#include "quant/calibrate.h"
+
+/* Integers in place of FP32, on a graph after fold_bn, fuse and dce.
+ *
+ *   conv2d, linear   int8 weights, one scale an output channel; uint8 x; int32 bias
+ *   their output     uint8 if something quantized reads it and the caller does not, else FP32
+ *   add              uint8 if its sum is read as uint8
+ *   pools, pad, flatten   on whatever their operand is
+ *
+ * Values are quantized by ranges that calibration found, by their nodes' names; a value that only
+ * a maximum reads gets the range of that.  So convolutions, residuals and pools stay in integers
+ * from the first layer to the last; what the caller reads is FP32. */
+typedef struct oct_quantize_options {
+    oct_method method;
+    int qmax;                  /* of activations, 127 or 255: 7 or 8 bits */
+    int ppm;                   /* as in oct_method_options */
+    int bias_correction;       /* 1: calibration must have means */
+    const char *const *keep;   /* [n_keep] names of conv2d, linear and add nodes that stay FP32 */
+    int n_keep;
+} oct_quantize_options;
+
+/* c: of a plan of the same graph, FP32; constants' data must be there.  ERR_FORMAT if c lacks a
+ * value; ERR_UNSUPPORTED if a name of keep is not in the graph.  changes: layers quantized. */
+OCT_MUST_CHECK oct_status oct_pass_quantize(oct_graph *g, const oct_calibration *c,
+                                            const oct_quantize_options *options, int *changes);
+
+#endif

@@ -1,0 +1,301 @@
+/* Models quantized in memory on their own data: accuracy, one SHA-256 on every ISA for any threads
+ * and batch; and what pass_quantize makes of small graphs. */
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "graph/boundary.h"
+#include "tensor/cpu.h"
+#include "tests/graph_case.h"
+#include "tests/quantize_case.h"
+#include "tests/suite.h"
+#include "weights/sha256.h"
+
+typedef struct subject {
+    const char *name, *path, *data;
+    int calibration, n;      /* samples to calibrate on, to evaluate on, evenly */
+    int layers, steps_u8;    /* conv2d and linear; steps whose output is U8 */
+    int drop;                /* of n, at most so many fewer are right than in FP32 */
+} subject;
+
+/* MNIST: issue C allows 2 of 10,000; here every fifth image.  CIFAR: 0.3 points of 256 is 1. */
+static const subject subjects[] = {
+    { "mnist_cnn", "weights/pretrained/mnist_cnn.safetensors",
+      "tests/data/mnist/t10k-images-idx3-ubyte.gz", 100, 2000, 4, 6, 2 },
+    { "cifar_cnn", "weights/pretrained/cifar_cnn.safetensors", "tests/data/cifar/test_256.bin", 100,
+      256, 8, 11, 1 },
+};
+enum { N_SUBJECTS = sizeof subjects / sizeof *subjects };
+
+static const char *at_source(const char *path, char full[512])
+{
+    const char *folder = getenv("srcdir");
+    snprintf(full, 512, "%s/%s", folder ? folder : ".", path);
+    return full;
+}
+
+static void sha_of(const float *logits, size_t n, char hex[65])
+{
+    oct_sha256 sha;
+    oct_sha256_init(&sha);
+    oct_sha256_add(&sha, logits, n * sizeof *logits);
+    oct_sha256_hex(&sha, hex);
+}
+
+static int count_u8(const oct_plan *p)
+{
+    int n = 0;
+    for (int i = 0; i < p->n_steps; i++) n += p->step[i].args.out->dtype == OCT_U8;
+    return n;
+}
+
+START_TEST(accuracy_is_kept)
+{
+    const subject *s = &subjects[_i];
+    char path[512], data[512];
+    samples calib, eval;
+    at_source(s->path, path);
+    at_source(s->data, data);
+    samples_read(path, data, 0, s->calibration, &calib);
+    samples_read(path, data, 0, test_emulated() ? 50 : s->n, &eval);
+    oct_calibration *c = quantize_calibrate(path, &calib, 2);
+    quantized q;
+    quantized_open(path, NULL, NULL, oct_cpu_flags(), 2, 16, &q);
+    const int want = quantized_run(&q, &eval, NULL);
+    quantized_close(&q);
+    for (int k = 0; k < 4; k += test_emulated() ? 3 : 1) {
+        const oct_quantize_options o = { .method = OCT_METHOD_MSE, .qmax = k & 1 ? 255 : 127,
+                                         .bias_correction = k >> 1 };
+        quantized_open(path, c, &o, oct_cpu_flags(), 2, 16, &q);
+        const int got = quantized_run(&q, &eval, NULL);
+        ck_assert_int_eq(q.layers, s->layers);
+        ck_assert_int_eq(count_u8(q.plan), s->steps_u8);
+        ck_assert_int_eq(q.plan->out[0].dtype, OCT_F32);
+        ck_assert_msg(got >= want - s->drop, "qmax %d, bias correction %d: %d of %d right, FP32 "
+                      "has %d", o.qmax, o.bias_correction, got, eval.n, want);
+        quantized_close(&q);
+    }
+    oct_calibration_close(c);
+    samples_free(&calib);
+    samples_free(&eval);
+}
+END_TEST
+
+/* The line "SHA256  NAME" of golden/logits.sha256: one constant for every machine. */
+static void stored_sha256(const char *name, char hex[65])
+{
+    char path[512], line[160];
+    FILE *f = fopen(at_source("tests/golden/logits.sha256", path), "r");
+    ck_assert_ptr_nonnull(f);
+    hex[0] = 0;
+    while (!hex[0] && fgets(line, sizeof line, f)) {
+        line[strcspn(line, "\n")] = 0;
+        if (strlen(line) > 66 && strcmp(line + 66, name) == 0) snprintf(hex, 65, "%.64s", line);
+    }
+    fclose(f);
+}
+
+START_TEST(the_same_bits_everywhere)
+{
+    static const char *const isas[] = { "ref", "avx2", "avxvnni", "avx512", "neon", "neondot",
+                                        "neoni8mm" };
+    enum { N = 7, CLASSES = 10 };
+    const subject *s = &subjects[_i / 2];
+    const oct_quantize_options o = { .qmax = _i % 2 ? 255 : 127, .bias_correction = 1 };
+    char path[512], data[512], name[64], want[65], got[65];
+    float logits[N * CLASSES];
+    samples calib;
+    at_source(s->path, path);
+    at_source(s->data, data);
+    samples_read(path, data, 0, N, &calib);
+    oct_calibration *c = quantize_calibrate(path, &calib, 1);
+    snprintf(name, sizeof name, "%s_int8_%d", s->name, o.qmax);
+    stored_sha256(name, want);
+    for (size_t a = 0; a < sizeof isas / sizeof *isas; a++) {
+        unsigned flags;
+        if (oct_cpu_isa(isas[a], &flags) != OCT_OK) continue;
+        for (int threads = 1; threads <= 3; threads++)
+            for (int batch = 1; batch <= 3; batch += 2) {
+                quantized q;
+                if (test_emulated() && (threads != 2 || batch != 3)) continue;
+                quantized_open(path, c, &o, flags, threads, batch, &q);
+                quantized_run(&q, &calib, logits);
+                quantized_close(&q);
+                sha_of(logits, N * CLASSES, got);
+                ck_assert_msg(strcmp(got, want) == 0, "%s, %s, %d threads, batch %d: %s, expected "
+                              "%s", name, isas[a], threads, batch, got, want);
+            }
+    }
+    oct_calibration_close(c);
+    samples_free(&calib);
+}
+END_TEST
+
+/* ---- small graphs ---- */
+
+static net t;
+
+/* A block of a ResNet with a shortcut by convolution, between a stem with a pool and a head. */
+static void open_block(void)
+{
+    const oct_pool_attr average = { .kind = OCT_POOL_ADAPTIVE_AVG, .out = { 1, 1 } };
+    net_open(&t);
+    oct_tensor *x = net_conv(&t, "stem", net_image(&t, 2, 3, 12, 12), 20, 3, 1, 1, 1);
+    x = net_maxpool(&t, "pool", net_act(&t, "relu0", x, OCT_ACT_RELU), 2);
+    oct_tensor *y = net_act(&t, "relu1", net_conv(&t, "conv1", x, 24, 3, 1, 1, 1), OCT_ACT_RELU);
+    y = net_conv(&t, "conv2", y, 70, 3, 1, 1, 1);
+    y = net_add(&t, "add", y, net_conv(&t, "down", x, 70, 1, 1, 1, 0));
+    y = net_act(&t, "relu2", y, OCT_ACT_RELU);
+    ck_assert_int_eq(oct_graph_add(&t.g, OCT_OP_POOL, "avg", &average, sizeof average,
+                                   (oct_tensor *[OCT_MAX_IN]){ y }, &y), OCT_OK);
+    net_output(&t, net_linear(&t, "fc", net_flatten(&t, "flat", y), 5));
+    net_pass(&t, oct_pass_fuse);
+    net_pass(&t, oct_pass_dce);
+}
+
+static oct_calibration *seen_block(void)
+{
+    const oct_calibrate_options means = { .means = 1 };
+    oct_calibration *c;
+    oct_plan *p = net_plan(&t, 0);
+    float *x = p->in[0].data;
+    for (size_t i = 0; i < oct_tensor_count(&p->in[0]); i++)
+        x[i] = (float)((int)(test_rand() % 2001) - 1000) / 1000;
+    ck_assert_int_eq(oct_calibration_open(p, net_pool(), &means, &c), OCT_OK);
+    oct_calibration_run(c, p, net_pool(), 2);
+    oct_plan_free(p);
+    return c;
+}
+
+static int is_u8(const char *name)
+{
+    ck_assert_msg(net_node(&t, name) != NULL, "%s", name);
+    return net_node(&t, name)->args.out->dtype == OCT_U8;
+}
+
+/* The error of a chain of roundings to 255 steps, far from that of a wrong scale or operand. */
+static double distance(const float *a, const float *b, size_t n)
+{
+    double most = 0, size = 0;
+    for (size_t i = 0; i < n; i++) {
+        most = fmax(most, fabs((double)a[i] - (double)b[i]));
+        size = fmax(size, fabs((double)a[i]));
+    }
+    return most / size;
+}
+
+static oct_status quantize(const oct_calibration *c, const char *const *keep, int n, int *changes)
+{
+    const oct_quantize_options o = { .qmax = 255, .keep = keep, .n_keep = n };
+    *changes = 0;
+    return oct_pass_quantize(&t.g, c, &o, changes);
+}
+
+START_TEST(a_block_stays_in_integers)
+{
+    int changes;
+    open_block();
+    oct_calibration *c = seen_block();
+    float *before = net_run(&t, 2, 0);
+    ck_assert_msg(quantize(c, NULL, 0, &changes) == OCT_OK, "%s", oct_last_error());
+    ck_assert_int_eq(changes, 5);
+    ck_assert(is_u8("input:quantize") && is_u8("stem") && is_u8("pool") && is_u8("conv1"));
+    ck_assert(is_u8("conv2") && is_u8("down") && is_u8("avg") && !is_u8("fc"));
+    ck_assert_int_eq(t.g.n_nodes, 9);
+    ck_assert(net_node(&t, "pool")->args.out->scale == net_node(&t, "stem")->args.out->scale);
+    float *after = net_run(&t, 2, 0);
+    ck_assert_msg(distance(before, after, 10) < .1, "%g", distance(before, after, 10));
+    free(before);
+    free(after);
+    oct_calibration_close(c);
+    net_close(&t);
+}
+END_TEST
+
+/* What is kept is FP32, and its neighbours meet it through quantize and dequantize. */
+START_TEST(kept_layers_stay_fp32)
+{
+    static const char *const layers[] = { "stem", "conv1", "conv2", "down", "fc" };
+    for (unsigned set = 0; set < 32; set++) {
+        const char *keep[5];
+        int n = 0, changes;
+        for (int i = 0; i < 5; i++)
+            if (set >> i & 1) keep[n++] = layers[i];
+        open_block();
+        oct_calibration *c = seen_block();
+        float *before = net_run(&t, 2, 0);
+        ck_assert_msg(quantize(c, keep, n, &changes) == OCT_OK, "%s", oct_last_error());
+        ck_assert_int_eq(changes, 5 - n);
+        for (int i = 0; i < 5; i++) {
+            const oct_node *node = net_node(&t, layers[i]);
+            ck_assert_int_eq(node->args.in[1]->dtype, set >> i & 1 ? OCT_F32 : OCT_S8);
+        }
+        float *after = net_run(&t, 2, 0);
+        const double d = distance(before, after, 10);
+        ck_assert_msg(d < .1 && (set == 31) == (d == 0), "set %u: %g", set, d);
+        free(before);
+        free(after);
+        oct_calibration_close(c);
+        net_close(&t);
+    }
+}
+END_TEST
+
+START_TEST(what_cannot_be_quantized_is_said)
+{
+    static const char *const nobody = "conv9";
+    int changes;
+    open_block();
+    oct_calibration *c = seen_block();
+    ck_assert_int_eq(quantize(c, &nobody, 1, &changes), OCT_ERR_UNSUPPORTED);
+    ck_assert_str_eq(oct_last_error(), "quantize: there is no layer 'conv9' to keep");
+    const oct_quantize_options o = { .qmax = 100 };
+    ck_assert_int_eq(oct_pass_quantize(&t.g, c, &o, &changes), OCT_ERR_UNSUPPORTED);
+    ((oct_node *)(uintptr_t)net_node(&t, "conv1"))->name = "conv7";
+    ck_assert_int_eq(quantize(c, NULL, 0, &changes), OCT_ERR_FORMAT);
+    ck_assert_str_eq(oct_last_error(), "quantize: conv7 was not calibrated");
+    oct_calibration_close(c);
+    net_close(&t);
+}
+END_TEST
+
+/* An FP32 operator after a quantized one: pass_boundary alone puts dequantize between. */
+START_TEST(boundary_inserts_dequantize_once)
+{
+    const oct_quantize_attr attr = { { .01f, 100, 255 } };
+    net_open(&t);
+    oct_tensor *x = net_rows(&t, 2, 6), *y;
+    oct_tensor *a = net_act(&t, "a", x, OCT_ACT_TANH), *b = net_act(&t, "b", x, OCT_ACT_SIGMOID);
+    net_output(&t, net_add(&t, "add", a, b));
+    ck_assert_int_eq(oct_graph_add(&t.g, OCT_OP_QUANTIZE, "q", &attr, sizeof attr,
+                                   (oct_tensor *[OCT_MAX_IN]){ x }, &y), OCT_OK);
+    const oct_node last = t.g.node[3]; /* first now, and read by both */
+    memmove(t.g.node + 1, t.g.node, 3 * sizeof last);
+    t.g.node[0] = last;
+    t.g.node[1].args.in[0] = t.g.node[2].args.in[0] = y;
+    ck_assert_int_eq(oct_graph_verify(&t.g), OCT_ERR_UNSUPPORTED);
+    ck_assert_int_eq(net_pass(&t, oct_pass_boundary), 1);
+    ck_assert(net_node(&t, "q:dequantize") && t.g.n_nodes == 5);
+    ck_assert_int_eq(net_pass(&t, oct_pass_boundary), 0);
+    free(net_run(&t, 2, 0));
+    net_close(&t);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("quantize");
+    TCase *tc = tcase_create("quantize");
+    tcase_add_loop_test(tc, accuracy_is_kept, 0, N_SUBJECTS);
+    tcase_add_loop_test(tc, the_same_bits_everywhere, 0, 2 * N_SUBJECTS);
+    tcase_add_test(tc, a_block_stays_in_integers);
+    tcase_add_test(tc, kept_layers_stay_fp32);
+    tcase_add_test(tc, what_cannot_be_quantized_is_said);
+    tcase_add_test(tc, boundary_inserts_dequantize_once);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? TEST_FAIL : TEST_PASS;
+}
