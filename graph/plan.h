@@ -35,8 +35,8 @@ typedef struct oct_plan_options {
     int n_given;
 } oct_plan_options;
 
-/* Steps first .. end - 1 are run for `slice` samples, then for the next `slice`, and so on: what one
- * layer wrote is then still in the cache when the next reads it.  slice is the batch where weights
+/* Steps first .. end - 1 are run for `slice` samples, then for the next `slice`, and so on: what
+ * one layer wrote is then still in the cache when the next reads it.  slice is the batch where weights
  * weigh more than activations.  graph/plan_slice.c */
 typedef struct oct_plan_group {
     int first, end, slice;
@@ -87,8 +87,8 @@ const char *oct_step_type(const oct_step *step);
 /* One line a step: op, shape, type, kernel, multiply-adds, bytes; then the totals. */
 void oct_plan_dump(const oct_plan *plan, FILE *to);
 
-/* graph/plan_slice.c: cuts the steps into groups; *group in plan's arena.  bytes[i]: what step i reads
- * and writes of one sample's activations. */
+/* graph/plan_slice.c: cuts the steps into groups.  bytes[i]: what step i reads and writes of one
+ * sample's activations. */
 OCT_MUST_CHECK oct_status oct_plan_slices(oct_plan *plan, const size_t *bytes, int batch);
 
 /* graph/plan_memory.c: lifetimes to offsets.  A value lives from step first to step last (both

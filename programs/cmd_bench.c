@@ -126,7 +126,7 @@ static void lap(void *arg, const oct_plan *plan, int step, int n)
     clock *c = arg;
     (void)plan, (void)n;
     const double now = report_now_ms();
-    c->run[step] += now - c->last; /* a step may come several times, for a slice of the batch each */
+    c->run[step] += now - c->last; /* a step may come several times, for slices of the batch */
     c->last = report_now_ms();
 }
 

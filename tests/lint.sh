@@ -7,7 +7,8 @@ images=$data/cifar/test_256.bin
 
 run ./octet lint "$model" --calib "$images" --quiet >"$work/out" 2>"$work/err" ||
     fail "clean: exit $?"
-[ "$(wc -l <"$work/out")" = 1 ] && grep -q '^clean: ' "$work/out" || fail "clean: $(cat "$work/out")"
+[ "$(wc -l <"$work/out")" = 1 ] && grep -q '^clean: ' "$work/out" ||
+    fail "clean: $(cat "$work/out")"
 [ ! -s "$work/err" ] || fail "clean: $(cat "$work/err")"
 
 refused() { # cause, options

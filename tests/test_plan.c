@@ -204,7 +204,7 @@ START_TEST(nothing_to_do)
 END_TEST
 
 /* 24 samples of 16 x 48 x 48: groups of slices 2, 8 and 24; b, the largest value, is read by the
- * first step of the second group, whose own values would fit in its place.  The same bits as all at once, for a whole batch and for parts of it. */
+ * first step of the second group.  The same bits as all at once, for a whole batch and for parts. */
 START_TEST(slices_change_nothing)
 {
     enum { BATCH = 24, OUT = 7 };
