@@ -29,8 +29,9 @@ typedef struct oct_options {    /* zero means default, so { 0 } is always valid 
     const char *device;         /* NULL: "cpu";  "cuda" */
     const char *isa;            /* NULL: best;  "ref", "avx2" ... for comparison */
     const char *gemm;           /* NULL: ours;  "openblas" for FP32 */
-    const char *precision;      /* NULL: "fp32";  "fp16": weights in half, "bf16": both operands; */
-                                /* sums and activations stay FP32 */
+    const char *precision;      /* NULL: the file's, "fp32" or "int8";  of an FP32 file "fp16": */
+                                /* weights in half, "bf16": both operands, sums and activations */
+                                /* stay FP32; "int8": weights now, activations as they come */
     const char *passes;         /* NULL: all;  "none";  "fold_bn,fuse" */
     int keep_values;            /* 1: every layer's output can be read after a run */
 } oct_options;
@@ -48,6 +49,40 @@ const oct_tensor *oct_model_output(const oct_model *m, int i); /* m's; valid unt
 /* Runs the first n samples of the input, 1 <= n <= batch; only a device can fail here. */
 OCT_MUST_CHECK oct_status oct_model_run(oct_model *m, int n);
 void oct_model_free(oct_model *m);                             /* NULL is fine */
+
+/* An FP32 model becomes INT8, calibrated on samples of your own:
+ *
+ *     oct_quantizer *q;
+ *     if (oct_quantizer_open("resnet50.pth", NULL, NULL, &q)) die(oct_last_error());
+ *     while (next_sample(oct_quantizer_input(q, 0)->data))     // FP32, as the model takes it
+ *         if (oct_quantizer_add(q, 1)) die(oct_last_error());
+ *     if (oct_quantizer_save(q, "resnet50_int8.safetensors")) die(oct_last_error());
+ *     oct_quantizer_free(q);
+ *
+ * Values are counted and no sample is kept: memory does not grow with their number, and the file
+ * does not depend on their order (but for the hash that it records), the batch or the threads. */
+typedef struct oct_quantizer oct_quantizer;
+
+typedef struct oct_quantizer_options { /* zero means default */
+    const char *method;         /* NULL: "percentile";  "minmax", "kl", "mse";  "dynamic": ranges */
+                                /* at run time, no samples are needed */
+    double percentile;          /* of "percentile", 0: 99.9 % of the values inside */
+    int bits;                   /* of activations, 0: 7;  8 */
+    int no_bias_correction;
+    const char *const *keep;    /* [n_keep] names of layers that stay in FP32 */
+    int n_keep;
+} oct_quantizer_options;
+
+/* Both options may be NULL; what they point to must live as long as *out, the caller's. */
+OCT_MUST_CHECK oct_status oct_quantizer_open(const char *path, const oct_options *options,
+                                             const oct_quantizer_options *how,
+                                             oct_quantizer **out);
+oct_tensor *oct_quantizer_input(oct_quantizer *q, int i);       /* q's; write before add */
+/* Runs the first n samples of the input, 1 <= n <= batch, and counts what the layers give. */
+OCT_MUST_CHECK oct_status oct_quantizer_add(oct_quantizer *q, int n);
+/* Writes a model file.  ERR_FORMAT without samples, unless "dynamic", or if a value was NaN. */
+OCT_MUST_CHECK oct_status oct_quantizer_save(oct_quantizer *q, const char *path);
+void oct_quantizer_free(oct_quantizer *q);                      /* NULL is fine */
 
 #ifdef __cplusplus
 }

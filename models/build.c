@@ -20,6 +20,13 @@ oct_status oct_build_constant(oct_build *b, const char *module, const char *tens
     return oct_model_constant(b->m, name, rank, dim, out);
 }
 
+static int has(const oct_build *b, const char *module, const char *tensor)
+{
+    char name[120];
+    snprintf(name, sizeof name, "%s.%s", module, tensor);
+    return oct_weights_find(b->m->weights, name) != NULL;
+}
+
 oct_status oct_build_input(oct_build *b, const oct_options *o, int c, int h, int w, int least)
 {
     enum { MOST = 1 << 13 };
@@ -41,16 +48,18 @@ oct_status oct_build_conv_bn(oct_build *b, const char *conv, const char *bn,
     const oct_batchnorm_attr bn_attr = { .eps = eps };
     const int c = b->x->dim[3];
     oct_conv2d_attr a = *attr;
-    oct_tensor *w, *p[4];
+    oct_tensor *w, *bias = NULL, *p[4];
     OCT_TRY(oct_build_constant(b, conv, "weight", 4,
                                (int[]){ out, a.groups ? c / a.groups : -1, kernel, kernel }, &w));
     if (!a.groups && (w->dim[1] < 1 || c % w->dim[1] != 0))
         return oct_fail(OCT_ERR_SHAPE, "%.80s.weight: %d input channels do not divide %d", conv,
                         w->dim[1], c);
     if (!a.groups) a.groups = c / w->dim[1];
-    for (int k = 0; k < 4; k++) OCT_TRY(oct_build_constant(b, bn, parts[k], 1, w->dim, &p[k]));
+    if (has(b, conv, "bias")) OCT_TRY(oct_build_constant(b, conv, "bias", 1, w->dim, &bias));
     OCT_TRY(oct_build_add(b, OCT_OP_CONV2D, conv, &a, sizeof a,
-                          (oct_tensor *[OCT_MAX_IN]){ b->x, w }));
+                          (oct_tensor *[OCT_MAX_IN]){ b->x, w, bias }));
+    if (bias && !has(b, bn, "running_mean")) return OCT_OK; /* folded in */
+    for (int k = 0; k < 4; k++) OCT_TRY(oct_build_constant(b, bn, parts[k], 1, w->dim, &p[k]));
     return oct_build_add(b, OCT_OP_BATCHNORM, bn, &bn_attr, sizeof bn_attr,
                          (oct_tensor *[OCT_MAX_IN]){ b->x, p[0], p[1], p[2], p[3] });
 }

@@ -23,7 +23,9 @@ OCT_MUST_CHECK oct_status oct_build_constant(oct_build *b, const char *module, c
 OCT_MUST_CHECK oct_status oct_build_input(oct_build *b, const oct_options *o, int c, int h, int w,
                                           int least);
 
-/* conv2d CONV without bias, then batchnorm BN.  attr->groups 0: from the weight's shape. */
+/* conv2d CONV without bias, then batchnorm BN; a file may have CONV.bias,
+ * and then BN may be folded into it: it is left out if the file has none.
+ * attr->groups 0: from the weight's shape. */
 OCT_MUST_CHECK oct_status oct_build_conv_bn(oct_build *b, const char *conv, const char *bn,
                                             const oct_conv2d_attr *attr, int out, int kernel);
 OCT_MUST_CHECK oct_status oct_build_relu(oct_build *b, const char *name);

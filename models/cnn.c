@@ -4,12 +4,13 @@
  *   conv1:p1s2d1g1         conv1.weight [out, in/g, kh, kw] (bias [out])  conv2d
  *   fc1                    fc1.weight [out, in] (bias [out])             linear
  *   bn1                    bn1.running_mean, running_var [c] (weight, bias [c])   batchnorm
- *   relu relu6 gelu sigmoid tanh softmax flatten dropout                 the operation
+ *   relu relu6 gelu sigmoid tanh softmax flatten dropout identity        the operation
  *   maxpool:3s2p1d1 avgpool:3s2p1 globalavgpool                          pool
  *
  * A word that is the name of a module with tensors is that module, whatever it is called.  Nodes
  * of modules have the module's name, others word and position: "maxpool:2@3". */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "models/cnn_input.h"
@@ -164,6 +165,7 @@ static const struct {
     { "maxpool",       "kspd", add_pool,       OCT_POOL_MAX },
     { "avgpool",       "ksp",  add_pool,       OCT_POOL_AVG },
     { "dropout",       "",     add_nothing,    0 }, /* the identity, once trained */
+    { "identity",      "",     add_nothing,    0 }, /* where a folded batch norm was */
 };
 
 static oct_status add_operation(net *b)
@@ -261,6 +263,53 @@ static oct_status build_chain(oct_model *m, json_t *arch, const oct_options *opt
     return write_arch(m, line, dim, rank);
 }
 
+/* 1: `word` is a batch norm of the file that a pass took away. */
+static int is_folded(const oct_model *m, const char *word, size_t length)
+{
+    char name[256];
+    snprintf(name, sizeof name, "%.*s", (int)length, word);
+    if (length >= sizeof name || !part(m, name, "running_mean")) return 0;
+    for (int i = 0; i < m->graph.n_nodes; i++) {
+        const oct_node *node = &m->graph.node[i];
+        if (!node->dead && node->kind == OCT_OP_BATCHNORM && strcmp(node->name, name) == 0)
+            return 0;
+    }
+    return 1;
+}
+
+/* Words of batch norms that are folded become "identity": positions, and with them the names of
+ * the other nodes, stay. */
+static json_t *fold_line(const oct_model *m, const char *line)
+{
+    static const char blanks[] = " \t\r\n", identity[] = "identity";
+    char *text = malloc(strlen(line) * sizeof identity + 1), *to = text;
+    if (!text) return NULL;
+    while (*(line += strspn(line, blanks))) {
+        const size_t length = strcspn(line, blanks);
+        const int folded = is_folded(m, line, length);
+        const size_t put = folded ? sizeof identity - 1 : length;
+        if (to > text) *to++ = ' ';
+        memcpy(to, folded ? identity : line, put);
+        to += put;
+        line += length;
+    }
+    json_t *value = json_stringn(text, (size_t)(to - text));
+    free(text);
+    return value;
+}
+
+static oct_status fold_arch(oct_model *m)
+{
+    json_t *arch;
+    const char *line;
+    OCT_TRY(oct_json_parse("octet.arch", m->arch, JSON_OBJECT, &arch));
+    const oct_status status = oct_json_string("octet.arch", arch, "layers", &line);
+    if (status == OCT_OK && line && json_object_set_new(arch, "layers", fold_line(m, line)) == 0)
+        return oct_json_write(arch, &m->arena, &m->arch);
+    json_decref(arch);
+    return status ? status : oct_fail(OCT_ERR_MEMORY, "octet.arch: out of memory");
+}
+
 static int recognise(const oct_weights *w)
 {
     (void)w;
@@ -277,4 +326,4 @@ static oct_status build(oct_model *m, const char *arch, const oct_options *optio
     return status;
 }
 
-const oct_builder oct_builder_cnn = { "cnn", recognise, build };
+const oct_builder oct_builder_cnn = { "cnn", recognise, build, fold_arch };

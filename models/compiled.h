@@ -2,6 +2,7 @@
 #define OCT_MODELS_COMPILED_H
 
 #include "models/model.h"
+#include "models/save_meta.h"
 
 /* A compiled model: octet.plan in the metadata is the graph after the passes, as JSON, and the
  * tensors octet.packed.0000, 0001, ... are what the operators packed, in the order they ask for
@@ -35,15 +36,8 @@ OCT_MUST_CHECK oct_status oct_compiled_use(oct_model *m, const oct_options *o,
 /* ERR_UNSUPPORTED if this build lacks the kernels of flags' newest ISA. */
 OCT_MUST_CHECK oct_status oct_compiled_built(unsigned flags);
 
-/* What octet compile knows beside the model. */
-typedef struct oct_compiled_info {
-    const char *recipe;         /* octet.input */
-    char *const *label;         /* [classes], or NULL */
-    const char *command;        /* for octet.origin: options that change the result */
-} oct_compiled_info;
-
 /* Writes m, which was loaded by oct_model_pack, as oct_weights_save does. */
 OCT_MUST_CHECK oct_status oct_compiled_save(const oct_model *m, const char *path,
-                                            const oct_compiled_info *info);
+                                            const oct_save_info *info);
 
 #endif

@@ -250,13 +250,14 @@ static oct_status read_passes(oct_model *m, const json_t *list)
 /* A compiled model runs in the precision it was packed in. */
 static oct_status read_precision(oct_model *m, const oct_options *o, const json_t *value)
 {
-    static const char *const known[] = { "fp32", "fp16", "bf16" };
+    static const char *const known[] = { "fp32", "fp16", "bf16", "int8" };
+    enum { N = sizeof known / sizeof *known };
     const char *name = value ? json_string_value(value) : known[0];
     int i = 0;
-    while (name && i < 3 && strcmp(known[i], name) != 0) i++;
-    if (!name || i == 3)
-        return oct_fail(OCT_ERR_FORMAT, "%s: precision '%.80s' is none of fp32, fp16, bf16", what,
-                        name ? name : "");
+    while (name && i < N && strcmp(known[i], name) != 0) i++;
+    if (!name || i == N)
+        return oct_fail(OCT_ERR_FORMAT, "%s: precision '%.80s' is none of fp32, fp16, bf16, int8",
+                        what, name ? name : "");
     m->precision = known[i];
     if (!o->precision || strcmp(o->precision, known[i]) == 0) return OCT_OK;
     return oct_fail(OCT_ERR_UNSUPPORTED, "compiled with --precision %s, not %.80s: use the model "
@@ -265,7 +266,8 @@ static oct_status read_precision(oct_model *m, const oct_options *o, const json_
 
 static oct_status read_types(oct_model *m, const json_t *plan)
 {
-    static const oct_dtype known[] = { OCT_F32, OCT_F16, OCT_BF16 };
+    static const oct_dtype known[] = { OCT_F32, OCT_F16, OCT_BF16, OCT_S8 };
+    enum { N = sizeof known / sizeof *known };
     const json_t *list;
     if (strcmp(m->precision, "fp32") == 0) return OCT_OK;
     OCT_TRY(get("the model", plan, "types", JSON_ARRAY, &list));
@@ -277,9 +279,9 @@ static oct_status read_types(oct_model *m, const json_t *plan)
     for (size_t i = 0; i < n; i++) {
         const char *name = json_string_value(json_array_get(list, i));
         size_t k = 0;
-        while (name && k < 3 && strcmp(oct_dtype_name(known[k]), name) != 0) k++;
-        if (!name || k == 3)
-            return oct_fail(OCT_ERR_FORMAT, "%s: types: '%.80s' is none of F32, F16, BF16", what,
+        while (name && k < N && strcmp(oct_dtype_name(known[k]), name) != 0) k++;
+        if (!name || k == N)
+            return oct_fail(OCT_ERR_FORMAT, "%s: types: '%.80s' is none of F32, F16, BF16, I8", what,
                             name ? name : "");
         m->packed_type[i] = known[k];
     }

@@ -5,5 +5,8 @@ liboctet_all_la_SOURCES += \
 	models/build.h models/build.c \
 	models/cnn.c models/cnn_input.h models/cnn_input.c \
 	models/cifar_resnet.c models/resnet.c \
+	models/quantized.h models/quantized.c models/quantized_info.c \
+	models/quantizer.h models/quantizer.c \
+	models/save_meta.h models/save_meta.c \
 	models/compiled.h models/compiled_read.c models/compiled_save.c \
 	models/openblas.h models/openblas.c

@@ -1,12 +1,15 @@
 /* octet.h: open the weights, find the kind, build the graph, run the passes, make the plan. */
 #include "models/model.h"
 
+#include <float.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "models/compiled.h"
 #include "models/metadata.h"
 #include "models/openblas.h"
+#include "models/quantized.h"
 #include "tensor/cpu.h"
 
 static const oct_builder *const builders[] = {
@@ -23,10 +26,11 @@ static const oct_pass passes[] = {
 enum { N_PASSES = sizeof passes / sizeof *passes };
 _Static_assert(sizeof passes <= sizeof ((oct_model *)0)->pass, "model.h has room for all passes");
 
-/* The names of running averages and counters: part of a model, but not trained. */
+/* The names of running averages, counters and scales: part of a model, but not trained. */
 static int is_buffer(const char *name)
 {
-    static const char *const ends[] = { "running_mean", "running_var", "num_batches_tracked" };
+    static const char *const ends[] = { "running_mean", "running_var", "num_batches_tracked",
+                                        "scale" };
     const char *dot = strrchr(name, '.');
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
         if (strcmp(dot ? dot + 1 : name, ends[i]) == 0) return 1;
@@ -41,6 +45,23 @@ static size_t count_parameters(const oct_weights *w)
         if (!is_buffer(e->name)) n += e->size / oct_dtype_size(e->dtype);
     }
     return n;
+}
+
+static oct_status remember(oct_model *m, const char *name, const oct_tensor *t)
+{
+    if (m->n_constants == m->max_constants) {
+        const int most = m->max_constants ? 2 * m->max_constants : 64;
+        oct_named_constant *list = oct_arena_alloc(&m->arena, (size_t)most * sizeof *list);
+        if (!list) return oct_fail(OCT_ERR_MEMORY, "%.80s: out of memory", name);
+        if (m->n_constants)
+            memcpy(list, m->constant, (size_t)m->n_constants * sizeof *list);
+        m->constant = list;
+        m->max_constants = most;
+    }
+    const char *own = oct_arena_strdup(&m->arena, name);
+    if (!own) return oct_fail(OCT_ERR_MEMORY, "%.80s: out of memory", name);
+    m->constant[m->n_constants++] = (oct_named_constant){ t, own };
+    return OCT_OK;
 }
 
 /* Vectors and doubles become FP32 in the model's arena; larger tensors stay as the file has them
@@ -58,21 +79,43 @@ static oct_status convert(oct_model *m, const char *name, const oct_tensor *from
     return OCT_OK;
 }
 
+/* The scales of quantized weights t, one a row. */
+static oct_status read_scales(oct_model *m, const char *name, oct_tensor *t)
+{
+    char scale_name[256];
+    oct_tensor scale;
+    snprintf(scale_name, sizeof scale_name, "%.200s.scale", name);
+    OCT_TRY(oct_weights_require(m->weights, scale_name, 1, t->dim, &scale));
+    if (scale.dtype != OCT_F32)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "%.80s: dtype %s, expected F32", scale_name,
+                        oct_dtype_name(scale.dtype));
+    const float *s = t->scale = scale.data;
+    for (int i = 0; i < t->dim[0]; i++)
+        if (!(s[i] > 0 && s[i] <= FLT_MAX))
+            return oct_fail(OCT_ERR_FORMAT, "%.80s: entry %d is %g, not a scale", scale_name, i,
+                            (double)s[i]);
+    return OCT_OK;
+}
+
 oct_status oct_model_constant(oct_model *m, const char *name, int rank, const int *dim,
                               oct_tensor **out)
 {
     oct_tensor found;
     OCT_TRY(oct_weights_require(m->weights, name, rank, dim, &found));
+    const int quantized = (found.dtype == OCT_S8 && found.rank > 1) ||
+                          (found.dtype == OCT_S32 && found.rank == 1);
     if (found.dtype != OCT_F32 && found.dtype != OCT_F16 && found.dtype != OCT_BF16 &&
-        found.dtype != OCT_F64)
+        found.dtype != OCT_F64 && !quantized)
         return oct_fail(OCT_ERR_UNSUPPORTED, "%.80s: dtype %s, expected F32, F16, BF16 or F64",
                         name, oct_dtype_name(found.dtype));
     oct_tensor *t = oct_arena_alloc(&m->arena, sizeof *t);
     if (!t) return oct_fail(OCT_ERR_MEMORY, "%.80s: out of memory", name);
     *out = t;
-    if (found.rank <= 1 || found.dtype == OCT_F64) return convert(m, name, &found, t);
     *t = found;
-    return OCT_OK;
+    if (!quantized && (found.rank <= 1 || found.dtype == OCT_F64))
+        OCT_TRY(convert(m, name, &found, t));
+    if (found.dtype == OCT_S8) OCT_TRY(read_scales(m, name, t));
+    return remember(m, name, t);
 }
 
 /* The caller's arch decides, then the file's, then the tensors. */
@@ -119,6 +162,21 @@ static oct_status run_passes(oct_model *m, const char *list)
     return oct_passes_run(&m->graph, m->pass, m->n_passes, m->pass_changes);
 }
 
+/* What the weights are decides, where they are I8; where they are floats, "int8" quantizes them now
+ * and activations as they come. */
+static oct_status settle_precision(oct_model *m, const oct_options *o)
+{
+    int quantized = 0;
+    for (int i = 0; i < m->n_constants; i++)
+        quantized |= m->constant[i].tensor->dtype == OCT_S8;
+    if (!quantized) return OCT_OK;
+    if (o->precision && strcmp(o->precision, "int8") != 0)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "precision '%.80s': the model is quantized to int8",
+                        o->precision);
+    m->precision = "int8";
+    return OCT_OK;
+}
+
 static oct_status describe(oct_model *m, const char *path, const oct_options *o, int with_plan)
 {
     const oct_builder *builder;
@@ -129,6 +187,7 @@ static oct_status describe(oct_model *m, const char *path, const oct_options *o,
     if (!arch && oct_compiled_is(m->weights))
         return oct_fail(OCT_ERR_FORMAT, "octet.plan without octet.arch");
     OCT_TRY(find_builder(m, arch, &builder));
+    m->builder = builder;
     m->kind = builder->kind;
     m->recipe = oct_weights_meta(m->weights, "octet.input");
     if (oct_compiled_is(m->weights)) {
@@ -137,17 +196,25 @@ static oct_status describe(oct_model *m, const char *path, const oct_options *o,
     } else {
         m->n_parameters = count_parameters(m->weights);
         OCT_TRY(builder->build(m, arch, o));
+        OCT_TRY(settle_precision(m, o));
     }
     m->recipe_is_guess = !m->recipe;
     if (!m->recipe) m->recipe = guess_recipe(m->graph.in[0]);
     OCT_TRY(oct_model_read_labels(m));
-    return m->isa ? OCT_OK : run_passes(m, with_plan || o->passes ? o->passes : "none");
+    if (m->isa) return OCT_OK;
+    const char *list = with_plan || o->passes ? o->passes : "none";
+    const int restored = oct_weights_meta(m->weights, "octet.quant") != NULL;
+    if (restored && list && with_plan)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "passes '%.80s': a quantized model goes through all "
+                        "of them", list);
+    OCT_TRY(run_passes(m, list));
+    return restored && !list ? oct_quantized_restore(m) : OCT_OK;
 }
 
 oct_status oct_model_precision(const char *name, oct_dtype *out)
 {
     static const struct { const char *name; oct_dtype type; } names[] = {
-        { "fp32", OCT_F32 }, { "bf16", OCT_BF16 }, { "fp16", OCT_F16 },
+        { "fp32", OCT_F32 }, { "bf16", OCT_BF16 }, { "fp16", OCT_F16 }, { "int8", OCT_S8 },
     };
     *out = OCT_F32;
     if (!name) return OCT_OK;
@@ -156,9 +223,8 @@ oct_status oct_model_precision(const char *name, oct_dtype *out)
             *out = names[i].type;
             return OCT_OK;
         }
-    const char *why = strcmp(name, "int8") == 0 ? "this build has fp32, bf16 and fp16"
-                                                : "unknown; fp32, bf16 or fp16 expected";
-    return oct_fail(OCT_ERR_UNSUPPORTED, "precision '%.80s': %s", name, why);
+    return oct_fail(OCT_ERR_UNSUPPORTED, "precision '%.80s': unknown; fp32, bf16, fp16 or int8 "
+                    "expected", name);
 }
 
 /* What the plan will run on, told before the file is read: a wrong option is the faster answer. */
@@ -184,8 +250,8 @@ static oct_status choose_machine(oct_model *m, const oct_options *o, oct_plan_op
     if (plan->sgemm && plan->precision != OCT_F32)
         return oct_fail(OCT_ERR_UNSUPPORTED, "gemm openblas: precision %s, expected fp32",
                         o->precision);
-    m->precision = plan->precision == OCT_F16 ? "fp16"
-                 : plan->precision == OCT_BF16 ? "bf16" : "fp32";
+    m->precision = plan->precision == OCT_F16 ? "fp16" : plan->precision == OCT_BF16 ? "bf16"
+                 : plan->precision == OCT_S8 ? "int8" : "fp32";
     plan->cpu = m->cpu;
     plan->keep_values = o->keep_values;
     return OCT_OK;
@@ -215,6 +281,14 @@ static oct_status make_plan(oct_model *m, const oct_options *o, oct_plan_options
     plan->packed = m->isa ? NULL : packed;
     plan->arg = m;
     return oct_plan_build(&m->graph, plan, &m->plan);
+}
+
+oct_status oct_model_plan(oct_model *m, const oct_options *options)
+{
+    oct_plan_options plan = { 0 };
+    OCT_TRY(choose_machine(m, options, &plan));
+    OCT_TRY(settle_precision(m, options));
+    return make_plan(m, options, &plan);
 }
 
 typedef enum purpose { TO_RUN, TO_DESCRIBE, TO_PACK } purpose;

@@ -8,6 +8,12 @@
 
 enum { OCT_MODEL_MAX_PASSES = 8, OCT_MODEL_MAX_DOUBTS = 4 };
 
+/* A constant of the graph and the tensor of the file it came from. */
+typedef struct oct_named_constant {
+    const oct_tensor *tensor;
+    const char *name;          /* "conv1.weight" */
+} oct_named_constant;
+
 /* What the programs may know of a model beyond octet.h. */
 struct oct_model {
     oct_weights *weights;      /* open until oct_model_free: inspect lists it */
@@ -16,11 +22,12 @@ struct oct_model {
     oct_pool *pool;
     int own_pool;
     unsigned cpu;              /* flags the plan uses */
-    const char *precision;     /* "fp32", "bf16", "fp16" */
+    const char *precision;     /* "fp32", "bf16", "fp16", "int8" */
     const char *isa;           /* of a compiled file: what its weights are packed for; else NULL */
     int pack_only;             /* loaded by oct_model_pack */
     oct_dtype *packed_type;    /* of a compiled file's pieces; NULL: F32, all */
     int n_packed_types;
+    const struct oct_builder *builder;
     const char *kind;          /* "cnn", "cifar_resnet", "resnet", "distilbert" */
     const char *arch;          /* octet.arch, canonical JSON */
     const char *recipe;        /* octet.input JSON */
@@ -33,6 +40,8 @@ struct oct_model {
     int n_passes;              /* that ran, with what they changed */
     oct_pass pass[OCT_MODEL_MAX_PASSES];
     int pass_changes[OCT_MODEL_MAX_PASSES];
+    oct_named_constant *constant; /* [n_constants] in the order the builder asked for them */
+    int n_constants, max_constants;
     oct_arena arena;           /* graph, names, labels */
 };
 
@@ -46,12 +55,15 @@ OCT_MUST_CHECK oct_status oct_model_describe(const char *path, const oct_options
 OCT_MUST_CHECK oct_status oct_model_pack(const char *path, const oct_options *options,
                                          oct_model **out);
 
+/* A described model gets its plan, on options' pool, threads and isa: to be run, not saved. */
+OCT_MUST_CHECK oct_status oct_model_plan(oct_model *m, const oct_options *options);
+
 /* The passes every model goes through, or those of list (oct_passes_select): *n of them.
  * ERR_UNSUPPORTED names an unknown one. */
 OCT_MUST_CHECK oct_status oct_model_passes(const char *list, oct_pass out[OCT_MODEL_MAX_PASSES],
                                            int *n);
 
-/* "fp32" (or NULL), "bf16", "fp16": F32, BF16, F16; ERR_UNSUPPORTED names any other. */
+/* "fp32" (or NULL), "bf16", "fp16", "int8": F32, BF16, F16, S8; ERR_UNSUPPORTED: any other. */
 OCT_MUST_CHECK oct_status oct_model_precision(const char *name, oct_dtype *out);
 
 /* A kind of model: told from the tensors, built as a graph.  models/model.c has the table. */
@@ -62,12 +74,15 @@ typedef struct oct_builder {
     /* Fills m->graph, kind, arch, recipe (where the file has none), classes; arch is the JSON of
      * the file or of the caller, NULL if neither has one. */
     OCT_MUST_CHECK oct_status (*build)(oct_model *m, const char *arch, const oct_options *options);
+    /* m->arch for a file without the batch norms that pass_fold_bn took away; NULL: as it is */
+    OCT_MUST_CHECK oct_status (*fold_arch)(oct_model *m);
 } oct_builder;
 
 extern const oct_builder oct_builder_cnn, oct_builder_cifar_resnet, oct_builder_resnet;
 
 /* For builders: the tensor NAME of the file as a constant of the graph, checked to have rank dims
- * dim[] (-1: any) and floats in it.  Vectors come as FP32, whatever the file has. */
+ * dim[] (-1: any) and floats in it.  Vectors come as FP32, whatever the file has.  Of a quantized
+ * model a weight may be I8, with NAME.scale [dim[0]], and a bias I32. */
 OCT_MUST_CHECK oct_status oct_model_constant(oct_model *m, const char *name, int rank,
                                              const int *dim, oct_tensor **out);
 

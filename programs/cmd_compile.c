@@ -35,8 +35,8 @@ static char *command_line(const cli_args *a, const job *j, oct_arena *arena)
     if (a->layers) oct_text_put(&t, " --layers \"%s\"", a->layers);
     put_ints(&t, " --input ", &a->input);
     if (a->passes) oct_text_put(&t, " --passes %s", a->passes);
-    if (strcmp(j->model->precision, "fp32"))
-        oct_text_put(&t, " --precision %s", j->model->precision);
+    if (a->precision.n && strcmp(a->precision.v[0], "fp32"))
+        oct_text_put(&t, " --precision %s", a->precision.v[0]);
     if (a->channels) oct_text_put(&t, " --channels %s", a->channels);
     put_ints(&t, " --resize ", &a->resize);
     put_ints(&t, " --crop ", &a->crop);
@@ -71,7 +71,7 @@ static void report(const cli_args *a, const oct_model *m, double ms)
 static int save(const cli_args *a, const job *j, char *const *label, double start)
 {
     oct_arena arena = { 0 };
-    oct_compiled_info info = { .label = label };
+    oct_save_info info = { .label = label };
     oct_status status = job_recipe(a, j, &arena, &info.recipe);
     info.command = status ? NULL : command_line(a, j, &arena);
     if (!status && !info.command) status = oct_fail(OCT_ERR_MEMORY, "out of memory");

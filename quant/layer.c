@@ -86,15 +86,13 @@ static oct_status correct(const oct_quantize_layer *l, const parts *p, oct_arena
 static oct_status set_bias(const oct_quantize_layer *l, const parts *p)
 {
     const oct_tensor shape = { .rank = 1, .dim = { p->rows } };
-    oct_tensor *b = constant(l, l->to_u8 ? OCT_S32 : OCT_F32, &shape);
+    oct_tensor *b = constant(l, OCT_S32, &shape), **place = &l->node->args.in[OCT_CONV2D_BIAS];
     if (!b) return out_of_memory(l);
     for (int o = 0; o < p->rows; o++)
-        if (l->to_u8)
-            ((int32_t *)b->data)[o] = oct_bias_quantize(p->bias[o], l->s_in, p->scale[o]);
-        else
-            ((float *)b->data)[o] = p->bias[o];
-    l->node->args.in[OCT_CONV2D_BIAS] = b;
-    l->node->args.in[OCT_CONV2D_W] = p->q;
+        ((int32_t *)b->data)[o] = oct_bias_quantize(p->bias[o], l->s_in, p->scale[o]);
+    if (*place) **place = *b;
+    else *place = b;
+    *l->node->args.in[OCT_CONV2D_W] = *p->q;
     return OCT_OK;
 }
 

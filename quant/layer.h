@@ -5,11 +5,10 @@
 #include "quant/means.h"
 
 /* One conv2d or linear node: its weights become S8 with a scale for each row, its bias S32 in units
- * of s_in s_w[o], or FP32 where the output is.  New constants, in arena. */
+ * of s_in s_w[o].  The constants it has are changed, a bias it lacks is new; data in arena. */
 typedef struct oct_quantize_layer {
     oct_node *node;
     float s_in;                /* scale of x */
-    int to_u8;                 /* the output is U8 */
     const oct_means *means;    /* of x's channels, for bias correction; NULL or empty: none */
     oct_arena *arena;
 } oct_quantize_layer;

@@ -8,8 +8,10 @@
 
 typedef struct work {
     oct_graph *g;
-    const oct_calibration *c;
+    const oct_calibration *c;  /* NULL: a file is restored, the table has all */
     const oct_quantize_options *o;
+    oct_quant_table table;     /* what was asked for so far */
+    oct_quant_entry *entry;    /* its entries, while they are collected */
     unsigned char *quantized;  /* [n_nodes] conv2d, linear, add that become integers */
     unsigned char *wanted;     /* [n_nodes] something reads the node's value as U8 */
 } work;
@@ -77,6 +79,7 @@ static int can_quantize(const work *w, int i)
     if (node->kind == OCT_OP_ADD) return w->wanted[i];
     if (!is_layer(node)) return 0;
     const oct_tensor *weight = node->args.in[OCT_CONV2D_W];
+    if (!w->c) return weight->dtype == OCT_S8;
     return weight->data && weight->dtype != OCT_S8 && row_length(weight) <= OCT_GEMM_S8_MAX_K;
 }
 
@@ -100,22 +103,30 @@ static const oct_node *ranged(const work *w, const oct_node *node)
     }
 }
 
-static oct_status find_quant(const work *w, const char *name, oct_quant *out)
+static oct_status find_quant(work *w, const char *name, oct_quant *out)
 {
+    for (int i = 0; i < w->table.n; i++)
+        if (strcmp(w->table.entry[i].name, name) == 0) {
+            *out = w->table.entry[i].quant;
+            return OCT_OK;
+        }
     const oct_method_options options = { .qmax = w->o->qmax, .ppm = w->o->ppm };
-    const oct_observed *seen = oct_calibration_find(w->c, name);
+    const oct_observed *seen = w->c ? oct_calibration_find(w->c, name) : NULL;
     oct_range range;
-    if (!seen) return oct_fail(OCT_ERR_FORMAT, "quantize: %.80s was not calibrated", name);
+    if (!seen)
+        return oct_fail(OCT_ERR_FORMAT, w->c ? "quantize: %.80s was not calibrated"
+                                             : "octet.quant: no scale for %.80s", name);
     OCT_TRY(oct_observer_range(seen->observer, w->o->method, &options, &range));
     const oct_qparams p = oct_qparams_u8(range, w->o->qmax);
     *out = (oct_quant){ p.scale, p.zero, w->o->qmax };
+    w->entry[w->table.n++] = (oct_quant_entry){ name, *out };
     return OCT_OK;
 }
 
 /* For values that stay FP32 where they are written: the caller's input, a kept layer's output. */
 static oct_status ask(void *arg, const oct_tensor *t, oct_quant *out)
 {
-    const work *w = arg;
+    work *w = arg;
     const oct_node *writer = oct_graph_writer(w->g, t);
     return find_quant(w, writer ? writer->name : "input", out);
 }
@@ -141,7 +152,7 @@ static oct_status set_quant(work *w, oct_node *node)
 }
 
 /* Scale of node's x: of its writer if that is quantized, through what only moves or compares. */
-static oct_status scale_of(const work *w, const unsigned char *u8, const oct_tensor *t, float *out)
+static oct_status scale_of(work *w, const unsigned char *u8, const oct_tensor *t, float *out)
 {
     oct_quant q;
     const oct_node *writer = oct_graph_writer(w->g, t);
@@ -176,20 +187,21 @@ static oct_status convert(work *w, unsigned char *u8, int i, int *changes)
     u8[i] = (unsigned char)becomes_u8(w, u8, i);
     if (u8[i] && !moves(node)) OCT_TRY(set_quant(w, node));
     if (!w->quantized[i] || !is_layer(node)) return OCT_OK;
-    oct_quantize_layer layer = { .node = node, .to_u8 = u8[i], .arena = w->g->arena };
+    ++*changes;
+    if (!w->c) return OCT_OK; /* its weights are integers */
+    oct_quantize_layer layer = { .node = node, .arena = w->g->arena };
     OCT_TRY(scale_of(w, u8, node->args.in[OCT_CONV2D_X], &layer.s_in));
     if (w->o->bias_correction) {
         const oct_node *writer = oct_graph_writer(w->g, node->args.in[OCT_CONV2D_X]);
         const oct_observed *x = oct_calibration_find(w->c, writer ? writer->name : "input");
         layer.means = x ? &x->means : NULL;
     }
-    ++*changes;
     return oct_quantize_layer_run(&layer);
 }
 
 static oct_status check(const work *w)
 {
-    if (w->o->qmax != 127 && w->o->qmax != 255)
+    if (w->c && w->o->qmax != 127 && w->o->qmax != 255)
         return oct_fail(OCT_ERR_UNSUPPORTED, "quantize: activations to %d, expected 127 or 255",
                         w->o->qmax);
     for (int i = 0; i < w->o->n_keep; i++) {
@@ -203,19 +215,40 @@ static oct_status check(const work *w)
     return OCT_OK;
 }
 
+static oct_status run(work *w, int *changes)
+{
+    oct_graph *g = w->g;
+    const size_t n = (size_t)g->n_nodes;
+    int inserted = 0;
+    OCT_TRY(check(w));
+    unsigned char *flags = oct_arena_zalloc(g->arena, 3 * n);
+    if (!flags) return oct_fail(OCT_ERR_MEMORY, "quantize: out of memory");
+    w->quantized = flags;
+    w->wanted = flags + n;
+    decide(w);
+    for (int i = 0; i < g->n_nodes; i++) OCT_TRY(convert(w, flags + 2 * n, i, changes));
+    OCT_TRY(oct_graph_boundary(g, ask, w, &inserted));
+    return oct_graph_verify(g);
+}
+
 oct_status oct_pass_quantize(oct_graph *g, const oct_calibration *c,
-                             const oct_quantize_options *options, int *changes)
+                             const oct_quantize_options *options, oct_quant_table *table,
+                             int *changes)
 {
     work w = { .g = g, .c = c, .o = options };
-    int inserted = 0;
-    OCT_TRY(check(&w));
-    unsigned char *flags = oct_arena_zalloc(g->arena, 3 * (size_t)g->n_nodes);
-    if (!flags) return oct_fail(OCT_ERR_MEMORY, "quantize: out of memory");
-    w.quantized = flags;
-    w.wanted = flags + g->n_nodes;
-    decide(&w);
-    for (int i = 0; i < g->n_nodes; i++)
-        OCT_TRY(convert(&w, flags + 2 * (size_t)g->n_nodes, i, changes));
-    OCT_TRY(oct_graph_boundary(g, ask, &w, &inserted));
-    return oct_graph_verify(g);
+    const size_t most = (size_t)g->n_nodes + 1; /* names: the nodes' and "input" */
+    w.entry = oct_arena_alloc(g->arena, most * sizeof *w.entry);
+    if (!w.entry) return oct_fail(OCT_ERR_MEMORY, "quantize: out of memory");
+    w.table.entry = w.entry;
+    OCT_TRY(run(&w, changes));
+    if (table) *table = w.table;
+    return OCT_OK;
+}
+
+oct_status oct_pass_restore(oct_graph *g, const oct_quant_table *table, const char *const *keep,
+                            int n_keep, int *changes)
+{
+    const oct_quantize_options options = { .keep = keep, .n_keep = n_keep };
+    work w = { .g = g, .o = &options, .table = *table };
+    return run(&w, changes);
 }

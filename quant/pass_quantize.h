@@ -23,9 +23,27 @@ typedef struct oct_quantize_options {
     int n_keep;
 } oct_quantize_options;
 
+/* How values are quantized, by the names of the nodes that write them ("input": the caller's). */
+typedef struct oct_quant_entry {
+    const char *name;
+    oct_quant quant;
+} oct_quant_entry;
+
+typedef struct oct_quant_table {
+    const oct_quant_entry *entry;
+    int n;
+} oct_quant_table;
+
 /* c: of a plan of the same graph, FP32; constants' data must be there.  ERR_FORMAT if c lacks a
- * value; ERR_UNSUPPORTED if a name of keep is not in the graph.  changes: layers quantized. */
+ * value; ERR_UNSUPPORTED if a name of keep is not in the graph.  changes: layers quantized.
+ * table, if not NULL, is what oct_pass_restore needs to do the same again, in the graph's arena. */
 OCT_MUST_CHECK oct_status oct_pass_quantize(oct_graph *g, const oct_calibration *c,
-                                            const oct_quantize_options *options, int *changes);
+                                            const oct_quantize_options *options,
+                                            oct_quant_table *table, int *changes);
+
+/* The same from a file: conv2d and linear nodes whose weights are S8 become integers, the others
+ * stay; add nodes named in keep do, too.  ERR_FORMAT if the table lacks a value. */
+OCT_MUST_CHECK oct_status oct_pass_restore(oct_graph *g, const oct_quant_table *table,
+                                           const char *const *keep, int n_keep, int *changes);
 
 #endif

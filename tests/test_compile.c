@@ -69,7 +69,7 @@ static void compile(const char *isa, const char *passes, int threads)
     const oct_options o = { .isa = isa, .passes = passes, .threads = threads };
     ck_assert_msg(oct_model_pack(source, &o, &m) == OCT_OK, "%s", oct_last_error());
     ck_assert_int_eq(oct_model_run(m, 1), OCT_ERR_UNSUPPORTED); /* perhaps not this CPU's */
-    const oct_compiled_info info = { .label = m->label, .command = "octet compile" };
+    const oct_save_info info = { .label = m->label, .command = "octet compile" };
     ck_assert_msg(oct_compiled_save(m, compiled, &info) == OCT_OK, "%s", oct_last_error());
     oct_model_free(m);
 }
@@ -430,7 +430,7 @@ START_TEST(out_of_memory)
     ck_assert_msg(status == OCT_OK, "%s", oct_last_error());
     ck_assert_int_eq(oct_model_pack(source, &(oct_options){ .isa = "ref", .threads = 1 }, &m),
                      OCT_OK);
-    const oct_compiled_info info = { .label = m->label, .command = "octet compile" };
+    const oct_save_info info = { .label = m->label, .command = "octet compile" };
     for (long n = 1, more = 1; more; n++) {
         const long live = fail_alloc_live();
         unlink(compiled);

@@ -188,7 +188,7 @@ static oct_status quantize(const oct_calibration *c, const char *const *keep, in
 {
     const oct_quantize_options o = { .qmax = 255, .keep = keep, .n_keep = n };
     *changes = 0;
-    return oct_pass_quantize(&t.g, c, &o, changes);
+    return oct_pass_quantize(&t.g, c, &o, NULL, changes);
 }
 
 START_TEST(a_block_stays_in_integers)
@@ -250,7 +250,7 @@ START_TEST(what_cannot_be_quantized_is_said)
     ck_assert_int_eq(quantize(c, &nobody, 1, &changes), OCT_ERR_UNSUPPORTED);
     ck_assert_str_eq(oct_last_error(), "quantize: there is no layer 'conv9' to keep");
     const oct_quantize_options o = { .qmax = 100 };
-    ck_assert_int_eq(oct_pass_quantize(&t.g, c, &o, &changes), OCT_ERR_UNSUPPORTED);
+    ck_assert_int_eq(oct_pass_quantize(&t.g, c, &o, NULL, &changes), OCT_ERR_UNSUPPORTED);
     ((oct_node *)(uintptr_t)net_node(&t, "conv1"))->name = "conv7";
     ck_assert_int_eq(quantize(c, NULL, 0, &changes), OCT_ERR_FORMAT);
     ck_assert_str_eq(oct_last_error(), "quantize: conv7 was not calibrated");

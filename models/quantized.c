@@ -1,0 +1,139 @@
+#include "models/quantized.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "ops/attr.h"
+
+/* ---- reading ---- */
+
+static oct_status names_of_kept(const oct_quant_info *info, oct_arena *arena,
+                                const char *const **out)
+{
+    const char **name = oct_arena_alloc(arena, ((size_t)info->n_kept + 1) * sizeof *name);
+    if (!name) return oct_fail(OCT_ERR_MEMORY, "octet.quant: out of memory");
+    for (int i = 0; i < info->n_kept; i++) name[i] = info->kept[i].layer;
+    *out = name;
+    return OCT_OK;
+}
+
+oct_status oct_quantized_restore(oct_model *m)
+{
+    const char *text = oct_weights_meta(m->weights, "octet.quant");
+    const char *const *kept;
+    oct_quant_info info;
+    int changes = 0;
+    if (!text) return OCT_OK;
+    OCT_TRY(oct_quant_info_parse(text, &m->arena, &info));
+    if (strcmp(info.method, "dynamic") == 0) return OCT_OK; /* the graph is as it shall be */
+    OCT_TRY(names_of_kept(&info, &m->arena, &kept));
+    return oct_pass_restore(&m->graph, &info.table, kept, info.n_kept, &changes);
+}
+
+/* ---- writing ---- */
+
+typedef struct list {
+    const oct_model *m;
+    oct_save_tensor *tensor;
+    int n;
+    oct_arena *arena;
+} list;
+
+static oct_status out_of_memory(void)
+{
+    return oct_fail(OCT_ERR_MEMORY, "quantize: out of memory");
+}
+
+/* The tensor a constant came from; a bias that a pass made belongs to its node. */
+static const char *name_of(const list *l, const oct_node *node, int k)
+{
+    const oct_tensor *t = node->args.in[k];
+    for (int i = 0; i < l->m->n_constants; i++)
+        if (l->m->constant[i].tensor == t) return l->m->constant[i].name;
+    const size_t size = strlen(node->name) + sizeof ".bias";
+    char *name = oct_arena_alloc(l->arena, size);
+    if (name) snprintf(name, size, "%s.bias", node->name);
+    return name;
+}
+
+static oct_status put(list *l, const char *name, const oct_tensor *tensor)
+{
+    if (!name || !tensor) return out_of_memory();
+    l->tensor[l->n++] = (oct_save_tensor){ name, tensor };
+    return OCT_OK;
+}
+
+/* t as F32, row by row times its scale. */
+static const oct_tensor *widen(const list *l, const oct_tensor *t)
+{
+    oct_tensor *wide = oct_arena_alloc(l->arena, sizeof *wide);
+    if (!wide) return NULL;
+    *wide = *t;
+    wide->dtype = OCT_F32;
+    wide->scale = NULL;
+    wide->data = oct_arena_alloc(l->arena, oct_tensor_size(wide));
+    if (wide->data) oct_tensor_read_f32(t, 0, oct_tensor_count(t), wide->data);
+    return wide->data ? wide : NULL;
+}
+
+static oct_status put_scale(list *l, const char *name, const oct_tensor *w)
+{
+    const size_t size = strlen(name) + sizeof ".scale";
+    char *scale_name = oct_arena_alloc(l->arena, size);
+    oct_tensor *t = oct_arena_alloc(l->arena, sizeof *t);
+    if (!scale_name || !t) return out_of_memory();
+    snprintf(scale_name, size, "%s.scale", name);
+    *t = (oct_tensor){ .dtype = OCT_F32, .rank = 1, .dim = { w->dim[0] },
+                       .data = (void *)(uintptr_t)w->scale };
+    return put(l, scale_name, t);
+}
+
+static oct_status put_constant(list *l, const oct_node *node, int k)
+{
+    const oct_tensor *t = node->args.in[k];
+    for (int i = 0; i < l->n; i++)
+        if (l->tensor[i].tensor == t) return OCT_OK; /* shared with another node */
+    const char *name = name_of(l, node, k);
+    if (!name) return out_of_memory();
+    if (t->dtype == OCT_S8) {
+        OCT_TRY(put(l, name, t));
+        return put_scale(l, name, t);
+    }
+    const int layer = node->kind == OCT_OP_CONV2D || node->kind == OCT_OP_LINEAR;
+    if (t->scale || (layer && t->dtype != OCT_F32 && t->dtype != OCT_S32)) t = widen(l, t);
+    return put(l, name, t);
+}
+
+static oct_status put_all(list *l)
+{
+    const oct_graph *g = &l->m->graph;
+    const size_t most = 2 * OCT_MAX_IN * (size_t)g->n_nodes + 1;
+    l->tensor = oct_arena_alloc(l->arena, most * sizeof *l->tensor);
+    if (!l->tensor) return out_of_memory();
+    for (int i = 0; i < g->n_nodes; i++)
+        for (int k = 0; k < OCT_MAX_IN && !g->node[i].dead; k++)
+            if (g->node[i].args.in[k] && g->node[i].args.in[k]->data)
+                OCT_TRY(put_constant(l, &g->node[i], k));
+    return OCT_OK;
+}
+
+static oct_status save(list *l, const char *path, const oct_save_info *info,
+                       const oct_quant_info *quant, const char *measured)
+{
+    oct_save_meta own[] = { { "octet.quant", NULL }, { "octet.measured", measured } }, *meta;
+    int n_meta;
+    OCT_TRY(put_all(l));
+    OCT_TRY(oct_quant_info_write(quant, l->arena, &own[0].value));
+    OCT_TRY(oct_save_meta_make(l->m, info, own, 2, l->arena, &meta, &n_meta));
+    return oct_weights_save(path, l->tensor, l->n, meta, n_meta);
+}
+
+oct_status oct_quantized_save(const oct_model *m, const char *path, const oct_save_info *info,
+                              const oct_quant_info *quant, const char *measured)
+{
+    oct_arena arena = { 0 };
+    list l = { .m = m, .arena = &arena };
+    const oct_status status = save(&l, path, info, quant, measured);
+    oct_arena_free(&arena);
+    return status;
+}

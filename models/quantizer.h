@@ -1,0 +1,29 @@
+#ifndef OCT_MODELS_QUANTIZER_H
+#define OCT_MODELS_QUANTIZER_H
+
+#include "models/quantized.h"
+
+/* What the programs may do with a quantizer beyond octet.h: see its ranges, try layers in FP32
+ * without a file, say more in the file. */
+
+/* The FP32 model that samples run through, and what was counted; NULL if the method is dynamic. */
+oct_model *oct_quantizer_model(oct_quantizer *q);
+const oct_calibration *oct_quantizer_calibration(const oct_quantizer *q);
+
+/* The model quantized, described and not planned (oct_model_plan), kept layers in FP32: they
+ * replace how->keep.  *out is the caller's; info, if not NULL, is what the file would say. */
+OCT_MUST_CHECK oct_status oct_quantizer_build(oct_quantizer *q, const oct_quant_kept *kept,
+                                              int n_kept, oct_model **out, oct_quant_info *info);
+
+/* What a file says beyond what the quantizer knows. */
+typedef struct oct_quantizer_save_info {
+    oct_save_info save;
+    const char *forced;        /* cause for which lint refused the samples, or NULL */
+    const char *measured;      /* octet.measured, or NULL */
+} oct_quantizer_save_info;
+
+OCT_MUST_CHECK oct_status oct_quantizer_write(oct_quantizer *q, const char *path,
+                                              const oct_quant_kept *kept, int n_kept,
+                                              const oct_quantizer_save_info *info);
+
+#endif
