@@ -23,7 +23,7 @@ static void put_numbers(oct_text *t, const char *option, const cli_numbers *list
 
 /* octet.origin's command line: the options that change the file and are no path (the ISA is in the
  * plan, the labels in octet.labels), in this order, whatever order they were given in. */
-static char *command_line(const cli_args *a, const job *j, oct_arena *arena)
+static char *command_line(const cli_args *a, oct_arena *arena)
 {
     const size_t numbers = 24 * 6 * CLI_MAX_LIST + 200;
     const size_t size = numbers + (a->layers ? strlen(a->layers) : 0) +
@@ -73,7 +73,7 @@ static int save(const cli_args *a, const job *j, char *const *label, double star
     oct_arena arena = { 0 };
     oct_save_info info = { .label = label };
     oct_status status = job_recipe(a, j, &arena, &info.recipe);
-    info.command = status ? NULL : command_line(a, j, &arena);
+    info.command = status ? NULL : command_line(a, &arena);
     if (!status && !info.command) status = oct_fail(OCT_ERR_MEMORY, "out of memory");
     if (!status) status = oct_compiled_save(j->model, a->output, &info);
     oct_arena_free(&arena);
