@@ -96,8 +96,10 @@ int cli_exit_code(oct_status status);
 enum { CLI_MAX_GUARDS = 4 };
 void cli_guard(const cli_args *a, const char *path, const void *base, size_t size);
 void cli_unguard(const void *base);
-/* The one unfinished output file, to be unlinked if a signal ends the program; or NULL. */
-extern char *volatile cli_unfinished;
+/* Unfinished output files, or NULL: a signal that ends the program unlinks them. */
+enum { CLI_MAX_UNFINISHED = 4 };
+extern char *volatile cli_unfinished[CLI_MAX_UNFINISHED];
+void cli_unlink_unfinished(void); /* only what a handler may do */
 
 /* s with control bytes, and bytes that are no UTF-8, as \n, \t, \r or \xNN; what does not fit into
  * out ends with "...".  Returns the bytes written, the final 0 left out. */

@@ -15,7 +15,13 @@ typedef struct guard {
 
 static guard guards[CLI_MAX_GUARDS];
 
-char *volatile cli_unfinished;
+char *volatile cli_unfinished[CLI_MAX_UNFINISHED];
+
+void cli_unlink_unfinished(void)
+{
+    for (int i = 0; i < CLI_MAX_UNFINISHED; i++)
+        if (cli_unfinished[i]) unlink(cli_unfinished[i]);
+}
 
 /* Only what a handler may do: reads memory, unlinks, writes a line, ends. */
 static void on_bus_error(int number, siginfo_t *info, void *context)
@@ -29,7 +35,7 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
         signal(number, SIG_DFL);
         return;
     }
-    if (cli_unfinished) unlink(cli_unfinished);
+    cli_unlink_unfinished();
     size_t done = 0;
     while (done < found->length) {
         const ssize_t n = write(STDERR_FILENO, found->line + done, found->length - done);

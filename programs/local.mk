@@ -5,10 +5,12 @@ libprograms_la_SOURCES = \
 	programs/cli.h programs/cli.c programs/guard.c programs/options.c \
 	programs/report.h programs/report.c \
 	programs/scores.h programs/scores.c \
+	programs/output.h programs/output.c \
 	programs/npy.h programs/npy.c programs/npy_read.c \
 	programs/labels.h programs/labels.c \
 	programs/job.h programs/job.c \
 	programs/feed.h programs/feed.c \
+	programs/evaluate.h programs/evaluate.c \
 	programs/diff_layers.h programs/diff_layers.c \
 	programs/lint_data.h programs/lint_data.c \
 	programs/classify.h programs/classify.c \

@@ -7,9 +7,7 @@
 
 /* NumPy's .npy, version 1.0, little-endian float32, C order.
  *
- * Writing: rows go to a temporary file in the same folder as they come; npy_commit puts the header
- * in front, fsync, rename.  Until then PATH is untouched, and nothing is left behind if the writer
- * is dropped, or the program ended by SIGINT, SIGTERM or SIGHUP. */
+ * Writing: rows go to an output (output.h) as they come; npy_commit puts the header in front. */
 typedef struct npy_writer npy_writer;
 
 OCT_MUST_CHECK oct_status npy_create(const char *path, int columns, npy_writer **out);

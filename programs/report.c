@@ -80,6 +80,11 @@ json_t *report_string(const char *s)
 
 json_t *report_number(double x) { return isfinite(x) ? json_real(x) : json_null(); }
 
+json_t *report_count(double x)
+{
+    return fabs(x) <= 0x1p53 ? json_integer((json_int_t)x) : json_null();
+}
+
 json_t *report_shape(const oct_tensor *t)
 {
     json_t *list = json_array();

@@ -31,6 +31,7 @@ double report_percentile(const double *sorted, int n, double p);
  * that are not finite are null. */
 json_t *report_string(const char *s); /* NULL: null */
 json_t *report_number(double x);
+json_t *report_count(double x); /* rounded down to an integer; null beyond 2^53, too */
 json_t *report_shape(const oct_tensor *t);
 /* A JSON text of a file, parsed; as a string if it is none. */
 json_t *report_json_text(const char *text);

@@ -235,6 +235,32 @@ run ./octet eval "$real" --data "$mnist#0" --quiet --logits "$work/dumps/logits.
     fail "eval of one record"
 run ./octet diff "$real" "$work/dumps" --data "$mnist#0" --tolerance 1e-4 >"$work/out" ||
     fail "diff: own dumps"
+
+# Every line and field of eval; what differs from run to run and machine to machine is masked.
+run ./octet eval "$real" --data "$mnist#0" --threads 1 --isa ref >"$work/eval" || fail "eval"
+sed 's/[0-9.]* ms/# ms/g; s/[0-9.]* samples/# samples/; s/memory  [0-9]*/memory  #/' "$work/eval" \
+    >"$work/masked"
+cat >"$work/want" <<'EOF'
+samples      1
+correct      1
+accuracy     1.000000 (95 %: 0.206549 to 1.000000)
+loss         0.000000
+time         # ms, # samples/s (without decoding)
+batch of 64  # ms median, # ms 99th percentile
+on           ref, 1 thread, fp32
+model        1725288 bytes
+peak memory  # bytes
+EOF
+cmp "$work/want" "$work/masked" || fail "eval: $(cat "$work/eval")"
+run ./octet eval "$real" --data "$mnist#0" --threads 1 --isa ref --batch 3 --json >"$work/eval" ||
+    fail "eval --json"
+sed 's/\(ms_[a-z0-9]*": \)[0-9.e-]*/\1#/g; s/\(peak_bytes": \)[0-9]*/\1#/
+    s/\(loss": [0-9.]\{6\}\)[0-9]*/\1/' "$work/eval" >"$work/masked"
+printf '%s, %s, %s, %s\n' >"$work/want" \
+    '{"samples": 1, "correct": 1, "accuracy": 1.0, "accuracy_low": 0.206549314377237' \
+    '"accuracy_high": 1.0, "loss": 3.7496e-9, "ms_total": #, "ms_p50": #, "ms_p99": #, "batch": 3' \
+    '"threads": 1, "isa": "ref", "precision": "fp32", "model_bytes": 1725288' '"peak_bytes": #}'
+cmp "$work/want" "$work/masked" || fail "eval --json: $(cat "$work/eval")"
 run ./octet diff "$real" "$work/dumps" --data "$mnist#1" --tolerance 1e-4 >"$work/out"
 [ $? = 5 ] || fail "diff: dumps of another image are not a broken promise"
 grep -q 'first beyond 0.0001  *logits' "$work/out" || fail "diff: $(cat "$work/out")"

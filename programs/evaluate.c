@@ -1,0 +1,181 @@
+#include "programs/evaluate.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "programs/feed.h"
+#include "programs/npy.h"
+#include "programs/report.h"
+#include "programs/scores.h"
+#include "tensor/cpu.h"
+
+/* One run in progress; loss in out is a sum until finish. */
+typedef struct run {
+    const cli_args *a;
+    const eval_settings *s;
+    job *job;
+    npy_writer *file;         /* NULL: no --logits */
+    eval_result *out;
+} run;
+
+void eval_free(eval_result *r)
+{
+    free(r->label);
+    free(r->answer);
+    free(r->logits);
+    free(r->batch_ms);
+    *r = (eval_result){ 0 };
+}
+
+/* Every sample has a class the model knows, before anything runs. */
+static int check_labels(const run *r)
+{
+    const oct_source *source = r->s->source;
+    for (int i = 0; i < oct_source_count(source); i++) {
+        const int label = oct_source_label(source, i);
+        if (label < 0)
+            return cli_refuse(r->a, oct_source_name(source, i), OCT_ERR_FORMAT, "has no label");
+        if (label >= r->job->classes)
+            return cli_refuse(r->a, oct_source_name(source, i), OCT_ERR_FORMAT,
+                              "label %d, the model has %d classes", label, r->job->classes);
+    }
+    return CLI_OK;
+}
+
+static int make_room(const run *r)
+{
+    const size_t n = (size_t)oct_source_count(r->s->source), classes = (size_t)r->job->classes;
+    eval_result *out = r->out;
+    out->label = calloc(n, sizeof *out->label);
+    out->answer = calloc(n, sizeof *out->answer);
+    if (r->s->keep_logits) out->logits = calloc(n, classes * sizeof *out->logits);
+    if (out->label && out->answer && (out->logits || !r->s->keep_logits)) return CLI_OK;
+    return cli_refuse(r->a, NULL, OCT_ERR_MEMORY, "out of memory for %zu samples", n);
+}
+
+static int count(const run *r, const feed_batch *b, const float *logits)
+{
+    const job *j = r->job;
+    const size_t classes = (size_t)j->classes;
+    eval_result *out = r->out;
+    for (int i = 0; i < b->n; i++, out->samples++) {
+        const float *row = logits + (size_t)i * classes;
+        const int label = b->item[i].label, answer = scores_argmax(row, j->classes);
+        out->label[out->samples] = label;
+        out->answer[out->samples] = answer;
+        out->correct += answer == label;
+        out->loss += scores_loss(row, j->classes, j->is_probability, label);
+        if (out->logits)
+            memcpy(out->logits + (size_t)out->samples * classes, row, classes * sizeof *row);
+        const oct_status status = r->file ? npy_append(r->file, row) : OCT_OK;
+        if (status) return cli_fail(r->a, r->s->logits, status);
+    }
+    return CLI_OK;
+}
+
+/* The last batch may be smaller: it tells nothing about a batch's latency if there are others. */
+static int add_time(const run *r, double ms, int full)
+{
+    eval_result *out = r->out;
+    out->ms_total += ms;
+    if (!full && out->n_batches) return CLI_OK;
+    if (!report_push(&out->batch_ms, out->n_batches, ms))
+        return cli_refuse(r->a, NULL, OCT_ERR_MEMORY, "out of memory");
+    out->n_batches++;
+    return CLI_OK;
+}
+
+static int run_all(const run *r, feed *f, report_progress *bar)
+{
+    feed_batch b;
+    for (feed_next(f, &b); b.n; feed_next(f, &b)) {
+        const float *logits;
+        double ms;
+        for (int i = 0; i < b.n; i++)
+            if (b.item[i].status) {
+                report_progress_end(bar);
+                return cli_refuse(r->a, b.item[i].name, b.item[i].status, "%s", b.item[i].error);
+            }
+        const oct_status status = job_run(r->job, b.data, b.n, &logits, &ms);
+        if (status) return report_progress_end(bar), cli_fail(r->a, r->s->path, status);
+        int code = count(r, &b, logits);
+        if (!code) code = add_time(r, ms, b.n == r->job->batch);
+        if (code) return code;
+        report_progress_step(bar, r->out->samples);
+    }
+    return CLI_OK;
+}
+
+/* Largest resident memory so far, bytes. */
+static double peak_bytes(void)
+{
+    struct rusage u;
+    return getrusage(RUSAGE_SELF, &u) ? 0 : (double)u.ru_maxrss * 1024; /* Linux counts KiB */
+}
+
+static void finish(const run *r)
+{
+    eval_result *out = r->out;
+    const oct_model *m = r->job->model;
+    out->accuracy = (double)out->correct / out->samples;
+    scores_wilson(out->correct, out->samples, &out->accuracy_low, &out->accuracy_high);
+    out->loss /= out->samples;
+    report_sort(out->batch_ms, out->n_batches);
+    out->ms_p50 = report_percentile(out->batch_ms, out->n_batches, 0.50);
+    out->ms_p99 = report_percentile(out->batch_ms, out->n_batches, 0.99);
+    out->batch = r->job->batch;
+    out->threads = m->pool->threads;
+    out->isa = oct_cpu_isa_name(m->cpu);
+    out->precision = m->precision;
+    out->model_bytes = (double)oct_weights_file_size(m->weights);
+    out->peak_bytes = peak_bytes();
+}
+
+int eval_run(const cli_args *a, job *j, const eval_settings *s, eval_result *out)
+{
+    feed *f = NULL;
+    run r = { .a = a, .s = s, .job = j, .out = out };
+    *out = (eval_result){ 0 };
+    int code = check_labels(&r);
+    if (!code) code = make_room(&r);
+    if (code) return code;
+    oct_status status = feed_open(j, &s->data, 1, s->source, a->threads.n ? a->threads.v[0] : 0,
+                                  &f);
+    if (status) return cli_fail(a, s->path, status);
+    if (s->logits && (status = npy_create(s->logits, j->classes, &r.file)))
+        code = cli_fail(a, s->logits, status);
+    if (!code) {
+        report_progress bar;
+        report_progress_start(&bar, a->quiet, "images", oct_source_count(s->source));
+        code = run_all(&r, f, &bar);
+        report_progress_end(&bar);
+    }
+    if (code) npy_drop(r.file);
+    else if (r.file && (status = npy_commit(r.file))) code = cli_fail(a, s->logits, status);
+    if (!code) finish(&r);
+    feed_close(f);
+    return code;
+}
+
+json_t *eval_json(const eval_result *r)
+{
+    return json_pack(
+        "{s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:o, s:o, s:o, s:o}",
+        "samples", r->samples, "correct", r->correct, "accuracy", report_number(r->accuracy),
+        "accuracy_low", report_number(r->accuracy_low), "accuracy_high",
+        report_number(r->accuracy_high), "loss", report_number(r->loss), "ms_total",
+        report_number(r->ms_total), "ms_p50", report_number(r->ms_p50), "ms_p99",
+        report_number(r->ms_p99), "batch", r->batch, "threads", r->threads, "isa",
+        report_string(r->isa), "precision", report_string(r->precision), "model_bytes",
+        report_count(r->model_bytes), "peak_bytes", report_count(r->peak_bytes));
+}
+
+double eval_agreement(const eval_result *a, const eval_result *b)
+{
+    if (!a->answer || !b->answer || a->samples != b->samples || !a->samples) return NAN;
+    int same = 0;
+    for (int i = 0; i < a->samples; i++) same += a->answer[i] == b->answer[i];
+    return (double)same / a->samples;
+}

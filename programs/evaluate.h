@@ -1,0 +1,43 @@
+#ifndef OCT_PROGRAMS_EVALUATE_H
+#define OCT_PROGRAMS_EVALUATE_H
+
+#include <jansson.h>
+
+#include "programs/job.h"
+
+/* A labelled set through a model: octet eval, and both sides of octet quantize. */
+typedef struct eval_result {
+    int samples, correct;
+    double accuracy, accuracy_low, accuracy_high; /* shares; the 95 % Wilson interval */
+    double loss;                                  /* mean cross-entropy, natural logarithm */
+    double ms_total, ms_p50, ms_p99;              /* of all, of a batch; without decoding */
+    int batch, threads;
+    const char *isa, *precision;                  /* valid for ever */
+    double model_bytes, peak_bytes;               /* the model's files; largest resident memory */
+
+    int *label, *answer;   /* [samples]: the class of the data, and the first of the largest logits */
+    float *logits;         /* [samples, classes]; NULL unless asked for */
+    double *batch_ms;      /* [n_batches] of the full batches, or of the only one; rising */
+    int n_batches;
+} eval_result;
+
+typedef struct eval_settings {
+    const char *path;      /* MODEL, for messages */
+    char *data;            /* DATA, for messages */
+    oct_source *source;    /* DATA, open; stays the caller's, and can be run again */
+    const char *logits;    /* FILE.npy to write, or NULL */
+    int keep_logits;
+} eval_settings;
+
+/* Runs every sample, in order.  0, or an exit code and the line was printed; out is freed with
+ * eval_free either way. */
+int eval_run(const cli_args *a, job *j, const eval_settings *s, eval_result *out);
+void eval_free(eval_result *r);
+
+/* The object that octet eval --json prints. */
+json_t *eval_json(const eval_result *r);
+
+/* Share of samples with the same answer; NaN if these are not two runs of one set. */
+double eval_agreement(const eval_result *a, const eval_result *b);
+
+#endif
