@@ -266,7 +266,7 @@ static oct_status build_chain(oct_model *m, json_t *arch, const oct_options *opt
 /* 1: `word` is a batch norm of the file that a pass took away. */
 static int is_folded(const oct_model *m, const char *word, size_t length)
 {
-    char name[256];
+    char name[200];
     snprintf(name, sizeof name, "%.*s", (int)length, word);
     if (length >= sizeof name || !part(m, name, "running_mean")) return 0;
     for (int i = 0; i < m->graph.n_nodes; i++) {

@@ -2,6 +2,7 @@
 #define OCT_QUANT_PASS_QUANTIZE_H
 
 #include "graph/graph.h"
+#include "ops/attr.h"
 #include "quant/calibrate.h"
 
 /* Integers in place of FP32, on a graph after fold_bn, fuse and dce.
