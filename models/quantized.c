@@ -20,7 +20,7 @@ static oct_status names_of_kept(const oct_quant_info *info, oct_arena *arena,
 oct_status oct_quantized_restore(oct_model *m)
 {
     const char *text = oct_weights_meta(m->weights, "octet.quant");
-    const char *const *kept;
+    const char *const *kept = NULL;
     oct_quant_info info;
     int changes = 0;
     if (!text) return OCT_OK;

@@ -16,7 +16,8 @@ struct oct_quantizer {
     oct_quantizer_options how;
     int dynamic;
     oct_quantize_options pass;
-    oct_model *m;              /* FP32, with its plan; dynamic: described */
+    oct_model *m;              /* FP32, with its plan */
+    int own;                   /* to be freed */
     oct_calibration *c;
     oct_sha256 samples;        /* of all so far */
     oct_arena arena;
@@ -41,28 +42,35 @@ static oct_status read_options(oct_quantizer *q)
     return OCT_OK;
 }
 
-static oct_status open(oct_quantizer *q)
+static oct_status check_model(const oct_quantizer *q)
 {
-    OCT_TRY(read_options(q));
-    q->options.passes = NULL;
-    if (q->options.precision && strcmp(q->options.precision, "fp32") != 0)
-        return oct_fail(OCT_ERR_UNSUPPORTED, "quantize: precision '%.80s', expected fp32",
-                        q->options.precision);
-    if (q->dynamic) OCT_TRY(oct_model_describe(q->path, &q->options, &q->m));
-    else OCT_TRY(oct_model_load(q->path, &q->options, &q->m));
     if (q->m->isa)
         return oct_fail(OCT_ERR_UNSUPPORTED, "quantize: a compiled model has no plain weights: use "
                         "the model it was made from");
     if (strcmp(q->m->precision, "int8") == 0)
         return oct_fail(OCT_ERR_UNSUPPORTED, "quantize: the model is quantized already");
+    if (strcmp(q->m->precision, "fp32") != 0)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "quantize: precision '%s', expected fp32",
+                        q->m->precision);
+    return OCT_OK;
+}
+
+/* m NULL: it is loaded, and q's. */
+static oct_status open(oct_quantizer *q, oct_model *m)
+{
+    OCT_TRY(read_options(q));
+    q->own = !m;
+    if (m) q->m = m;
+    else OCT_TRY(oct_model_load(q->path, &q->options, &q->m));
+    OCT_TRY(check_model(q));
+    oct_sha256_init(&q->samples);
     if (q->dynamic) return OCT_OK;
     const oct_calibrate_options means = { .means = q->pass.bias_correction };
-    oct_sha256_init(&q->samples);
     return oct_calibration_open(q->m->plan, q->m->pool, &means, &q->c);
 }
 
-oct_status oct_quantizer_open(const char *path, const oct_options *options,
-                              const oct_quantizer_options *how, oct_quantizer **out)
+oct_status oct_quantizer_attach(const char *path, const oct_options *options, oct_model *m,
+                                const oct_quantizer_options *how, oct_quantizer **out)
 {
     *out = NULL;
     oct_quantizer *q = calloc(1, sizeof *q);
@@ -72,24 +80,28 @@ oct_status oct_quantizer_open(const char *path, const oct_options *options,
     oct_status status = OCT_OK;
     q->path = oct_arena_strdup(&q->arena, path);
     if (!q->path) status = oct_fail(OCT_ERR_MEMORY, "quantize: out of memory");
-    if (status == OCT_OK) status = open(q);
+    if (status == OCT_OK) status = open(q, m);
     if (status != OCT_OK) oct_quantizer_free(q);
     else *out = q;
     return status;
+}
+
+oct_status oct_quantizer_open(const char *path, const oct_options *options,
+                              const oct_quantizer_options *how, oct_quantizer **out)
+{
+    return oct_quantizer_attach(path, options, NULL, how, out);
 }
 
 void oct_quantizer_free(oct_quantizer *q)
 {
     if (!q) return;
     oct_calibration_close(q->c);
-    oct_model_free(q->m);
+    if (q->own) oct_model_free(q->m);
     oct_arena_free(&q->arena);
     free(q);
 }
 
 oct_tensor *oct_quantizer_input(oct_quantizer *q, int i) { return oct_model_input(q->m, i); }
-
-oct_model *oct_quantizer_model(oct_quantizer *q) { return q->m; }
 
 const oct_calibration *oct_quantizer_calibration(const oct_quantizer *q) { return q->c; }
 

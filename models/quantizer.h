@@ -6,8 +6,13 @@
 /* What the programs may do with a quantizer beyond octet.h: see its ranges, try layers in FP32
  * without a file, say more in the file. */
 
-/* The FP32 model that samples run through, and what was counted; NULL if the method is dynamic. */
-oct_model *oct_quantizer_model(oct_quantizer *q);
+/* As oct_quantizer_open, on a model that was loaded from path with these options; it stays the
+ * caller's.  m NULL: it is loaded. */
+OCT_MUST_CHECK oct_status oct_quantizer_attach(const char *path, const oct_options *options,
+                                               oct_model *m, const oct_quantizer_options *how,
+                                               oct_quantizer **out);
+
+/* What was counted so far; NULL if the method is dynamic. */
 const oct_calibration *oct_quantizer_calibration(const oct_quantizer *q);
 
 /* The model quantized, described and not planned (oct_model_plan), kept layers in FP32: they

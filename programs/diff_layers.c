@@ -8,11 +8,18 @@
 
 #include "ops/attr.h"
 
-/* What a node has drawn in, in the order in which it is applied. */
+/* What a node has drawn in, in the order in which it is applied.  Weights in integers have drawn in
+ * a batch norm if there was one, and do not tell. */
 typedef struct extent {
-    int bn, residual;
+    enum { NO, YES, MAYBE } bn;
+    int residual;
     oct_act act;
 } extent;
+
+static int folded(const oct_tensor *weight)
+{
+    return weight->dtype == OCT_S8 ? MAYBE : weight->scale ? YES : NO;
+}
 
 static extent extent_of(const oct_node *node)
 {
@@ -20,13 +27,13 @@ static extent extent_of(const oct_node *node)
     oct_tensor *const *in = node->args.in;
     switch (node->kind) {
     case OCT_OP_CONV2D: /* a folded batch norm is a scale on the weights */
-        return (extent){ in[OCT_CONV2D_W]->scale != NULL, in[OCT_CONV2D_RESIDUAL] != NULL,
+        return (extent){ folded(in[OCT_CONV2D_W]), in[OCT_CONV2D_RESIDUAL] != NULL,
                          ((const oct_conv2d_attr *)attr)->act };
     case OCT_OP_LINEAR:
-        return (extent){ in[OCT_LINEAR_W]->scale != NULL, in[OCT_LINEAR_RESIDUAL] != NULL,
+        return (extent){ folded(in[OCT_LINEAR_W]), in[OCT_LINEAR_RESIDUAL] != NULL,
                          ((const oct_linear_attr *)attr)->act };
-    case OCT_OP_ADD: return (extent){ 0, 1, ((const oct_add_attr *)attr)->act };
-    default:         return (extent){ 0, 0, OCT_ACT_NONE };
+    case OCT_OP_ADD: return (extent){ NO, 1, ((const oct_add_attr *)attr)->act };
+    default:         return (extent){ NO, 0, OCT_ACT_NONE };
     }
 }
 
@@ -35,9 +42,10 @@ static const oct_node *advance(const oct_graph *g, const oct_node *node, extent 
 {
     extent have = extent_of(node);
     if (want.bn && !have.bn) {
-        if (have.residual || have.act) return NULL;
-        node = oct_graph_sole_user(g, node->args.out);
-        if (!node || node->kind != OCT_OP_BATCHNORM) return NULL;
+        const oct_node *next = have.residual || have.act
+                               ? NULL : oct_graph_sole_user(g, node->args.out);
+        if (next && next->kind == OCT_OP_BATCHNORM) node = next;
+        else if (want.bn == YES) return NULL;
     }
     if (want.residual && !have.residual) {
         if (have.act) return NULL;
@@ -70,10 +78,12 @@ static const oct_tensor *value_of(const oct_model *m, const oct_node *node)
     return NULL;
 }
 
+static int is_value(const oct_tensor *t) { return t->dtype == OCT_F32 || t->dtype == OCT_U8; }
+
 static int same_shape(const oct_tensor *a, const oct_tensor *b)
 {
-    return a->rank == b->rank && a->layout == b->layout && a->dtype == OCT_F32
-           && b->dtype == OCT_F32 && !memcmp(a->dim, b->dim, (size_t)a->rank * sizeof *a->dim);
+    return a->rank == b->rank && a->layout == b->layout && is_value(a) && is_value(b)
+           && !memcmp(a->dim, b->dim, (size_t)a->rank * sizeof *a->dim);
 }
 
 /* Partners of a's node: 1 if both values are there and can be compared. */
@@ -84,7 +94,7 @@ static int pair(const oct_model *a, const oct_model *b, const oct_node *node, di
     extent want = extent_of(node);
     const extent has = extent_of(other);
     if (has.act && want.act && has.act != want.act) return 0;
-    want.bn |= has.bn;
+    if (!want.bn || has.bn == YES) want.bn = has.bn;
     want.residual |= has.residual;
     if (!want.act) want.act = has.act;
     const oct_tensor *x = value_of(a, advance(&a->graph, node, want));
@@ -184,19 +194,29 @@ oct_status diff_pair_dumps(const oct_model *a, const char *folder, diff_set *out
     return status;
 }
 
+static float value_at(const oct_tensor *t, size_t i)
+{
+    if (t->dtype == OCT_F32) return ((const float *)t->data)[i];
+    return *t->scale * (float)(((const uint8_t *)t->data)[i] - t->zero);
+}
+
 /* The first n samples of t in PyTorch's order. */
 static const float *in_order(const oct_tensor *t, int n, float *out)
 {
-    if (t->layout != OCT_BLOCKED) return t->data;
+    const size_t count = oct_tensor_sample_count(t) * (size_t)n;
+    if (t->layout != OCT_BLOCKED && t->dtype == OCT_F32) return t->data;
+    if (t->layout != OCT_BLOCKED) {
+        for (size_t i = 0; i < count; i++) out[i] = value_at(t, i);
+        return out;
+    }
     const size_t c = (size_t)t->dim[3], pixels = (size_t)t->dim[1] * (size_t)t->dim[2];
-    const float *in = t->data;
     for (size_t s = 0; s < (size_t)n; s++)
         for (int b = 0; b < oct_block_count((int)c); b++) {
             const size_t width = (size_t)oct_block_width((int)c, b), first = (size_t)b * OCT_BLOCK;
-            const float *block = in + s * pixels * c + first * pixels;
+            const size_t block = s * pixels * c + first * pixels;
             for (size_t ch = 0; ch < width; ch++)
                 for (size_t p = 0; p < pixels; p++)
-                    out[(s * c + first + ch) * pixels + p] = block[p * width + ch];
+                    out[(s * c + first + ch) * pixels + p] = value_at(t, block + p * width + ch);
         }
     return out;
 }
@@ -213,6 +233,8 @@ oct_status diff_add(diff_set *s, int first, int n)
             const double a = (double)x[k], b = (double)y[k], d = fabs(a - b);
             if (fabs(a) > layer->largest) layer->largest = fabs(a);
             if (d > layer->difference) layer->difference = d;
+            layer->signal += a * a;
+            layer->noise += d * d;
             if (isnan(d) && !(isnan(a) && isnan(b)) && a != b) layer->difference = INFINITY;
         }
     }
@@ -223,6 +245,11 @@ double diff_relative(const diff_layer *layer)
 {
     if (layer->difference == 0) return 0;
     return layer->largest > 0 ? layer->difference / layer->largest : INFINITY;
+}
+
+double diff_sqnr(const diff_layer *layer)
+{
+    return layer->noise == 0 ? INFINITY : 10 * log10(layer->signal / layer->noise);
 }
 
 void diff_free(diff_set *s)

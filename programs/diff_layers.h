@@ -12,13 +12,14 @@
  *     fused     conv1 [bn, relu]                     the value of conv1
  *     as built  conv1 -> bn1 -> relu@2               the value of relu@2
  *
- * Images are compared in PyTorch's order, [n, c, h, w]. */
+ * Images are compared in PyTorch's order, [n, c, h, w], integers by what they stand for. */
 typedef struct diff_layer {
     const char *name, *op;
     const oct_tensor *a, *b;      /* values of the plans; b NULL: dump */
     npy_reader dump;
     double difference;            /* max |a - b| so far; infinite where only one is a NaN */
     double largest;               /* max |a| so far */
+    double signal, noise;         /* sums of a^2, of (a - b)^2, so far */
 } diff_layer;
 
 typedef struct diff_set {
@@ -40,6 +41,8 @@ OCT_MUST_CHECK oct_status diff_add(diff_set *s, int first, int n);
 
 /* max |a - b| / max |a| */
 double diff_relative(const diff_layer *layer);
+/* Signal-to-noise ratio of b, dB; infinite where they are equal. */
+double diff_sqnr(const diff_layer *layer);
 
 void diff_free(diff_set *s);
 

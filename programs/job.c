@@ -92,20 +92,19 @@ job_settings job_defaults(const cli_args *a, const char *path, int batch)
     };
 }
 
-static oct_status load(const cli_args *a, const job_settings *s, int h, int w, oct_model **out)
+static oct_status load(const cli_args *a, const job_settings *s, int h, int w, job *j)
 {
-    char *arch = job_arch(a);
-    const oct_options options = {
-        .arch = arch, .batch = s->batch, .height = h, .width = w, .threads = s->threads,
+    if (!j->arch) j->arch = job_arch(a);
+    j->options = (oct_options){
+        .arch = j->arch, .batch = s->batch, .height = h, .width = w, .threads = s->threads,
         .device = a->device, .isa = s->isa, .passes = s->passes, .keep_values = s->keep_values,
         .precision = s->precision,
         .gemm = a->gemm && !strcmp(a->gemm, "openblas") ? a->gemm : NULL,
     };
-    *out = NULL;
-    const oct_status status = (s->pack ? oct_model_pack : oct_model_load)(s->path, &options, out);
-    free(arch);
+    const oct_status status = (s->pack ? oct_model_pack : oct_model_load)(s->path, &j->options,
+                                                                          &j->model);
     size_t size = 0;
-    const void *base = status ? NULL : oct_weights_mapping((*out)->weights, &size);
+    const void *base = status ? NULL : oct_weights_mapping(j->model->weights, &size);
     if (base) cli_guard(a, s->path, base, size); /* loading reads none of it */
     return status;
 }
@@ -165,14 +164,14 @@ int job_open(const cli_args *a, const job_settings *s, job *out)
     if (unknown && !h)
         return cli_usage(a->command, "--input C,H,W expected: the data does not tell the size");
 
-    oct_status status = load(a, s, unknown ? h : 0, unknown ? w : 0, &out->model);
+    oct_status status = load(a, s, unknown ? h : 0, unknown ? w : 0, out);
     if (status) return cli_fail(a, s->path, status);
     sample_size(a, s->source, out->model->recipe, &h, &w);
     if (h && !has_size(out->model, h, w)) {
         /* A network that takes any size gets theirs.  One that does not keeps its own, and the
          * samples are refused one by one. */
         oct_model_free(out->model);
-        if (load(a, s, h, w, &out->model)) status = load(a, s, 0, 0, &out->model);
+        if (load(a, s, h, w, out)) status = load(a, s, 0, 0, out);
         if (status) return cli_fail(a, s->path, status);
     }
     return describe(a, s->path, out);
@@ -184,7 +183,8 @@ void job_close(job *j)
     const void *base = j->model ? oct_weights_mapping(j->model->weights, &size) : NULL;
     if (base) cli_unguard(base);
     oct_model_free(j->model);
-    j->model = NULL;
+    free(j->arch);
+    *j = (job){ .batch = 0 };
 }
 
 oct_status job_run(job *j, const float *samples, int n, const float **logits, double *ms)

@@ -8,6 +8,8 @@
 /* A model ready to run and the recipe its images go through, both as the command line says. */
 typedef struct job {
     oct_model *model;
+    oct_options options;          /* it was loaded with, to load it again */
+    char *arch;                   /* of options */
     oct_recipe recipe;            /* the model's, then --resize, --mean ... */
     int batch;
     int channels, height, width;  /* of a sample */
