@@ -291,6 +291,12 @@ oct_status oct_model_plan(oct_model *m, const oct_options *options)
     return make_plan(m, options, &plan);
 }
 
+void oct_model_unplan(oct_model *m)
+{
+    oct_plan_free(m->plan);
+    m->plan = NULL;
+}
+
 typedef enum purpose { TO_RUN, TO_DESCRIBE, TO_PACK } purpose;
 
 static oct_status load(const char *path, const oct_options *options, purpose why, oct_model **out)

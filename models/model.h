@@ -57,6 +57,8 @@ OCT_MUST_CHECK oct_status oct_model_pack(const char *path, const oct_options *op
 
 /* A described model gets its plan, on options' pool, threads and isa: to be run, not saved. */
 OCT_MUST_CHECK oct_status oct_model_plan(oct_model *m, const oct_options *options);
+/* Back to a model that is only described: the memory of its plan is given back. */
+void oct_model_unplan(oct_model *m);
 
 /* The passes every model goes through, or those of list (oct_passes_select): *n of them.
  * ERR_UNSUPPORTED names an unknown one. */

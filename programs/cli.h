@@ -34,7 +34,8 @@ typedef struct cli_words {
 /* Which commands an option belongs to: the rows of the table in options.c carry these. */
 enum {
     CLI_INFER = 1 << 0, CLI_INSPECT = 1 << 1, CLI_EVAL = 1 << 2, CLI_DIFF = 1 << 3,
-    CLI_BENCH = 1 << 4, CLI_COMPILE = 1 << 5, CLI_LINT = 1 << 6, CLI_ALL = (1 << 7) - 1,
+    CLI_BENCH = 1 << 4, CLI_COMPILE = 1 << 5, CLI_LINT = 1 << 6, CLI_QUANTIZE = 1 << 7,
+    CLI_ALL = (1 << 8) - 1,
 };
 
 typedef struct cli_command cli_command;
@@ -46,11 +47,15 @@ typedef struct cli_args {
     char **arg;
 
     cli_ints threads, batch, top, length;
-    cli_words isa, precision;
+    cli_words isa, precision, keep;
+    char *eval, *method, *report;
+    cli_ints bits;
+    cli_numbers percentile, max_drop;
     char *gemm, *device, *labels, *logits, *output, *data, *calib, *layers, *passes, *channels;
     cli_ints resize, crop, input, max_length;
     cli_numbers mean, std, scale, seconds, tolerance;
     int json, quiet, plan, by_layer, help, version;
+    int dynamic, no_bias_correction, tune, force;
 } cli_args;
 
 /* One program, or one subcommand of octet. */

@@ -1,56 +1,14 @@
 /* octet compile: passes done and weights packed once, for good. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "models/compiled.h"
 #include "programs/cmd.h"
 #include "programs/job.h"
 #include "programs/labels.h"
+#include "programs/origin.h"
 #include "programs/report.h"
 #include "tensor/cpu.h"
-#include "tensor/text.h"
-
-static void put_ints(oct_text *t, const char *option, const cli_ints *list)
-{
-    for (int i = 0; i < list->n; i++) oct_text_put(t, "%s%d", i ? "," : option, list->v[i]);
-}
-
-static void put_numbers(oct_text *t, const char *option, const cli_numbers *list)
-{
-    for (int i = 0; i < list->n; i++) oct_text_put(t, "%s%.15g", i ? "," : option, list->v[i]);
-}
-
-/* octet.origin's command line: the options that change the file and are no path (the ISA is in the
- * plan, the labels in octet.labels), in this order, whatever order they were given in. */
-static char *command_line(const cli_args *a, oct_arena *arena)
-{
-    const size_t numbers = 24 * 6 * CLI_MAX_LIST + 200;
-    const size_t size = numbers + (a->layers ? strlen(a->layers) : 0) +
-                        (a->passes ? strlen(a->passes) : 0);
-    char *line = oct_arena_alloc(arena, size);
-    if (!line) return NULL;
-    oct_text t = { line, size };
-    oct_text_put(&t, "octet compile");
-    if (a->layers) oct_text_put(&t, " --layers \"%s\"", a->layers);
-    put_ints(&t, " --input ", &a->input);
-    if (a->passes) oct_text_put(&t, " --passes %s", a->passes);
-    if (a->precision.n && strcmp(a->precision.v[0], "fp32"))
-        oct_text_put(&t, " --precision %s", a->precision.v[0]);
-    if (a->channels) oct_text_put(&t, " --channels %s", a->channels);
-    put_ints(&t, " --resize ", &a->resize);
-    put_ints(&t, " --crop ", &a->crop);
-    put_numbers(&t, " --scale ", &a->scale);
-    put_numbers(&t, " --mean ", &a->mean);
-    put_numbers(&t, " --std ", &a->std);
-    return line;
-}
-
-static int is_same_file(const char *a, const char *b)
-{
-    struct stat x, y;
-    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
 
 static void report(const cli_args *a, const oct_model *m, double ms)
 {
@@ -73,7 +31,7 @@ static int save(const cli_args *a, const job *j, char *const *label, double star
     oct_arena arena = { 0 };
     oct_save_info info = { .label = label };
     oct_status status = job_recipe(a, j, &arena, &info.recipe);
-    info.command = status ? NULL : command_line(a, &arena);
+    info.command = status ? NULL : origin_command(a, &arena);
     if (!status && !info.command) status = oct_fail(OCT_ERR_MEMORY, "out of memory");
     if (!status) status = oct_compiled_save(j->model, a->output, &info);
     oct_arena_free(&arena);
@@ -91,7 +49,7 @@ static int run(const cli_args *a)
     if (!a->output) return cli_usage(a->command, "-o OUT expected");
     if (a->gemm && strcmp(a->gemm, "ours"))
         return cli_usage(a->command, "--gemm %s: it packs no weights", a->gemm);
-    if (is_same_file(a->arg[0], a->output))
+    if (origin_is(a->arg[0], a->output))
         return cli_usage(a->command, "--output '%s': the model itself, which has more than the "
                          "compiled one", a->output);
     job_settings settings = job_defaults(a, a->arg[0], 1);

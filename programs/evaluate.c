@@ -1,6 +1,8 @@
 #include "programs/evaluate.h"
 
+#include <malloc.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -10,6 +12,7 @@
 #include "programs/report.h"
 #include "programs/scores.h"
 #include "tensor/cpu.h"
+#include "weights/sha256.h"
 
 /* One run in progress; loss in out is a sum until finish. */
 typedef struct run {
@@ -18,6 +21,7 @@ typedef struct run {
     job *job;
     npy_writer *file;         /* NULL: no --logits */
     eval_result *out;
+    oct_sha256 hash;          /* of the samples so far */
 } run;
 
 void eval_free(eval_result *r)
@@ -87,7 +91,7 @@ static int add_time(const run *r, double ms, int full)
     return CLI_OK;
 }
 
-static int run_all(const run *r, feed *f, report_progress *bar)
+static int run_all(run *r, feed *f, report_progress *bar)
 {
     feed_batch b;
     for (feed_next(f, &b); b.n; feed_next(f, &b)) {
@@ -100,6 +104,7 @@ static int run_all(const run *r, feed *f, report_progress *bar)
             }
         const oct_status status = job_run(r->job, b.data, b.n, &logits, &ms);
         if (status) return report_progress_end(bar), cli_fail(r->a, r->s->path, status);
+        oct_sha256_add(&r->hash, b.data, (size_t)b.n * r->job->sample * sizeof *b.data);
         int code = count(r, &b, logits);
         if (!code) code = add_time(r, ms, b.n == r->job->batch);
         if (code) return code;
@@ -115,10 +120,22 @@ static double peak_bytes(void)
     return getrusage(RUSAGE_SELF, &u) ? 0 : (double)u.ru_maxrss * 1024; /* Linux counts KiB */
 }
 
-static void finish(const run *r)
+void eval_reset_peak(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+    FILE *f = fopen("/proc/self/clear_refs", "w"); /* Linux; elsewhere the peak stays */
+    if (!f) return;
+    fputs("5", f);
+    fclose(f);
+}
+
+static void finish(run *r)
 {
     eval_result *out = r->out;
     const oct_model *m = r->job->model;
+    oct_sha256_hex(&r->hash, out->sha256);
     out->accuracy = (double)out->correct / out->samples;
     scores_wilson(out->correct, out->samples, &out->accuracy_low, &out->accuracy_high);
     out->loss /= out->samples;
@@ -138,6 +155,7 @@ int eval_run(const cli_args *a, job *j, const eval_settings *s, eval_result *out
     feed *f = NULL;
     run r = { .a = a, .s = s, .job = j, .out = out };
     *out = (eval_result){ 0 };
+    oct_sha256_init(&r.hash);
     int code = check_labels(&r);
     if (!code) code = make_room(&r);
     if (code) return code;

@@ -13,7 +13,9 @@ typedef struct eval_result {
     double ms_total, ms_p50, ms_p99;              /* of all, of a batch; without decoding */
     int batch, threads;
     const char *isa, *precision;                  /* valid for ever */
-    double model_bytes, peak_bytes;               /* the model's files; largest resident memory */
+    double model_bytes, peak_bytes;               /* the model's files; largest resident memory of
+                                                   * the process since eval_reset_peak */
+    char sha256[65];                              /* of the samples as tensors, one after the other */
 
     int *label, *answer;   /* [samples]: the class of the data, and the first of the largest logits */
     float *logits;         /* [samples, classes]; NULL unless asked for */
@@ -33,6 +35,9 @@ typedef struct eval_settings {
  * eval_free either way. */
 int eval_run(const cli_args *a, job *j, const eval_settings *s, eval_result *out);
 void eval_free(eval_result *r);
+
+/* peak_bytes counts from here on, where the system can: what was freed before is given back. */
+void eval_reset_peak(void);
 
 /* The object that octet eval --json prints. */
 json_t *eval_json(const eval_result *r);

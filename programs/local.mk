@@ -8,6 +8,7 @@ libprograms_la_SOURCES = \
 	programs/output.h programs/output.c \
 	programs/npy.h programs/npy.c programs/npy_read.c \
 	programs/labels.h programs/labels.c \
+	programs/origin.h programs/origin.c \
 	programs/job.h programs/job.c \
 	programs/feed.h programs/feed.c \
 	programs/evaluate.h programs/evaluate.c \
@@ -27,7 +28,9 @@ octet_SOURCES = \
 	programs/octet.c programs/cmd.h \
 	programs/cmd_inspect.c programs/cmd_eval.c \
 	programs/cmd_diff.c programs/cmd_bench.c programs/cmd_compile.c \
-	programs/cmd_lint.c
+	programs/cmd_lint.c \
+	programs/cmd_quantize.c programs/quantize.h programs/quantize_layers.c \
+	programs/quantize_search.c
 octet_CFLAGS  = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 octet_LDADD   = libprograms.la $(LDADD)
 

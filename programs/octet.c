@@ -5,7 +5,7 @@
 #include "programs/cmd.h"
 
 static const cli_command *const commands[] = { &cmd_inspect, &cmd_eval, &cmd_diff, &cmd_bench,
-                                              &cmd_compile, &cmd_lint };
+                                              &cmd_compile, &cmd_lint, &cmd_quantize };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static const cli_command self = { .program = "octet" };
@@ -13,7 +13,8 @@ static const cli_command self = { .program = "octet" };
 static void help(void)
 {
     printf("Usage: octet COMMAND [OPERAND]... [OPTION]...\n"
-           "Look at, evaluate, compare, time and compile neural networks, and check their data.\n\n"
+           "Look at, evaluate, compare, time, compile and quantize neural networks, and check their\n"
+           "data.\n\n"
             "Commands:\n");
     for (int i = 0; i < N_COMMANDS; i++)
         printf("  %-9s %s\n", commands[i]->name, commands[i]->summary);
@@ -26,7 +27,7 @@ int main(int argc, char **argv)
 {
     cli_start();
     if (argc < 2) return cli_usage(&self, "a command expected: inspect, eval, diff, bench, "
-                                      "compile, lint");
+                                      "compile, lint, quantize");
     for (int i = 0; i < N_COMMANDS; i++)
         if (!strcmp(argv[1], commands[i]->name)) return cli_main(commands[i], argc - 1, argv + 1);
     if (!strcmp(argv[1], "--help")) help();

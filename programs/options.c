@@ -21,16 +21,40 @@ typedef struct option_row {
     const char *help;
 } option_row;
 
-enum { RUNS = CLI_INFER | CLI_EVAL | CLI_DIFF | CLI_BENCH, RECIPE = RUNS | CLI_COMPILE | CLI_LINT };
+enum { RUNS = CLI_INFER | CLI_EVAL | CLI_DIFF | CLI_BENCH, RECIPE = RUNS | CLI_COMPILE | CLI_LINT | CLI_QUANTIZE };
 
 #define AT(field) offsetof(cli_args, field)
 static const option_row rows[] = {
     { "data", "DATA", CLI_EVAL | CLI_DIFF | CLI_BENCH, TEXT, AT(data), 1, 0, 0,
       "images in a folder for each class, a folder of images, an MNIST idx file,\n"
       "a CIFAR .bin, a TSV of path<TAB>label, or .npy" },
-    { "calib", "DATA", CLI_LINT, TEXT, AT(calib), 1, 0, 0, "the samples to look at, as --data" },
-    { "output", "OUT", CLI_COMPILE, TEXT, AT(output), 1, 0, 0,
+    { "calib", "DATA", CLI_LINT | CLI_QUANTIZE, TEXT, AT(calib), 1, 0, 0,
+      "samples to calibrate on or to look at: images in a folder, or in one for each\n"
+      "class, an MNIST idx file, a CIFAR .bin, a TSV of path<TAB>label, or .npy" },
+    { "eval", "DATA", CLI_QUANTIZE, TEXT, AT(eval), 1, 0, 0,
+      "labelled samples that both models answer, before and after" },
+    { "output", "OUT", CLI_COMPILE | CLI_QUANTIZE, TEXT, AT(output), 1, 0, 0,
       "the file to write (also -o OUT)" },
+    { "report", "FILE", CLI_QUANTIZE, TEXT, AT(report), 1, 0, 0,
+      "also write the report, as FILE.html or FILE.json" },
+    { "method", "NAME", CLI_QUANTIZE, TEXT, AT(method), 1, 0, 0,
+      "how ranges follow from the samples: percentile (default), minmax, kl, mse" },
+    { "percentile", "P", CLI_QUANTIZE, NUMBERS, AT(percentile), 1, 50, 100,
+      "share of the values inside the range, per cent (default 99.9)" },
+    { "bits", "N", CLI_QUANTIZE, INTS, AT(bits), 1, 7, 8, "of activations: 7 (default) or 8" },
+    { "no-bias-correction", NULL, CLI_QUANTIZE, FLAG, AT(no_bias_correction), 1, 0, 0,
+      "leave biases as they are" },
+    { "dynamic", NULL, CLI_QUANTIZE, FLAG, AT(dynamic), 1, 0, 0,
+      "find activation ranges at run time: no --calib is needed" },
+    { "keep", "LAYER,...", CLI_QUANTIZE, WORDS, AT(keep), CLI_MAX_LIST, 0, 0,
+      "layers that stay in FP32" },
+    { "max-drop", "POINTS", CLI_QUANTIZE, NUMBERS, AT(max_drop), 1, 0, 100,
+      "keep as few layers in FP32 as hold this drop of accuracy on --eval; exit 5\n"
+      "if none do" },
+    { "tune", NULL, CLI_QUANTIZE, FLAG, AT(tune), 1, 0, 0,
+      "measure here, and keep layers in FP32 that integers would make slower" },
+    { "force", NULL, CLI_QUANTIZE, FLAG, AT(force), 1, 0, 0,
+      "calibrate on data that lint refuses; the file says so" },
     { "plan", NULL, CLI_INSPECT, FLAG, AT(plan), 1, 0, 0, "one line a step of what will run" },
     { "by-layer", NULL, CLI_BENCH, FLAG, AT(by_layer), 1, 0, 0, "print a row a layer, too" },
     { "seconds", "T", CLI_BENCH, NUMBERS, AT(seconds), 1, 0.001, 3600,
@@ -38,22 +62,23 @@ static const option_row rows[] = {
     { "tolerance", "T", CLI_DIFF, NUMBERS, AT(tolerance), 1, 0, 1e6,
       "a layer departs beyond T of its largest value (default 1e-4); given, exit 5\n"
       "if one does" },
-    { "batch", "N", RUNS | CLI_LINT, INTS, AT(batch), 0, 1, 65536,
-      "samples run at once (default 1; eval 64; diff, lint 16)" },
+    { "batch", "N", RUNS | CLI_LINT | CLI_QUANTIZE, INTS, AT(batch), 0, 1, 65536,
+      "samples run at once (default 1; eval 64; diff, lint, quantize 16)" },
     { "length", "N", CLI_BENCH, INTS, AT(length), 0, 1, 1 << 20, "tokens of a text, text models" },
     { "threads", "N", CLI_ALL, INTS, AT(threads), 0, 1, 1024,
       "default: what cgroup quota and affinity mask give" },
     { "isa", "NAME", CLI_ALL, WORDS, AT(isa), 0, 0, 0,
       "ref avx2 avxvnni avx512 neon neondot neoni8mm: use nothing newer\n"
       "(default: the environment's OCT_CPU, else the best this CPU has)" },
-    { "gemm", "NAME", CLI_ALL, TEXT, AT(gemm), 1, 0, 0,
+    { "gemm", "NAME", CLI_ALL & ~CLI_QUANTIZE, TEXT, AT(gemm), 1, 0, 0,
       "FP32 matrix products: ours (default) or openblas" },
-    { "precision", "NAME", CLI_ALL, WORDS, AT(precision), 0, 0, 0,
-      "fp32 (default), fp16 (weights in half, half the memory), bf16 (operands in\n"
-      "bfloat16; fast with AVX-512 BF16); sums in FP32 (in diff: of B)" },
+    { "precision", "NAME", CLI_ALL & ~CLI_QUANTIZE, WORDS, AT(precision), 0, 0, 0,
+      "of an FP32 file: fp32 (default), fp16 (weights in half, half the memory), bf16\n"
+      "(operands in bfloat16; fast with AVX-512 BF16), int8 (activation ranges at run\n"
+      "time); in diff: of B. A quantized file is int8" },
     { "device", "NAME", CLI_ALL, TEXT, AT(device), 1, 0, 0, "cpu (default)" },
     { "top", "K", CLI_INFER, INTS, AT(top), 1, 1, 1 << 20, "classes shown (default 1)" },
-    { "labels", "FILE", CLI_INFER | CLI_COMPILE, TEXT, AT(labels), 1, 0, 0,
+    { "labels", "FILE", CLI_INFER | CLI_COMPILE | CLI_QUANTIZE, TEXT, AT(labels), 1, 0, 0,
       "names of the classes, one a line" },
     { "logits", "FILE.npy", CLI_INFER | CLI_EVAL, TEXT, AT(logits), 1, 0, 0,
       "write the raw logits, float32 [n, classes]" },
@@ -62,7 +87,7 @@ static const option_row rows[] = {
       "\"conv1 relu maxpool:2 flatten fc1\"" },
     { "input", "C,H,W", CLI_ALL, INTS, AT(input), 3, 1, 1 << 16,
       "size of the input of --layers, where the data does not tell it" },
-    { "passes", "LIST", CLI_ALL & ~CLI_LINT, TEXT, AT(passes), 1, 0, 0,
+    { "passes", "LIST", CLI_ALL & ~(CLI_LINT | CLI_QUANTIZE), TEXT, AT(passes), 1, 0, 0,
       "graph passes to run: none, or fold_bn,fuse,dce (default all; in diff: of B)" },
     { "resize", "N|H,W", RECIPE, INTS, AT(resize), 2, 1, 1 << 16,
       "short side, or exact size, that images are resized to" },

@@ -109,6 +109,8 @@ oct_status output_open(const char *path, output **out)
 
 FILE *output_stream(output *o) { return o->file; }
 
+const char *output_temporary(const output *o) { return o->temporary; }
+
 oct_status output_sync(output *o)
 {
     errno = 0; /* of an earlier write it is not known any more */

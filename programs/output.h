@@ -12,6 +12,7 @@ typedef struct output output;
 
 OCT_MUST_CHECK oct_status output_open(const char *path, output **out);
 FILE *output_stream(output *o);                       /* o's; errors may be left to output_sync */
+const char *output_temporary(const output *o);        /* for who writes by name, and syncs itself */
 /* All bytes are on the disk: what fails fails here, or in writing, and hardly in the rename. */
 OCT_MUST_CHECK oct_status output_sync(output *o);
 OCT_MUST_CHECK oct_status output_commit(output *o);   /* syncs; frees o, on failure too */

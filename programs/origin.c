@@ -1,0 +1,57 @@
+#include "programs/origin.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+#include "tensor/text.h"
+
+static void put_ints(oct_text *t, const char *option, const cli_ints *list)
+{
+    for (int i = 0; i < list->n; i++) oct_text_put(t, "%s%d", i ? "," : option, list->v[i]);
+}
+
+static void put_numbers(oct_text *t, const char *option, const cli_numbers *list)
+{
+    for (int i = 0; i < list->n; i++) oct_text_put(t, "%s%.15g", i ? "," : option, list->v[i]);
+}
+
+char *origin_command(const cli_args *a, oct_arena *arena)
+{
+    size_t size = 24 * 8 * CLI_MAX_LIST + 400; /* of the numbers and the options' names */
+    const char *const texts[] = { a->layers, a->passes, a->method };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (texts[i]) size += strlen(texts[i]);
+    for (int i = 0; i < a->keep.n; i++) size += strlen(a->keep.v[i]) + 1;
+    char *line = oct_arena_alloc(arena, size);
+    if (!line) return NULL;
+    oct_text t = { line, size };
+    oct_text_put(&t, "octet %s", a->command->name);
+    if (a->dynamic) oct_text_put(&t, " --dynamic");
+    if (a->method) oct_text_put(&t, " --method %s", a->method);
+    put_numbers(&t, " --percentile ", &a->percentile);
+    put_ints(&t, " --bits ", &a->bits);
+    if (a->no_bias_correction) oct_text_put(&t, " --no-bias-correction");
+    for (int i = 0; i < a->keep.n; i++)
+        oct_text_put(&t, "%s%s", i ? "," : " --keep ", a->keep.v[i]);
+    put_numbers(&t, " --max-drop ", &a->max_drop);
+    if (a->tune) oct_text_put(&t, " --tune");
+    if (a->force) oct_text_put(&t, " --force");
+    if (a->layers) oct_text_put(&t, " --layers \"%s\"", a->layers);
+    put_ints(&t, " --input ", &a->input);
+    if (a->passes) oct_text_put(&t, " --passes %s", a->passes);
+    if (a->precision.n && strcmp(a->precision.v[0], "fp32"))
+        oct_text_put(&t, " --precision %s", a->precision.v[0]);
+    if (a->channels) oct_text_put(&t, " --channels %s", a->channels);
+    put_ints(&t, " --resize ", &a->resize);
+    put_ints(&t, " --crop ", &a->crop);
+    put_numbers(&t, " --scale ", &a->scale);
+    put_numbers(&t, " --mean ", &a->mean);
+    put_numbers(&t, " --std ", &a->std);
+    return line;
+}
+
+int origin_is(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
