@@ -64,7 +64,7 @@ oct_status oct_json_string(const char *what, const json_t *object, const char *k
 
 oct_status oct_json_write(json_t *object, oct_arena *arena, const char **out)
 {
-    char *text = oct_json_dump(object, JSON_SORT_KEYS | JSON_COMPACT);
+    char *text = oct_json_dump(object, OCT_JSON_CANONICAL);
     *out = text ? oct_arena_strdup(arena, text) : NULL;
     free(text);
     json_decref(object);

@@ -20,7 +20,9 @@ OCT_MUST_CHECK oct_status oct_json_int(const char *what, const json_t *object, c
 /* A string, *out = NULL if the key is absent; valid as long as object. */
 OCT_MUST_CHECK oct_status oct_json_string(const char *what, const json_t *object, const char *key,
                                           const char **out);
-/* Canonical: sorted keys, no blanks.  Takes object (NULL: out of memory); *out is in the arena. */
+/* Sorted keys, no blanks, 15 digits: a float comes back exactly, 0.1 is "0.1". */
+#define OCT_JSON_CANONICAL (JSON_SORT_KEYS | JSON_COMPACT | JSON_REAL_PRECISION(15))
+/* Canonical.  Takes object (NULL: out of memory); *out is in the arena. */
 OCT_MUST_CHECK oct_status oct_json_write(json_t *object, oct_arena *arena, const char **out);
 
 /* octet.labels of the file, if it has them, into m->label; their number must be m->classes. */

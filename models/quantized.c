@@ -44,15 +44,16 @@ static oct_status out_of_memory(void)
     return oct_fail(OCT_ERR_MEMORY, "quantize: out of memory");
 }
 
-/* The tensor a constant came from; a bias that a pass made belongs to its node. */
+/* The tensor a constant came from; what a pass made of it belongs to its node. */
 static const char *name_of(const list *l, const oct_node *node, int k)
 {
     const oct_tensor *t = node->args.in[k];
     for (int i = 0; i < l->m->n_constants; i++)
         if (l->m->constant[i].tensor == t) return l->m->constant[i].name;
-    const size_t size = strlen(node->name) + sizeof ".bias";
+    const char *part = k == OCT_CONV2D_BIAS ? ".bias" : ".weight"; /* linear's, too */
+    const size_t size = strlen(node->name) + sizeof ".weight";
     char *name = oct_arena_alloc(l->arena, size);
-    if (name) snprintf(name, size, "%s.bias", node->name);
+    if (name) snprintf(name, size, "%s%s", node->name, part);
     return name;
 }
 

@@ -136,7 +136,7 @@ static char *measured(const quantize_work *w, double bytes_after)
         "{s:o, s:o, s:o, s:s}", "before", json_of_result(&r->before, r->bytes_before), "after",
         json_of_result(&r->after, bytes_after), "agreement",
         report_number(eval_agreement(&r->before, &r->after)), "sha256", r->before.sha256);
-    char *text = json_dumps(o, JSON_SORT_KEYS | JSON_COMPACT);
+    char *text = json_dumps(o, OCT_JSON_CANONICAL);
     json_decref(o);
     return text;
 }

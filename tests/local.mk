@@ -1,5 +1,5 @@
 TESTS      += tests/check_layers.sh
-CLEANFILES += test_compile-*
+CLEANFILES += test_compile-* test_quantizer-*
 EXTRA_DIST += tests/check_layers.sh tests/test.h tests/suite.h tests/data tests/golden \
 	tests/corpus
 
@@ -130,15 +130,19 @@ tests_test_loader_SOURCES = tests/files.h tests/test_loader.c
 tests_test_loader_LDADD   = $(LDADD) $(CHECK_LIBS)
 
 # models
-unit_tests += tests/test_layers tests/test_builders tests/test_models tests/test_compile
+unit_tests += tests/test_layers tests/test_builders tests/test_models tests/test_compile \
+	tests/test_quantizer
 tests_test_layers_LDADD    = $(LDADD) $(CHECK_LIBS)
 tests_test_builders_LDADD  = $(LDADD) $(CHECK_LIBS)
 tests_test_models_SOURCES  = tests/test_models.c tests/fail_alloc.c tests/fail_alloc.h
 tests_test_models_CPPFLAGS = $(AM_CPPFLAGS) $(ZLIB_CFLAGS)
 tests_test_models_LDADD    = $(LDADD) $(CHECK_LIBS)
-tests_test_compile_SOURCES = tests/weights_util.h tests/test_compile.c tests/fail_alloc.c \
-	tests/fail_alloc.h
+tests_test_compile_SOURCES = tests/weights_util.h tests/chain_case.h tests/chain_case.c \
+	tests/test_compile.c tests/fail_alloc.c tests/fail_alloc.h
 tests_test_compile_LDADD   = $(LDADD) $(CHECK_LIBS)
+tests_test_quantizer_SOURCES = tests/weights_util.h tests/chain_case.h tests/chain_case.c \
+	tests/test_quantizer.c
+tests_test_quantizer_LDADD = $(LDADD) $(CHECK_LIBS)
 
 # ResNets with seeded weights against torchvision.
 unit_tests += tests/test_resnets tests/test_resnet_memory

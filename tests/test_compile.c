@@ -7,54 +7,21 @@
 #include "models/compiled.h"
 #include "ops/attr_table.h"
 #include "tensor/cpu.h"
+#include "tests/chain_case.h"
 #include "tests/fail_alloc.h"
 #include "tests/suite.h"
 #include "tests/weights_util.h"
 
-/* Every operator with constants: convolutions done directly, in groups and by Winograd, batch
- * norms folded and (--passes none) not, linear on a fused flatten and plain. */
-#define LINE "conv1:p1 bn1 relu maxpool:2 conv2:p1 bn2 relu6 conv3:g4s2p1 gelu avgpool:2 " \
-             "flatten fc1 relu fc2"
-static const char arch[] = "{\"input\":[3,32,32],\"kind\":\"cnn\",\"layers\":\"" LINE "\"}";
-
-typedef struct made { const char *name; int rank, dim[4]; } made;
-static const made parts[] = {
-    { "conv1.weight", 4, { 16, 3, 3, 3 } }, { "bn1.weight", 1, { 16 } }, { "bn1.bias", 1, { 16 } },
-    { "bn1.running_mean", 1, { 16 } }, { "bn1.running_var", 1, { 16 } },
-    { "conv2.weight", 4, { 24, 16, 3, 3 } }, { "conv2.bias", 1, { 24 } },
-    { "bn2.weight", 1, { 24 } }, { "bn2.bias", 1, { 24 } },
-    { "bn2.running_mean", 1, { 24 } }, { "bn2.running_var", 1, { 24 } },
-    { "conv3.weight", 4, { 20, 6, 3, 3 } }, { "conv3.bias", 1, { 20 } },
-    { "fc1.weight", 2, { 37, 320 } }, { "fc1.bias", 1, { 37 } },
-    { "fc2.weight", 2, { 5, 37 } }, { "fc2.bias", 1, { 5 } },
-};
-enum { N_PARTS = sizeof parts / sizeof *parts, CLASSES = 5, SAMPLE = 3 * 32 * 32, BATCH = 3 };
+static const char arch[] = CHAIN_ARCH;
+enum { CLASSES = CHAIN_CLASSES, SAMPLE = CHAIN_SAMPLE, BATCH = CHAIN_BATCH };
 
 static char source[64], compiled[64]; /* files beside the test, one pair a process */
 
 static void make_source(void)
 {
-    static oct_tensor tensor[N_PARTS];
-    oct_save_tensor list[N_PARTS];
-    const oct_save_meta meta[] = { { "octet.arch", arch }, { "octet.format", "1" },
-                                   { "octet.labels", "[\"a\",\"b\",\"c\",\"d\",\"e\"]" },
-                                   { "note", "kept" } };
-    test_seed = 7;
-    for (int i = 0; i < N_PARTS; i++) {
-        oct_tensor *t = &tensor[i];
-        *t = (oct_tensor){ .dtype = OCT_F32, .rank = parts[i].rank };
-        memcpy(t->dim, parts[i].dim, sizeof parts[i].dim);
-        float *data = t->data = calloc(oct_tensor_count(t), sizeof *data);
-        for (size_t k = 0; k < oct_tensor_count(t); k++) { /* -0.5 .. 0.5; variances 0.5 .. 1.5 */
-            data[k] = (float)(test_rand() >> 8) * 0x1p-24f - 0.5f;
-            if (strstr(parts[i].name, "var")) data[k] += 1;
-        }
-        list[i] = (oct_save_tensor){ parts[i].name, t };
-    }
     snprintf(source, sizeof source, "test_compile-%ld.safetensors", (long)getpid());
     snprintf(compiled, sizeof compiled, "test_compile-%ld.octet", (long)getpid());
-    ck_assert_int_eq(oct_weights_save(source, list, N_PARTS, meta, 4), OCT_OK);
-    for (int i = 0; i < N_PARTS; i++) free(tensor[i].data);
+    chain_write(source);
 }
 
 static void remove_files(void)
@@ -74,22 +41,6 @@ static void compile(const char *isa, const char *passes, int threads)
     oct_model_free(m);
 }
 
-static void run(const char *path, oct_options o, float *logits)
-{
-    oct_model *m;
-    ck_assert_msg(oct_model_load(path, &o, &m) == OCT_OK, "%s", oct_last_error());
-    test_seed = 11;
-    for (int i = 0; i < BATCH; i += o.batch) {
-        const int n = BATCH - i < o.batch ? BATCH - i : o.batch;
-        float *x = oct_model_input(m, 0)->data;
-        for (int k = 0; k < n * SAMPLE; k++) x[k] = (float)(test_rand() >> 8) * 0x1p-23f - 1;
-        ck_assert_int_eq(oct_model_run(m, n), OCT_OK);
-        memcpy(logits + i * CLASSES, oct_model_output(m, 0)->data,
-               (size_t)(n * CLASSES) * sizeof *logits);
-    }
-    oct_model_free(m);
-}
-
 static const char *const isas[] = { "ref", "avx2", "avxvnni", "avx512", "neon", "neondot" };
 enum { N_ISAS = sizeof isas / sizeof *isas };
 
@@ -105,10 +56,10 @@ START_TEST(the_same_bits_as_the_source)
             compile(isas[i], passes[p], 1);
             for (int batch = 1; batch <= 2; batch++) {
                 float want[BATCH * CLASSES], got[BATCH * CLASSES];
-                run(source, (oct_options){ .passes = passes[p], .batch = batch }, want);
-                run(compiled, (oct_options){ .batch = batch, .threads = 2 }, got);
+                chain_run(source, (oct_options){ .passes = passes[p], .batch = batch }, want);
+                chain_run(compiled, (oct_options){ .batch = batch, .threads = 2 }, got);
                 ck_assert_msg(memcmp(want, got, sizeof want) == 0, "%s, batch %d", isas[i], batch);
-                run(compiled, (oct_options){ .batch = batch, .isa = isas[i], .keep_values = 1 },
+                chain_run(compiled, (oct_options){ .batch = batch, .isa = isas[i], .keep_values = 1 },
                     got);
                 ck_assert_mem_eq(want, got, sizeof want);
             }
