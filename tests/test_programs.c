@@ -22,6 +22,8 @@ START_TEST(escapes)
     check_escape(plain, plain);
     check_escape("a\nb\tc\rd\x1b[31m\x7f", "a\\nb\\tc\\rd\\x1b[31m\\x7f");
     check_escape("\xc2\x9b", "\\xc2\\x9b");         /* U+009B is a control character, too */
+    check_escape("a\xe2\x80\xae" "b", "a\\xe2\\x80\\xae" "b"); /* the rest would run backwards */
+    check_escape("\xe2\x81\xa6\xe2\x80\xaf", "\\xe2\\x81\\xa6\xe2\x80\xaf"); /* a blank is none */
     check_escape("\xff\xc3", "\\xff\\xc3");         /* no UTF-8; cut short */
     check_escape("\xc0\xaf", "\\xc0\\xaf");         /* overlong */
     check_escape("\xed\xa0\x80", "\\xed\\xa0\\x80"); /* a surrogate */
