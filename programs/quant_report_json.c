@@ -15,31 +15,25 @@ static json_t *layer_json(const layer_report *l)
         "ms_after", report_number(l->ms_after));
 }
 
-/* Takes value; 0: out of memory. */
-static int append(json_t *list, json_t *value)
+/* Takes both; NULL: out of memory. */
+static json_t *append(json_t *list, json_t *value)
 {
-    return list && json_array_append_new(list, value) == 0;
+    if (json_array_append_new(list, value) == 0) return list;
+    json_decref(list);
+    return NULL;
 }
 
 static json_t *layers(const quant_report *r)
 {
     json_t *list = json_array();
-    for (int i = 0; i < r->n_layers; i++)
-        if (!append(list, layer_json(&r->layer[i]))) {
-            json_decref(list);
-            return NULL;
-        }
+    for (int i = 0; list && i < r->n_layers; i++) list = append(list, layer_json(&r->layer[i]));
     return list;
 }
 
 static json_t *notes(const quant_report *r)
 {
     json_t *list = json_array();
-    for (int i = 0; i < r->n_notes; i++)
-        if (!append(list, report_string(r->note[i]))) {
-            json_decref(list);
-            return NULL;
-        }
+    for (int i = 0; list && i < r->n_notes; i++) list = append(list, report_string(r->note[i]));
     return list;
 }
 

@@ -137,5 +137,6 @@ void quant_report_text(FILE *to, const quant_report *r)
         cli_print_escaped(to, r->layer[i].why);
         putc('\n', to);
     }
-    for (int i = 0; i < r->n_notes; i++) line(to, i ? "" : "\nnote", r->note[i]);
+    if (r->n_notes) putc('\n', to);
+    for (int i = 0; i < r->n_notes; i++) line(to, "note", r->note[i]);
 }

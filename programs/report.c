@@ -78,7 +78,8 @@ json_t *report_string(const char *s)
     return j;
 }
 
-json_t *report_number(double x) { return isfinite(x) ? json_real(x) : json_null(); }
+/* Beyond 1e308 the digits that are printed may round up to what no reader can hold. */
+json_t *report_number(double x) { return fabs(x) <= 1e308 ? json_real(x) : json_null(); }
 
 json_t *report_count(double x)
 {
