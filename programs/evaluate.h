@@ -15,7 +15,7 @@ typedef struct eval_result {
     const char *isa, *precision;                  /* valid for ever */
     double model_bytes, peak_bytes;               /* the model's files; largest resident memory */
 
-    int *label, *answer;   /* [samples]: the class of the data, and the first of the largest logits */
+    int *label, *answer;   /* [samples]: class of the data; first of the largest logits */
     float *logits;         /* [samples, classes]; NULL unless asked for */
     double *batch_ms;      /* [n_batches] of the full batches, or of the only one; rising */
     int n_batches;
@@ -33,6 +33,10 @@ typedef struct eval_settings {
  * eval_free either way. */
 int eval_run(const cli_args *a, job *j, const eval_settings *s, eval_result *out);
 void eval_free(eval_result *r);
+
+/* From here on peak_bytes knows only what comes: for the second of two runs.  0: this system cannot
+ * forget, it stays the largest so far. */
+int eval_forget_peak(void);
 
 /* The object that octet eval --json prints. */
 json_t *eval_json(const eval_result *r);

@@ -68,7 +68,7 @@ static int linear_ticks(const plot_axis *a, double *v)
     const double step = round_step(a->to - a->from);
     for (double k = ceil(a->from / step - 1e-9); n < MAX_TICKS; k++) {
         if (k * step > a->to + 1e-9 * step) break;
-        v[n++] = k * step + 0.0; /* no -0 */
+        v[n++] = k * step;
     }
     return n;
 }
@@ -114,8 +114,8 @@ void plot_close(FILE *to) { fputs("</svg></figure>\n", to); }
 void plot_bar(FILE *to, const char *class, double x0, double x1, double y, double height)
 {
     if (!(x1 > x0)) return;
-    fprintf(to, "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>\n", class,
-            x0, y, x1 - x0, height);
+    fprintf(to, "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>\n",
+            class, x0, y, x1 - x0, height);
 }
 
 void plot_line(FILE *to, const char *class, double x0, double y0, double x1, double y1)

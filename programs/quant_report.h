@@ -19,7 +19,7 @@ typedef struct layer_report {
     const char *name, *op;        /* "layer1.0.conv1", "conv2d" */
     const char *shape;            /* of what it writes, a sample: "[64, 56, 56]" */
     const char *precision;        /* "int8", "fp32" */
-    const char *why;              /* why it stays in FP32; NULL: it does not, or there is no reason */
+    const char *why;              /* why it stays in FP32, or NULL */
     double macs;                  /* multiply-adds of a sample */
     double sqnr_db;               /* of what it writes, against the FP32 model */
     double clipped;               /* share of values outside low .. high */

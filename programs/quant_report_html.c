@@ -148,8 +148,8 @@ static void evaluation_rows(FILE *to, const quant_report *r)
 
 static void summary(FILE *to, const quant_report *r)
 {
-    fputs("<h2>Before and after</h2>\n<div class=\"plots\"><div class=\"wide\"><table>\n<tr><th class=\"l\"></th>"
-          "<th>before</th><th>after</th><th>change</th></tr>\n", to);
+    fputs("<h2>Before and after</h2>\n<div class=\"plots\"><div class=\"wide\"><table>\n"
+          "<tr><th class=\"l\"></th><th>before</th><th>after</th><th>change</th></tr>\n", to);
     if (r->has_eval) evaluation_rows(to, r);
     row(to, "file", show_bytes(r->bytes_before).s, show_bytes(r->bytes_after).s,
         show_ratio(quant_compression(r)).s);

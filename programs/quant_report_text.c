@@ -78,7 +78,8 @@ static void evaluation(FILE *to, const quant_report *r)
     row(to, what, show_ms(b->ms_p50), show_ms(a->ms_p50), as_fast(b->ms_p50, a->ms_p50).s);
     row(to, "  99th percentile, ms", show_ms(b->ms_p99), show_ms(a->ms_p99),
         as_fast(b->ms_p99, a->ms_p99).s);
-    snprintf(text, sizeof text, "%s %%", show_change(100 * (a->peak_bytes / b->peak_bytes - 1), 1).s);
+    snprintf(text, sizeof text, "%s %%",
+             show_change(100 * (a->peak_bytes / b->peak_bytes - 1), 1).s);
     row(to, "peak memory", show_bytes(b->peak_bytes), show_bytes(a->peak_bytes), text);
 }
 
@@ -87,7 +88,7 @@ static void summary(FILE *to, const quant_report *r)
     char text[80];
     fprintf(to, "\n%-30s %20s %20s  change\n", "", "before", "after");
     if (r->has_eval) evaluation(to, r);
-    else fputs("nothing was evaluated: --eval DATA measures accuracy, agreement, time, memory\n", to);
+    else fputs("nothing was evaluated: --eval DATA measures accuracy, time and memory\n", to);
     snprintf(text, sizeof text, "%s smaller", show_ratio(quant_compression(r)).s);
     row(to, "file size", show_bytes(r->bytes_before), show_bytes(r->bytes_after), text);
     row(to, "  of four bytes a parameter", (shown){ "" }, show_percent(quant_of_four_bytes(r), 1),

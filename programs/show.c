@@ -29,7 +29,7 @@ static double no_sign(double x, int decimals)
     return fabs(x) < 0.5 * pow(10, -decimals) ? 0 : x;
 }
 
-shown show_digits(double x, int digits) { return print(x, "%.*g", digits, x); }
+shown show_digits(double x, int digits) { return print(x, "%.*g", digits, x + 0.0); } /* no -0 */
 
 shown show_fixed(double x, int decimals)
 {

@@ -1,17 +1,10 @@
-/* The report of quantize from a made-up result: text and JSON as expected, HTML well-formed whatever
- * names and numbers are, files that appear whole or not at all. */
-#include <dirent.h>
-#include <fcntl.h>
+/* The report of quantize from a made-up result: text and JSON as expected, HTML well-formed
+ * whatever names and numbers are. */
 #include <float.h>
 #include <math.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "programs/output.h"
+#include "programs/html_plot.h"
 #include "programs/quant_report.h"
 #include "programs/report.h"
 #include "programs/show.h"
@@ -260,7 +253,8 @@ START_TEST(json)
                  "forced", "eval", "eval_sha256", "before", "after", "agreement", "speedup",
                  "bytes_before", "bytes_after", "compression", "of_four_bytes", "parameters",
                  "int8_share", "classes", "layers", "notes");
-    const json_t *before = json_object_get(root, "before"), *layers = json_object_get(root, "layers");
+    const json_t *before = json_object_get(root, "before");
+    const json_t *layers = json_object_get(root, "layers");
     CHECK_FIELDS(before, "samples", "correct", "accuracy", "accuracy_low", "accuracy_high", "loss",
                  "ms_total", "ms_p50", "ms_p99", "batch", "threads", "isa", "precision",
                  "model_bytes", "peak_bytes");
@@ -319,7 +313,7 @@ static xml_count check_html(const quant_report *r)
     const xml_count count = xml_check(page);
     static const char *const never[] = {
         "<script", "http:", "https:", " src=", " href=", "url(", "@import", "nan", "inf ", "inf\"",
-        "inf.", "-nan",
+        "inf.", ">-0<",
     };
     for (size_t i = 0; i < sizeof never / sizeof *never; i++)
         ck_assert_msg(!strstr(page, never[i]), "%s in the page", never[i]);
@@ -338,6 +332,7 @@ START_TEST(html)
         "bb22", "octet quantize --bits 7", "Another sentence.", "INT8 loses 1.2 points",
         "Signal to quantization noise", "Ranges and clipping", "Time in each layer", "Latency",
         "Most frequent mistakes", ">2</text>", "prefers-color-scheme:dark", "@media print",
+        "lion</td><td class=\"l n\">tiger</td><td>1</td><td>2</td>",
     };
     for (size_t i = 0; i < sizeof said / sizeof *said; i++)
         ck_assert_msg(strstr(page, said[i]) != NULL, "no %s", said[i]);
@@ -390,8 +385,8 @@ static void fill(made_up *m, double v)
 
 START_TEST(odd_numbers)
 {
-    static const double odd[] = { NAN, INFINITY, -INFINITY, DBL_MAX, -DBL_MAX, DBL_TRUE_MIN, 0, -0.0,
-                                  -1, 1e-300, 1e18, 1e30 };
+    static const double odd[] = { NAN, INFINITY, -INFINITY, DBL_MAX, -DBL_MAX, DBL_TRUE_MIN, 0,
+                                  -0.0, -1, 1e-300, 1e18, 1e30 };
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
         made_up *m = make(NULL);
         fill(m, odd[i]);
@@ -423,108 +418,35 @@ START_TEST(nothing_to_show)
 }
 END_TEST
 
-/* ---- files ---- */
+/* ---- pieces ---- */
 
-static char folder[] = "test_quant_report.XXXXXX";
-
-/* Writes to NAME in a folder that holds nothing else; returns what happened. */
-static oct_status save(const char *path, const quant_report *r)
+START_TEST(pieces)
 {
-    output *o;
-    OCT_TRY(output_open(path, &o));
-    const oct_status status = quant_report_write(output_stream(o), path, r);
-    if (!status) return output_commit(o);
-    output_drop(o);
-    return status;
-}
+    char *out;
+    size_t size;
+    FILE *to = open_memstream(&out, &size);
+    html_text(to, "<a b=\"c\" d='e'>&amp;</a>\x01");
+    fclose(to);
+    ck_assert_str_eq(out, "&lt;a b=&quot;c&quot; d=&#39;e&#39;&gt;&amp;amp;&lt;/a&gt;\\x01");
+    free(out);
 
-static int files_in(const char *path)
-{
-    int n = 0;
-    DIR *d = opendir(path);
-    ck_assert_ptr_nonnull(d);
-    for (const struct dirent *e; (e = readdir(d));) n += e->d_name[0] != '.';
-    closedir(d);
-    return n;
-}
-
-START_TEST(files)
-{
-    char path[100], link[100];
-    made_up *m = make(NULL);
-    struct stat st;
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/report.html", folder);
-    snprintf(link, sizeof link, "%s/link.html", folder);
-
-    ck_assert_int_eq(save("nosuch/folder/x.html", &m->r), OCT_ERR_IO);
-    ck_assert_int_eq(save("/dev/full", &m->r), OCT_ERR_IO);
-    ck_assert_int_eq(save(folder, &m->r), OCT_ERR_IO);
-    ck_assert_int_eq(files_in(folder), 0);
-
-    output *o;
-    ck_assert_int_eq(output_open(path, &o), OCT_OK);
-    fputs("some bytes", output_stream(o));
-    ck_assert_int_eq(output_sync(o), OCT_OK);
-    ck_assert_int_ne(stat(path, &st), 0);
-    output_drop(o);
-    ck_assert_int_eq(files_in(folder), 0);
-
-    ck_assert_int_eq(save(path, &m->r), OCT_OK);
-    ck_assert_int_eq(stat(path, &st), 0);
-    const off_t size = st.st_size;
-    ck_assert_int_eq(symlink("report.html", link), 0);
-    m->r.n_layers = 0;
-    ck_assert_int_eq(save(link, &m->r), OCT_OK); /* what the link names is replaced */
-    ck_assert(!lstat(link, &st) && S_ISLNK(st.st_mode));
-    ck_assert(!stat(path, &st) && st.st_size < size);
-    ck_assert_int_eq(files_in(folder), 2);
-    unlink(link);
-    unlink(path);
-    rmdir(folder);
-}
-END_TEST
-
-/* Room for 4 kB: the rest of the page cannot be written. */
-START_TEST(a_full_disk)
-{
-    char path[100];
-    struct rlimit old, small = { 4096, 4096 };
-    made_up *m = make(NULL);
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/report.html", folder);
-    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &old), 0);
-    small.rlim_max = old.rlim_max;
-    signal(SIGXFSZ, SIG_IGN);
-    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
-    const oct_status status = save(path, &m->r);
-    setrlimit(RLIMIT_FSIZE, &old);
-    ck_assert_int_eq(status, OCT_ERR_IO);
-    ck_assert_ptr_nonnull(strstr(oct_last_error(), "cannot be written: "));
-    ck_assert_int_eq(files_in(folder), 0);
-    rmdir(folder);
-}
-END_TEST
-
-START_TEST(a_signal)
-{
-    char path[2][100];
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    for (int i = 0; i < 2; i++) snprintf(path[i], sizeof path[i], "%s/%d.html", folder, i);
-    const pid_t child = fork();
-    if (child == 0) {
-        output *o[2];
-        signal(SIGTERM, SIG_DFL); /* Check's own handler would end the test */
-        for (int i = 0; i < 2; i++)
-            if (output_open(path[i], &o[i])) _exit(1);
-        if (files_in(folder) == 2) raise(SIGTERM);
-        _exit(1);
+    plot_axis a = { .linear = 0 }, log = { .linear = 1 };
+    const double v[] = { -999, 999, NAN, INFINITY };
+    for (int i = 0; i < 4; i++) {
+        plot_include(&a, v[i]);
+        plot_include(&log, v[i]);
     }
-    int status;
-    ck_assert_int_eq(waitpid(child, &status, 0), child);
-    ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
-    ck_assert_int_eq(files_in(folder), 0);
-    rmdir(folder);
+    ck_assert_int_eq(a.n, 2);
+    plot_fit(&a, 10, 20);
+    plot_fit(&log, 10, 20);
+    ck_assert(plot_x(&a, -999) == 10 && plot_x(&a, 0) == 15 && plot_x(&a, 1e9) == 20);
+    ck_assert(plot_x(&a, NAN) == 10 && plot_x(&a, -INFINITY) == 10);
+    ck_assert_double_eq(plot_x(&log, 0), 15);
+    ck_assert_double_eq_tol(plot_x(&log, 99), 15 + 10 / 3.0, 1e-9); /* 2 of 3 decades */
+    ck_assert_double_eq_tol(plot_x(&log, -9), 15 - 5 / 3.0, 1e-9);
+    plot_axis none = { .from = 7, .to = 7, .n = 1 };
+    plot_fit(&none, 0, 1);
+    ck_assert(none.to > none.from && plot_x(&none, 7) == 0);
 }
 END_TEST
 
@@ -532,7 +454,7 @@ int main(void)
 {
     const TTest *const tests[] = {
         numbers, names, derived, as_text, text_keeps_to_its_lines, json, json_without_memory, html,
-        html_of_hostile_names, odd_numbers, nothing_to_show, files, a_full_disk, a_signal,
+        html_of_hostile_names, odd_numbers, nothing_to_show, pieces,
     };
     return suite_run("quant_report", tests, sizeof tests / sizeof *tests);
 }
