@@ -30,6 +30,10 @@ static oct_status read_entry(const char *name, json_t *value, oct_arena *arena,
     out->quant.scale = (float)json_number_value(json_object_get(value, "scale"));
     if (!(out->quant.scale >= 0x1p-64f && out->quant.scale < 0x1p64f))
         return oct_fail(OCT_ERR_FORMAT, "%s: '%.80s' has no scale from 2^-64 to 2^64", key, name);
+    const int max = out->quant.max, zero = out->quant.zero;
+    if ((max != 127 && max != 255) || zero > max)
+        return oct_fail(OCT_ERR_FORMAT, "%s: '%.80s' has zero point %d of 0 to %d, expected 0 to "
+                        "127 or 255", key, name, zero, max);
     out->name = oct_arena_strdup(arena, name);
     return out->name ? OCT_OK : out_of_memory();
 }

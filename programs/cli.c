@@ -32,8 +32,15 @@ int cli_number(const char *s, double min, double max, double *out)
     return 1;
 }
 
+/* Changes the direction of the text around it: U+202A-202E, U+2066-2069. */
+static int turns_text(unsigned u)
+{
+    return (u >= 0x202a && u <= 0x202e) || (u >= 0x2066 && u <= 0x2069);
+}
+
 /* Bytes of the character at s that may be shown as it is; 0: escape one byte.  Strict UTF-8 (no
- * overlong forms, no surrogates) without the control characters U+0000-1F, U+7F-9F. */
+ * overlong forms, no surrogates) without the control characters U+0000-1F, U+7F-9F and those that
+ * turn text. */
 static int printable(const unsigned char *s)
 {
     if (*s < 0x80) return *s >= 0x20 && *s != 0x7f;
@@ -45,20 +52,20 @@ static int printable(const unsigned char *s)
         if ((s[i] & 0xc0) != 0x80) return 0;
         u = u << 6 | (s[i] & 63u);
     }
-    return u < least[n] || u > 0x10ffff || (u >= 0xd800 && u < 0xe000) ? 0 : n;
+    if (u < least[n] || u > 0x10ffff || (u >= 0xd800 && u < 0xe000) || turns_text(u)) return 0;
+    return n;
 }
 
-/* One character of *s into out (at most 4 bytes); *s moves on.  Returns the bytes written. */
-static int escape_one(const char **s, char out[5])
+size_t cli_escape_one(const char **s, char out[5])
 {
     const unsigned char *u = (const unsigned char *)*s;
     const int n = printable(u);
     *s += n ? n : 1;
     if (n) memcpy(out, u, (size_t)n);
     else if (*u == '\n' || *u == '\t' || *u == '\r')
-        return snprintf(out, 5, "\\%c", *u == '\n' ? 'n' : *u == '\t' ? 't' : 'r');
-    else return snprintf(out, 5, "\\x%02x", *u);
-    return n;
+        return (size_t)snprintf(out, 5, "\\%c", *u == '\n' ? 'n' : *u == '\t' ? 't' : 'r');
+    else return (size_t)snprintf(out, 5, "\\x%02x", *u);
+    return (size_t)n;
 }
 
 size_t cli_escape(const char *s, char *out, size_t size)
@@ -66,7 +73,7 @@ size_t cli_escape(const char *s, char *out, size_t size)
     size_t n = 0, cut = 0; /* cut: the last place where "..." still fits */
     while (*s) {
         char one[5];
-        const size_t k = (size_t)escape_one(&s, one);
+        const size_t k = cli_escape_one(&s, one);
         if (n + k + 1 > size) {
             memcpy(out + cut, "...", 4);
             return cut + 3;
@@ -83,7 +90,7 @@ void cli_print_escaped(FILE *to, const char *s)
 {
     while (*s) {
         char one[5];
-        fwrite(one, 1, (size_t)escape_one(&s, one), to);
+        fwrite(one, 1, cli_escape_one(&s, one), to);
     }
 }
 

@@ -109,6 +109,8 @@ void cli_unlink_unfinished(void); /* only what a handler may do */
 /* s with control bytes, and bytes that are no UTF-8, as \n, \t, \r or \xNN; what does not fit into
  * out ends with "...".  Returns the bytes written, the final 0 left out. */
 size_t cli_escape(const char *s, char *out, size_t size);
+/* The same for the character at *s, which moves on: at most 4 bytes.  *s is not at the final 0. */
+size_t cli_escape_one(const char **s, char out[5]);
 /* The same, without a limit, to a stream: a name keeps to its column and its line. */
 void cli_print_escaped(FILE *to, const char *s);
 

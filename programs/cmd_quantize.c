@@ -188,7 +188,7 @@ static int evaluate_file(quantize_work *w, const char *path)
     job_settings s = job_defaults(&plain, path, w->job.batch);
     s.source = w->eval;
     oct_model_unplan(w->job.model);
-    eval_reset_peak();
+    (void)eval_forget_peak(); /* or it stays the largest of both */
     int code = job_open(&plain, &s, &j);
     if (!code) code = evaluate(w, &j, 0, &w->report.after);
     if (!code) w->report.bytes_after = (double)oct_weights_file_size(j.model->weights);
@@ -263,7 +263,7 @@ static int make(quantize_work *w, const char *temporary, oct_quantizer_save_info
     s.source = w->calib ? w->calib : w->eval;
     int code = job_open(a, &s, &w->job);
     if (code) return code;
-    eval_reset_peak();
+    (void)eval_forget_peak();
     code = evaluate(w, &w->job, a->max_drop.n, &w->report.before);
     if (code) return code;
     if (w->eval) w->report.eval_sha256 = w->report.before.sha256;

@@ -120,15 +120,15 @@ static double peak_bytes(void)
     return getrusage(RUSAGE_SELF, &u) ? 0 : (double)u.ru_maxrss * 1024; /* Linux counts KiB */
 }
 
-void eval_reset_peak(void)
+int eval_forget_peak(void)
 {
 #ifdef __GLIBC__
-    malloc_trim(0);
+    malloc_trim(0); /* what was freed is given back */
 #endif
-    FILE *f = fopen("/proc/self/clear_refs", "w"); /* Linux; elsewhere the peak stays */
-    if (!f) return;
-    fputs("5", f);
-    fclose(f);
+    FILE *f = fopen("/proc/self/clear_refs", "w"); /* proc(5) */
+    if (!f) return 0;
+    const int written = fputs("5", f) >= 0;
+    return fclose(f) == 0 && written;
 }
 
 static void finish(run *r)

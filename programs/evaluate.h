@@ -14,10 +14,10 @@ typedef struct eval_result {
     int batch, threads;
     const char *isa, *precision;                  /* valid for ever */
     double model_bytes, peak_bytes;               /* the model's files; largest resident memory of
-                                                   * the process since eval_reset_peak */
+                                                   * the process since eval_forget_peak */
     char sha256[65];                              /* of the samples as tensors, one after the other */
 
-    int *label, *answer;   /* [samples]: the class of the data, and the first of the largest logits */
+    int *label, *answer;   /* [samples]: class of the data; first of the largest logits */
     float *logits;         /* [samples, classes]; NULL unless asked for */
     double *batch_ms;      /* [n_batches] of the full batches, or of the only one; rising */
     int n_batches;
@@ -36,8 +36,9 @@ typedef struct eval_settings {
 int eval_run(const cli_args *a, job *j, const eval_settings *s, eval_result *out);
 void eval_free(eval_result *r);
 
-/* peak_bytes counts from here on, where the system can: what was freed before is given back. */
-void eval_reset_peak(void);
+/* From here on peak_bytes knows only what comes: for the second of two runs.  0: this system cannot
+ * forget, it stays the largest so far. */
+int eval_forget_peak(void);
 
 /* The object that octet eval --json prints. */
 json_t *eval_json(const eval_result *r);

@@ -12,6 +12,11 @@ libprograms_la_SOURCES = \
 	programs/job.h programs/job.c \
 	programs/feed.h programs/feed.c \
 	programs/evaluate.h programs/evaluate.c \
+	programs/show.h programs/show.c \
+	programs/quant_report.h programs/quant_report.c programs/quant_report_text.c \
+	programs/quant_report_json.c programs/quant_report_html.c programs/quant_report_plots.h \
+	programs/quant_report_plots.c programs/quant_report_answers.c programs/quant_report_style.c \
+	programs/html_plot.h programs/html_plot.c \
 	programs/diff_layers.h programs/diff_layers.c \
 	programs/lint_data.h programs/lint_data.c \
 	programs/classify.h programs/classify.c \

@@ -19,7 +19,7 @@ typedef struct layer_report {
     const char *name, *op;        /* "layer1.0.conv1", "conv2d" */
     const char *shape;            /* of what it writes, a sample: "[64, 56, 56]" */
     const char *precision;        /* "int8", "fp32" */
-    const char *why;              /* why it stays in FP32; NULL: it does not, or there is no reason */
+    const char *why;              /* why it stays in FP32, or NULL */
     double macs;                  /* multiply-adds of a sample */
     double sqnr_db;               /* of what it writes, against the FP32 model */
     double clipped;               /* share of values outside low .. high */
@@ -63,18 +63,22 @@ typedef struct quant_report {
 /* NaN where the report does not tell. */
 double quant_speedup(const quant_report *r);     /* median time of a batch, before / after */
 double quant_compression(const quant_report *r); /* bytes before / after */
+double quant_of_four_bytes(const quant_report *r); /* the file: share of 4 bytes a parameter */
+double quant_agreement(const quant_report *r);   /* share of samples with the same answer */
 double quant_int8_share(const quant_report *r);  /* of multiply-adds */
+int quant_is_int8(const layer_report *l);
 
 /* Tables for a terminal of 100 columns. */
 void quant_report_text(FILE *to, const quant_report *r);
 /* One object, before and after as octet eval --json; NULL: out of memory. */
 json_t *quant_report_json(const quant_report *r);
-/* One page that needs nothing from outside; what the stream could not take, ferror tells. */
+/* One page that needs nothing from outside. */
 OCT_MUST_CHECK oct_status quant_report_html(FILE *to, const quant_report *r);
 
-/* --report FILE: by its ending, .html or .json; 0: neither, so it cannot be saved. */
-int quant_report_can_save(const char *path);
-/* Through a temporary file: on failure path is as it was. */
-OCT_MUST_CHECK oct_status quant_report_save(const char *path, const quant_report *r);
+/* --report FILE: .html or .json; 0: another ending. */
+int quant_report_can_write(const char *path);
+/* As the ending of path says, to the stream of an output (output.h) that was opened for it before
+ * anything else was written: what the stream could not take, output_sync or output_commit tells. */
+OCT_MUST_CHECK oct_status quant_report_write(FILE *to, const char *path, const quant_report *r);
 
 #endif

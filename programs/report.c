@@ -78,7 +78,8 @@ json_t *report_string(const char *s)
     return j;
 }
 
-json_t *report_number(double x) { return isfinite(x) ? json_real(x) : json_null(); }
+/* Beyond 1e308 the digits that are printed may round up to what no reader can hold. */
+json_t *report_number(double x) { return fabs(x) <= 1e308 ? json_real(x) : json_null(); }
 
 json_t *report_count(double x)
 {
@@ -98,13 +99,15 @@ json_t *report_json_text(const char *text)
     return j ? j : report_string(text);
 }
 
-void report_json_line(json_t *object)
+void report_json(FILE *to, json_t *object)
 {
     /* 15 digits: what people write (0.1307) comes back as they wrote it */
-    json_dumpf(object, stdout, JSON_REAL_PRECISION(15) | JSON_ENCODE_ANY);
-    putchar('\n');
+    json_dumpf(object, to, JSON_REAL_PRECISION(15) | JSON_ENCODE_ANY);
+    putc('\n', to);
     json_decref(object);
 }
+
+void report_json_line(json_t *object) { report_json(stdout, object); }
 
 int report_push(double **list, int n, double value)
 {

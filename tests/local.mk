@@ -154,9 +154,17 @@ tests_test_resnet_memory_SOURCES = tests/test_resnet_memory.c tests/seeded_resne
 tests_test_resnet_memory_LDADD   = $(LDADD) $(CHECK_LIBS)
 
 # programs
-unit_tests += tests/test_programs
+unit_tests += tests/test_programs tests/test_output
 tests_test_programs_CFLAGS = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 tests_test_programs_LDADD  = libprograms.la $(LDADD) $(CHECK_LIBS)
+tests_test_output_LDADD    = libprograms.la $(LDADD) $(CHECK_LIBS)
+
+# The report of quantize.
+unit_tests += tests/test_quant_report
+tests_test_quant_report_SOURCES = tests/xml.h tests/test_quant_report.c tests/fail_alloc.c \
+	tests/fail_alloc.h
+tests_test_quant_report_CFLAGS  = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
+tests_test_quant_report_LDADD   = libprograms.la $(LDADD) $(CHECK_LIBS)
 
 # lint: quant's verdicts, through files and the programs' loader.
 unit_tests += tests/test_lint

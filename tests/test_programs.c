@@ -1,9 +1,11 @@
 /* What the programs share: the error line, strict numbers, statistics, .npy. */
 #include <math.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "programs/cli.h"
+#include "programs/evaluate.h"
 #include "programs/npy.h"
 #include "programs/report.h"
 #include "programs/scores.h"
@@ -22,6 +24,8 @@ START_TEST(escapes)
     check_escape(plain, plain);
     check_escape("a\nb\tc\rd\x1b[31m\x7f", "a\\nb\\tc\\rd\\x1b[31m\\x7f");
     check_escape("\xc2\x9b", "\\xc2\\x9b");         /* U+009B is a control character, too */
+    check_escape("a\xe2\x80\xae" "b", "a\\xe2\\x80\\xae" "b"); /* the rest would run backwards */
+    check_escape("\xe2\x81\xa6\xe2\x80\xaf", "\\xe2\\x81\\xa6\xe2\x80\xaf"); /* a blank is none */
     check_escape("\xff\xc3", "\\xff\\xc3");         /* no UTF-8; cut short */
     check_escape("\xc0\xaf", "\\xc0\\xaf");         /* overlong */
     check_escape("\xed\xa0\x80", "\\xed\\xa0\\x80"); /* a surrogate */
@@ -112,6 +116,26 @@ START_TEST(answers)
 }
 END_TEST
 
+static long peak_kib(void)
+{
+    struct rusage u;
+    return getrusage(RUSAGE_SELF, &u) ? 0 : u.ru_maxrss;
+}
+
+START_TEST(forgets_the_peak)
+{
+    enum { SIZE = 64 << 20 };
+    char *block = malloc(SIZE);
+    ck_assert_ptr_nonnull(block);
+    memset(block, 1, SIZE);
+    const long before = peak_kib() + block[SIZE / 2] - 1;
+    ck_assert_int_gt(before, SIZE / 1024);
+    free(block);
+    if (test_emulated() || !eval_forget_peak()) return; /* an emulator's memory is not ours */
+    ck_assert_int_lt(peak_kib(), before - SIZE / 2048);
+}
+END_TEST
+
 static void write_file(const char *path, const void *bytes, size_t size)
 {
     FILE *f = fopen(path, "wb");
@@ -186,6 +210,6 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = { escapes, escapes_within_bounds, numbers_are_strict, statistics,
-                                   answers, npy, npy_refuses };
+                                   answers, forgets_the_peak, npy, npy_refuses };
     return suite_run("programs", tests, sizeof tests / sizeof *tests);
 }

@@ -271,9 +271,9 @@ START_TEST(hostile_metadata)
         { WITH("{\"max\":127,\"scale\":\"1\",\"zero\":0}"), "'input' has no scale" },
         { WITH("{\"max\":127,\"scale\":1,\"zero\":256}"), "'zero' is not an integer" },
         { WITH("{\"max\":500,\"scale\":1,\"zero\":0}"), "'max' is not an integer" },
-        { WITH("{\"max\":127,\"scale\":1,\"zero\":200}"), "zero point 200 of 0 to 127" },
-        { WITH("{\"max\":200,\"scale\":1,\"zero\":0}"), "of 0 to 200" },
-        { WITH("{\"scale\":1}"), "of 0 to 0" },
+        { WITH("{\"max\":127,\"scale\":1,\"zero\":200}"), "'input' has zero point 200 of 0 to 127" },
+        { WITH("{\"max\":200,\"scale\":1,\"zero\":0}"), "'input' has zero point 0 of 0 to 200" },
+        { WITH("{\"scale\":1}"), "'input' has zero point 0 of 0 to 0" },
     };
     make((oct_options){ .batch = 2 }, NULL, made);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
