@@ -1,8 +1,8 @@
-/* Accuracy and time of a model in FP32 and quantized, for each method at 7 and 8 bits, with bias
- * correction and without: the table of docs/quantization.md.
+/* Accuracy and time of a model in FP32, quantized at run time ("dynamic"), and for each method at 7
+ * and 8 bits, with bias correction and without: the table of docs/quantization.md.
  *     quant_accuracy MODEL CALIBRATION EVALUATION [--samples=N] [--threads=N] [--only=METHOD]
  *                    [--ppm=N]
- * ppm: parts per million that percentile keeps. */
+ * METHOD "dynamic": no other.  ppm: parts per million that percentile keeps. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +30,7 @@ static void one(const char *model, const oct_calibration *c, const oct_quantize_
     const int right = quantized_run(&q, eval, NULL);
     const double end = now();
     printf("%-10s %4d %4s  %6d / %d = %.2f %%  %d layers, %.2f ms a sample, made in %.1f s\n",
-           c ? oct_method_name(o->method) : "FP32", c ? o->qmax : 0,
+           c ? oct_method_name(o->method) : o ? "dynamic" : "FP32", c ? o->qmax : o ? 255 : 0,
            c && o->bias_correction ? "bias" : "", right, eval->n, 100.0 * right / eval->n,
            q.layers, (end - start) / eval->n * 1e3, start - begin);
     fflush(stdout);
@@ -58,11 +58,16 @@ int main(int argc, char **argv)
         return 1;
     }
     samples calib, eval;
+    samples_read(path[0], path[2], 0, 0, &eval);
+    one(path[0], NULL, NULL, threads, &eval);
+    one(path[0], NULL, &(oct_quantize_options){ .keep = NULL }, threads, &eval);
+    if (only && strcmp(only, "dynamic") == 0) {
+        samples_free(&eval);
+        return 0;
+    }
     samples_read(path[0], path[1], 0, n, &calib);
     oct_calibration *c = quantize_calibrate(path[0], &calib, threads);
     samples_free(&calib);
-    samples_read(path[0], path[2], 0, 0, &eval);
-    one(path[0], NULL, NULL, threads, &eval);
     for (int bits = 0; bits < 2; bits++)
         for (int m = 0; m < OCT_METHOD_COUNT; m++)
             for (int bias = 0; bias < 2; bias++) {

@@ -10,6 +10,7 @@
 #include "models/metadata.h"
 #include "models/openblas.h"
 #include "models/quantized.h"
+#include "quant/pass_dynamic.h"
 #include "tensor/cpu.h"
 
 static const oct_builder *const builders[] = {
@@ -162,19 +163,31 @@ static oct_status run_passes(oct_model *m, const char *list)
     return oct_passes_run(&m->graph, m->pass, m->n_passes, m->pass_changes);
 }
 
+static int is_quantized(const oct_model *m)
+{
+    for (int i = 0; i < m->n_constants; i++)
+        if (m->constant[i].tensor->dtype == OCT_S8) return 1;
+    return 0;
+}
+
 /* What the weights are decides, where they are I8; where they are floats, "int8" quantizes them now
  * and activations as they come. */
 static oct_status settle_precision(oct_model *m, const oct_options *o)
 {
-    int quantized = 0;
-    for (int i = 0; i < m->n_constants; i++)
-        quantized |= m->constant[i].tensor->dtype == OCT_S8;
-    if (!quantized) return OCT_OK;
+    if (!is_quantized(m)) return OCT_OK;
     if (o->precision && strcmp(o->precision, "int8") != 0)
         return oct_fail(OCT_ERR_UNSUPPORTED, "precision '%.80s': the model is quantized to int8",
                         o->precision);
     m->precision = "int8";
     return OCT_OK;
+}
+
+/* --precision int8 of a model in floats. */
+static oct_status quantize_now(oct_model *m)
+{
+    int changes = 0;
+    if (strcmp(m->precision, "int8") != 0 || is_quantized(m)) return OCT_OK;
+    return oct_pass_dynamic(&m->graph, (oct_keep){ NULL, 0 }, &changes);
 }
 
 static oct_status describe(oct_model *m, const char *path, const oct_options *o, int with_plan)
@@ -208,7 +221,8 @@ static oct_status describe(oct_model *m, const char *path, const oct_options *o,
         return oct_fail(OCT_ERR_UNSUPPORTED, "passes '%.80s': a quantized model goes through all "
                         "of them", list);
     OCT_TRY(run_passes(m, list));
-    return restored && !list ? oct_quantized_restore(m) : OCT_OK;
+    if (restored) return list ? OCT_OK : oct_quantized_restore(m);
+    return with_plan ? quantize_now(m) : OCT_OK;
 }
 
 oct_status oct_model_precision(const char *name, oct_dtype *out)

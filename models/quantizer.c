@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "quant/pass_dynamic.h"
 #include "weights/sha256.h"
 
 enum { DEFAULT_BITS = 7, DEFAULT_PPM = 999000 };
@@ -148,7 +149,8 @@ static oct_status quantize(oct_quantizer *q, const oct_quant_kept *kept, int n_k
     oct_quantize_options o = q->pass;
     o.keep = name;
     o.n_keep = n_kept;
-    OCT_TRY(oct_pass_quantize(&m->graph, q->c, &o, &info->table, &changes));
+    if (q->dynamic) OCT_TRY(oct_pass_dynamic(&m->graph, (oct_keep){ name, n_kept }, &changes));
+    else OCT_TRY(oct_pass_quantize(&m->graph, q->c, &o, &info->table, &changes));
     m->precision = "int8";
     return OCT_OK;
 }

@@ -198,12 +198,15 @@ static int evaluate_file(quantize_work *w, const char *path)
 
 /* ---- the report ---- */
 
-static int tell(quantize_work *w)
+/* Takes page over: what --report writes, NULL: nothing. */
+static int tell(quantize_work *w, output *page)
 {
     const cli_args *a = w->a;
     quant_report *r = &w->report;
-    if (a->report) {
-        const oct_status status = quant_report_save(a->report, r);
+    if (page) {
+        oct_status status = quant_report_write(output_stream(page), a->report, r);
+        if (status) output_drop(page);
+        else status = output_commit(page);
         if (status) return cli_fail(a, a->report, status);
     }
     if (a->json) report_json_line(quant_report_json(r));
@@ -287,10 +290,12 @@ static int make(quantize_work *w, const char *temporary, oct_quantizer_save_info
 /* OUT appears when all is known; until then there is a temporary file beside it. */
 static int quantize(quantize_work *w, oct_quantizer_save_info *info)
 {
-    output *o;
+    output *o, *page = NULL;
     char **label = NULL;
     oct_status status = output_open(w->a->output, &o);
     if (status) return cli_fail(w->a, w->a->output, status);
+    if (w->a->report && (status = output_open(w->a->report, &page)))
+        return output_drop(o), cli_fail(w->a, w->a->report, status);
     const char *temporary = output_temporary(o);
     int code = make(w, temporary, info);
     if (!code && w->a->labels)
@@ -303,7 +308,8 @@ static int quantize(quantize_work *w, oct_quantizer_save_info *info)
     if (!code) code = write_final(w, temporary, info);
     if (code) output_drop(o);
     else if ((status = output_commit(o))) code = cli_fail(w->a, w->a->output, status);
-    if (!code) code = tell(w);
+    if (!code) code = tell(w, page);
+    else output_drop(page);
     labels_free(label);
     return code;
 }
@@ -317,7 +323,7 @@ static int check_usage(const cli_args *a)
     if (a->calib && a->dynamic)
         return cli_usage(a->command, "--dynamic finds ranges at run time: --calib is not for it");
     if (a->max_drop.n && !a->eval) return cli_usage(a->command, "--max-drop needs --eval DATA");
-    if (a->report && !quant_report_can_save(a->report))
+    if (a->report && !quant_report_can_write(a->report))
         return cli_usage(a->command, "--report '%s': a name ending in .html or .json expected",
                          a->report);
     if (origin_is(a->arg[0], a->output))

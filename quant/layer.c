@@ -1,10 +1,39 @@
 #include "quant/layer.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "ops/attr.h"
+#include "ops/kernels/gemm_s8.h"
 #include "quant/bias.h"
 #include "quant/qparams.h"
+
+int oct_quantize_can(const oct_node *node)
+{
+    if (node->dead || (node->kind != OCT_OP_CONV2D && node->kind != OCT_OP_LINEAR)) return 0;
+    const oct_tensor *w = node->args.in[OCT_CONV2D_W];
+    return w->data && w->dtype != OCT_S8 && oct_tensor_sample_count(w) <= OCT_GEMM_S8_MAX_K;
+}
+
+int oct_keep_has(oct_keep keep, const char *name)
+{
+    for (int i = 0; i < keep.n; i++)
+        if (strcmp(keep.name[i], name) == 0) return 1;
+    return 0;
+}
+
+oct_status oct_keep_check(oct_keep keep, const oct_graph *g)
+{
+    for (int i = 0; i < keep.n; i++) {
+        int found = 0;
+        for (int k = 0; k < g->n_nodes; k++)
+            found |= !g->node[k].dead && strcmp(g->node[k].name, keep.name[i]) == 0;
+        if (!found)
+            return oct_fail(OCT_ERR_UNSUPPORTED, "quantize: there is no layer '%.80s' to keep",
+                            keep.name[i]);
+    }
+    return OCT_OK;
+}
 
 static oct_status out_of_memory(const oct_quantize_layer *l)
 {
@@ -30,6 +59,13 @@ typedef struct parts {
     oct_tensor *q;
 } parts;
 
+static int all_finite(const float *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(p[i])) return 0;
+    return 1;
+}
+
 static oct_status read(const oct_quantize_layer *l, oct_arena *tmp, parts *p)
 {
     const oct_tensor *w = l->node->args.in[OCT_CONV2D_W], *b = l->node->args.in[OCT_CONV2D_BIAS];
@@ -43,14 +79,17 @@ static oct_status read(const oct_quantize_layer *l, oct_arena *tmp, parts *p)
     p->q->scale = p->scale;
     oct_tensor_read_f32(w, 0, oct_tensor_count(w), p->w);
     if (b) oct_tensor_read_f32(b, 0, (size_t)p->rows, p->bias);
-    return OCT_OK;
+    if (all_finite(p->w, oct_tensor_count(w)) && all_finite(p->bias, (size_t)p->rows))
+        return OCT_OK;
+    return oct_fail(OCT_ERR_UNSUPPORTED, "%.80s: a weight or bias is not finite", l->node->name);
 }
 
 static void quantize(const oct_quantize_layer *l, const parts *p)
 {
     for (int o = 0; o < p->rows; o++) {
         const float *row = p->w + (size_t)o * p->k;
-        p->scale[o] = oct_weight_scale(row, p->k, p->bias[o], l->s_in);
+        p->scale[o] = l->s_in > 0 ? oct_weight_scale(row, p->k, p->bias[o], l->s_in)
+                                  : oct_weight_scale(row, p->k, 0, 1);
         oct_weight_quantize(row, p->k, p->scale[o], (int8_t *)p->q->data + (size_t)o * p->k);
     }
 }
@@ -86,10 +125,15 @@ static oct_status correct(const oct_quantize_layer *l, const parts *p, oct_arena
 static oct_status set_bias(const oct_quantize_layer *l, const parts *p)
 {
     const oct_tensor shape = { .rank = 1, .dim = { p->rows } };
-    oct_tensor *b = constant(l, OCT_S32, &shape), **place = &l->node->args.in[OCT_CONV2D_BIAS];
+    const int integers = l->s_in > 0;
+    oct_tensor *b = constant(l, integers ? OCT_S32 : OCT_F32, &shape);
+    oct_tensor **place = &l->node->args.in[OCT_CONV2D_BIAS];
     if (!b) return out_of_memory(l);
     for (int o = 0; o < p->rows; o++)
-        ((int32_t *)b->data)[o] = oct_bias_quantize(p->bias[o], l->s_in, p->scale[o]);
+        if (integers)
+            ((int32_t *)b->data)[o] = oct_bias_quantize(p->bias[o], l->s_in, p->scale[o]);
+        else
+            ((float *)b->data)[o] = p->bias[o];
     if (*place) **place = *b;
     else *place = b;
     *l->node->args.in[OCT_CONV2D_W] = *p->q;

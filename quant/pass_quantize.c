@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "graph/boundary.h"
-#include "ops/kernels/gemm_s8.h"
 #include "quant/layer.h"
 
 typedef struct work {
@@ -15,13 +14,6 @@ typedef struct work {
     unsigned char *quantized;  /* [n_nodes] conv2d, linear, add that become integers */
     unsigned char *wanted;     /* [n_nodes] something reads the node's value as U8 */
 } work;
-
-static int kept(const work *w, const char *name)
-{
-    for (int i = 0; i < w->o->n_keep; i++)
-        if (strcmp(w->o->keep[i], name) == 0) return 1;
-    return 0;
-}
 
 static int is_layer(const oct_node *node)
 {
@@ -69,18 +61,13 @@ static int any_reader(const work *w, int i)
     return 0;
 }
 
-/* Products of one sum: of a row of weights. */
-static size_t row_length(const oct_tensor *weight) { return oct_tensor_sample_count(weight); }
-
 static int can_quantize(const work *w, int i)
 {
     const oct_node *node = &w->g->node[i];
-    if (kept(w, node->name)) return 0;
+    if (oct_keep_has((oct_keep){ w->o->keep, w->o->n_keep }, node->name)) return 0;
     if (node->kind == OCT_OP_ADD) return w->wanted[i];
-    if (!is_layer(node)) return 0;
-    const oct_tensor *weight = node->args.in[OCT_CONV2D_W];
-    if (!w->c) return weight->dtype == OCT_S8;
-    return weight->data && weight->dtype != OCT_S8 && row_length(weight) <= OCT_GEMM_S8_MAX_K;
+    if (w->c) return oct_quantize_can(node);
+    return is_layer(node) && node->args.in[OCT_CONV2D_W]->dtype == OCT_S8;
 }
 
 /* From the last node to the first: whether a value is wanted depends on who reads it. */
@@ -204,15 +191,7 @@ static oct_status check(const work *w)
     if (w->c && w->o->qmax != 127 && w->o->qmax != 255)
         return oct_fail(OCT_ERR_UNSUPPORTED, "quantize: activations to %d, expected 127 or 255",
                         w->o->qmax);
-    for (int i = 0; i < w->o->n_keep; i++) {
-        int found = 0;
-        for (int k = 0; k < w->g->n_nodes; k++)
-            found |= !w->g->node[k].dead && strcmp(w->g->node[k].name, w->o->keep[i]) == 0;
-        if (!found)
-            return oct_fail(OCT_ERR_UNSUPPORTED, "quantize: there is no layer '%.80s' to keep",
-                            w->o->keep[i]);
-    }
-    return OCT_OK;
+    return oct_keep_check((oct_keep){ w->o->keep, w->o->n_keep }, w->g);
 }
 
 static oct_status run(work *w, int *changes)

@@ -83,6 +83,8 @@ void quantized_open(const char *model, const oct_calibration *c, const oct_quant
     const oct_options options = { .batch = batch, .passes = "fold_bn,fuse,dce" };
     ok(oct_model_describe(model, &options, &out->m), model);
     if (c) ok(oct_pass_quantize(&out->m->graph, c, o, NULL, &out->layers), model);
+    else if (o) ok(oct_pass_dynamic(&out->m->graph, (oct_keep){ o->keep, o->n_keep },
+                                    &out->layers), model);
     ok(oct_pool_open(threads, &out->pool), model);
     const oct_plan_options how = { .cpu = cpu, .threads = threads };
     ok(oct_plan_build(&out->m->graph, &how, &out->plan), model);

@@ -2,6 +2,7 @@
 #define OCT_TESTS_QUANTIZE_CASE_H
 
 #include "models/model.h"
+#include "quant/pass_dynamic.h"
 #include "quant/pass_quantize.h"
 
 /* Whole models quantized in memory, for tests/test_quantize.c and bench/quant_accuracy.c.  Every
@@ -21,7 +22,8 @@ void samples_free(samples *s);
 /* Ranges of the FP32 model's values on s, with means. */
 oct_calibration *quantize_calibrate(const char *model, const samples *s, int threads);
 
-/* The model's plan: FP32 if c is NULL, else quantized.  Closed with quantized_close. */
+/* The model's plan: quantized; with c NULL at run time; with o NULL too, FP32.  Closed with
+ * quantized_close. */
 typedef struct quantized {
     oct_model *m;            /* described: graph, arena */
     oct_plan *plan;

@@ -25,7 +25,7 @@ static const subject subjects[] = {
     { "cifar_cnn", "weights/pretrained/cifar_cnn.safetensors", "tests/data/cifar/test_256.bin", 100,
       256, 8, 11, 1 },
 };
-enum { N_SUBJECTS = sizeof subjects / sizeof *subjects };
+enum { N_SUBJECTS = sizeof subjects / sizeof *subjects, SAMPLES = 7, CLASSES = 10 };
 
 static const char *at_source(const char *path, char full[512])
 {
@@ -81,6 +81,30 @@ START_TEST(accuracy_is_kept)
 }
 END_TEST
 
+static const oct_quantize_options at_run_time = { .keep = NULL };
+
+START_TEST(accuracy_is_kept_at_run_time)
+{
+    const subject *s = &subjects[_i];
+    char path[512], data[512];
+    samples eval;
+    int right[2];
+    at_source(s->path, path);
+    samples_read(path, at_source(s->data, data), 0, test_emulated() ? 50 : s->n, &eval);
+    for (int dynamic = 0; dynamic < 2; dynamic++) {
+        quantized q;
+        quantized_open(path, NULL, dynamic ? &at_run_time : NULL, oct_cpu_flags(), 2, 16, &q);
+        right[dynamic] = quantized_run(&q, &eval, NULL);
+        ck_assert_int_eq(q.layers, dynamic ? s->layers : 0);
+        ck_assert_int_eq(count_u8(q.plan), 0);
+        quantized_close(&q);
+    }
+    ck_assert_msg(right[1] >= right[0] - s->drop, "%d of %d right, FP32 has %d", right[1], eval.n,
+                  right[0]);
+    samples_free(&eval);
+}
+END_TEST
+
 /* The line "SHA256  NAME" of golden/logits.sha256: one constant for every machine. */
 static void stored_sha256(const char *name, char hex[65])
 {
@@ -95,21 +119,16 @@ static void stored_sha256(const char *name, char hex[65])
     fclose(f);
 }
 
-START_TEST(the_same_bits_everywhere)
+/* One SHA-256 of the logits of calib on every ISA, for any threads and batch. */
+static void same_bits(const subject *s, const char *suffix, const samples *calib,
+                      const oct_calibration *c, const oct_quantize_options *o)
 {
     static const char *const isas[] = { "ref", "avx2", "avxvnni", "avx512", "neon", "neondot",
                                         "neoni8mm" };
-    enum { N = 7, CLASSES = 10 };
-    const subject *s = &subjects[_i / 2];
-    const oct_quantize_options o = { .qmax = _i % 2 ? 255 : 127, .bias_correction = 1 };
-    char path[512], data[512], name[64], want[65], got[65];
-    float logits[N * CLASSES];
-    samples calib;
+    char path[512], name[64], want[65], got[65];
+    float logits[SAMPLES * CLASSES];
     at_source(s->path, path);
-    at_source(s->data, data);
-    samples_read(path, data, 0, N, &calib);
-    oct_calibration *c = quantize_calibrate(path, &calib, 1);
-    snprintf(name, sizeof name, "%s_int8_%d", s->name, o.qmax);
+    snprintf(name, sizeof name, "%s_%s", s->name, suffix);
     stored_sha256(name, want);
     for (size_t a = 0; a < sizeof isas / sizeof *isas; a++) {
         unsigned flags;
@@ -118,14 +137,28 @@ START_TEST(the_same_bits_everywhere)
             for (int batch = 1; batch <= 3; batch += 2) {
                 quantized q;
                 if (test_emulated() && (threads != 2 || batch != 3)) continue;
-                quantized_open(path, c, &o, flags, threads, batch, &q);
-                quantized_run(&q, &calib, logits);
+                quantized_open(path, c, o, flags, threads, batch, &q);
+                quantized_run(&q, calib, logits);
                 quantized_close(&q);
-                sha_of(logits, N * CLASSES, got);
+                sha_of(logits, SAMPLES * CLASSES, got);
                 ck_assert_msg(strcmp(got, want) == 0, "%s, %s, %d threads, batch %d: %s, expected "
                               "%s", name, isas[a], threads, batch, got, want);
             }
     }
+}
+
+START_TEST(the_same_bits_everywhere)
+{
+    const subject *s = &subjects[_i / 3];
+    const int qmax = (int[]){ 127, 255, 0 }[_i % 3]; /* 0: at run time */
+    const oct_quantize_options o = { .qmax = qmax, .bias_correction = 1 };
+    char path[512], data[512], suffix[16] = "int8_dynamic";
+    samples calib;
+    at_source(s->path, path);
+    samples_read(path, at_source(s->data, data), 0, SAMPLES, &calib);
+    oct_calibration *c = qmax ? quantize_calibrate(path, &calib, 1) : NULL;
+    if (qmax) snprintf(suffix, sizeof suffix, "int8_%d", qmax);
+    same_bits(s, suffix, &calib, c, &o);
     oct_calibration_close(c);
     samples_free(&calib);
 }
@@ -241,6 +274,35 @@ START_TEST(kept_layers_stay_fp32)
 }
 END_TEST
 
+START_TEST(run_time_layers_keep_their_neighbours)
+{
+    static const char *const keep[] = { "conv1", "fc" };
+    int changes = 0;
+    open_block();
+    float *before = net_run(&t, 2, 0);
+    ck_assert_int_eq(oct_pass_dynamic(&t.g, (oct_keep){ keep, 2 }, &changes), OCT_OK);
+    ck_assert_int_eq(changes, 3);
+    ck_assert_int_eq(net_node(&t, "conv1")->args.in[1]->dtype, OCT_F32);
+    const oct_node *stem = net_node(&t, "stem");
+    const oct_tensor *w = stem->args.in[1];
+    ck_assert(w->dtype == OCT_S8 && stem->args.in[2]->dtype == OCT_F32 && !is_u8("stem"));
+    for (int o = 0; o < 20; o++) { /* a row's largest is 127 steps */
+        const int8_t *row = (const int8_t *)w->data + o * 27;
+        int most = 0;
+        for (int k = 0; k < 27; k++) most = abs(row[k]) > most ? abs(row[k]) : most;
+        ck_assert_int_eq(most, 127);
+    }
+    float *after = net_run(&t, 2, 0);
+    const double d = distance(before, after, 10);
+    ck_assert_msg(d > 0 && d < .05, "%g", d);
+    ck_assert_int_eq(oct_pass_dynamic(&t.g, (oct_keep){ keep, 0 }, &changes), OCT_OK);
+    ck_assert_int_eq(changes, 5); /* the two that were left */
+    free(before);
+    free(after);
+    net_close(&t);
+}
+END_TEST
+
 START_TEST(what_cannot_be_quantized_is_said)
 {
     static const char *const nobody = "conv9";
@@ -254,6 +316,14 @@ START_TEST(what_cannot_be_quantized_is_said)
     ((oct_node *)(uintptr_t)net_node(&t, "conv1"))->name = "conv7";
     ck_assert_int_eq(quantize(c, NULL, 0, &changes), OCT_ERR_FORMAT);
     ck_assert_str_eq(oct_last_error(), "quantize: conv7 was not calibrated");
+    changes = 0;
+    ck_assert_int_eq(oct_pass_dynamic(&t.g, (oct_keep){ &nobody, 1 }, &changes),
+                     OCT_ERR_UNSUPPORTED);
+    ck_assert_str_eq(oct_last_error(), "quantize: there is no layer 'conv9' to keep");
+    ((float *)net_node(&t, "down")->args.in[1]->data)[7] = NAN;
+    ck_assert_int_eq(oct_pass_dynamic(&t.g, (oct_keep){ NULL, 0 }, &changes),
+                     OCT_ERR_UNSUPPORTED);
+    ck_assert_str_eq(oct_last_error(), "down: a weight or bias is not finite");
     oct_calibration_close(c);
     net_close(&t);
 }
@@ -306,9 +376,11 @@ int main(void)
     Suite *suite = suite_create("quantize");
     TCase *tc = tcase_create("quantize");
     tcase_add_loop_test(tc, accuracy_is_kept, 0, N_SUBJECTS);
-    tcase_add_loop_test(tc, the_same_bits_everywhere, 0, 2 * N_SUBJECTS);
+    tcase_add_loop_test(tc, accuracy_is_kept_at_run_time, 0, N_SUBJECTS);
+    tcase_add_loop_test(tc, the_same_bits_everywhere, 0, 3 * N_SUBJECTS);
     tcase_add_test(tc, a_block_stays_in_integers);
     tcase_add_test(tc, kept_layers_stay_fp32);
+    tcase_add_test(tc, run_time_layers_keep_their_neighbours);
     tcase_add_test(tc, what_cannot_be_quantized_is_said);
     tcase_add_test(tc, boundary_inserts_dequantize_once);
     tcase_add_test(tc, boundary_leaves_run_time_layers);
