@@ -25,6 +25,25 @@ finish() { [ $failures = 0 ] || { echo "$failures failed"; exit 1; }; exit 0; }
 
 need() { [ -e "$1" ] || { echo "skipped: no $1"; exit 77; }; }
 
+# What a refusal looks like: SPEC.md, section 2.
+refuse() { # exit code, words the line holds, command
+    want=$1 words=$2
+    shift 2
+    run "$@" >"$work/out" 2>"$work/err" </dev/null
+    code=$?
+    [ $code = "$want" ] || fail "$*: exit $code, expected $want: $(cat "$work/err")"
+    [ ! -s "$work/out" ] || fail "$*: standard output is not empty"
+    [ "$(wc -l <"$work/err")" -eq 1 ] || fail "$*: not one line: $(cat "$work/err")"
+    [ "$(wc -c <"$work/err")" -le 1024 ] || fail "$*: a line of more than 1 kB"
+    [ "$(tr -d '\n' <"$work/err" | LC_ALL=C tr -d '\040-\176\200-\377' | wc -c)" -eq 0 ] ||
+        fail "$*: control bytes on standard error"
+    program=$(basename "$1")
+    case $(cat "$work/err") in
+    "$program: "*"$words"*) ;;
+    *) fail "$*: '$(cat "$work/err")' does not hold '$program: ... $words'" ;;
+    esac
+}
+
 field() { # name, file: a number of a JSON object on one line
     sed -n 's/.*"'"$1"'": *\([-+0-9.eE]*\).*/\1/p' "$2"
 }
