@@ -305,6 +305,29 @@ START_TEST(json_without_memory)
 }
 END_TEST
 
+START_TEST(json_file_without_memory)
+{
+    if (!fail_alloc_works()) return;
+    static char got[16384], buffer[BUFSIZ];
+    made_up *m = make(NULL);
+    char *want = print(&m->r, JSON);
+    int failed = 0;
+    for (long n = 1, made = n; made >= n; n++) {
+        FILE *to = fmemopen(got, sizeof got, "w");
+        ck_assert(to && !setvbuf(to, buffer, _IOFBF, sizeof buffer));
+        fail_alloc_begin(n, 0);
+        const oct_status status = quant_report_write(to, "x.json", &m->r);
+        made = fail_alloc_end();
+        fclose(to);
+        ck_assert_msg(status || !strcmp(got, want), "part of it, without allocation %ld", n);
+        ck_assert(!status || status == OCT_ERR_MEMORY);
+        failed += status != OCT_OK;
+    }
+    ck_assert_int_gt(failed, 100);
+    free(want);
+}
+END_TEST
+
 /* ---- HTML ---- */
 
 static xml_count check_html(const quant_report *r)
@@ -454,8 +477,9 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        numbers, names, derived, as_text, text_keeps_to_its_lines, json, json_without_memory, html,
-        html_of_hostile_names, odd_numbers, nothing_to_show, pieces,
+        numbers, names, derived, as_text, text_keeps_to_its_lines, json, json_without_memory,
+        json_file_without_memory, html, html_of_hostile_names, odd_numbers, nothing_to_show,
+        pieces,
     };
     return suite_run("quant_report", tests, sizeof tests / sizeof *tests);
 }
