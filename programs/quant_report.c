@@ -53,6 +53,6 @@ oct_status quant_report_write(FILE *to, const char *path, const quant_report *r)
     if (ends_with(path, ".html")) return quant_report_html(to, r);
     json_t *object = quant_report_json(r);
     if (!object) return oct_fail(OCT_ERR_MEMORY, "out of memory");
-    report_json(to, object);
-    return OCT_OK;
+    if (report_json(to, object) || ferror(to)) return OCT_OK; /* the stream's errors: see there */
+    return oct_fail(OCT_ERR_MEMORY, "out of memory");
 }

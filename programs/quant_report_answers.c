@@ -1,6 +1,5 @@
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "programs/html_plot.h"
 #include "programs/quant_report_plots.h"

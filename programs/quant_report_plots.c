@@ -1,7 +1,6 @@
 #include "programs/quant_report_plots.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "programs/html_plot.h"
 #include "programs/show.h"

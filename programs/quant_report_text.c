@@ -1,7 +1,3 @@
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "programs/cli.h"
 #include "programs/quant_report.h"
 #include "programs/show.h"

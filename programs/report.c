@@ -99,12 +99,13 @@ json_t *report_json_text(const char *text)
     return j ? j : report_string(text);
 }
 
-void report_json(FILE *to, json_t *object)
+int report_json(FILE *to, json_t *object)
 {
     /* 15 digits: what people write (0.1307) comes back as they wrote it */
-    json_dumpf(object, to, JSON_REAL_PRECISION(15) | JSON_ENCODE_ANY);
+    const int failed = json_dumpf(object, to, JSON_REAL_PRECISION(15) | JSON_ENCODE_ANY);
     putc('\n', to);
     json_decref(object);
+    return !failed && !ferror(to);
 }
 
 void report_json_line(json_t *object) { report_json(stdout, object); }

@@ -35,8 +35,8 @@ json_t *report_count(double x); /* rounded down to an integer; null beyond 2^53,
 json_t *report_shape(const oct_tensor *t);
 /* A JSON text of a file, parsed; as a string if it is none. */
 json_t *report_json_text(const char *text);
-/* One line; takes the reference.  Errors are left to the stream. */
-void report_json(FILE *to, json_t *object);
+/* One line; takes the reference.  0: not all of it, out of memory or an error of the stream. */
+int report_json(FILE *to, json_t *object);
 void report_json_line(json_t *object); /* to standard output */
 
 /* (*list)[n] = value in a malloc'd list that was only ever grown by this; 0: out of memory. */

@@ -157,9 +157,11 @@ tests_test_resnet_memory_SOURCES = tests/test_resnet_memory.c tests/seeded_resne
 tests_test_resnet_memory_LDADD   = $(LDADD) $(CHECK_LIBS)
 
 # programs
-unit_tests += tests/test_programs tests/test_output
+unit_tests += tests/test_programs tests/test_output tests/test_evaluate
 tests_test_programs_CFLAGS = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 tests_test_programs_LDADD  = libprograms.la $(LDADD) $(CHECK_LIBS)
+tests_test_evaluate_CFLAGS = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
+tests_test_evaluate_LDADD  = libprograms.la $(LDADD) $(CHECK_LIBS)
 tests_test_output_LDADD    = libprograms.la $(LDADD) $(CHECK_LIBS)
 
 # The report of quantize.

@@ -220,7 +220,8 @@ END_TEST
 
 static void check_fields(const json_t *object, const char *const *name, size_t n)
 {
-    for (size_t i = 0; i < n; i++) ck_assert_msg(json_object_get(object, name[i]) != NULL, name[i]);
+    for (size_t i = 0; i < n; i++)
+        ck_assert_msg(json_object_get(object, name[i]) != NULL, "no %s", name[i]);
     ck_assert_uint_eq(json_object_size(object), n);
 }
 #define CHECK_FIELDS(object, ...) do {                                                  \
@@ -304,6 +305,29 @@ START_TEST(json_without_memory)
 }
 END_TEST
 
+START_TEST(json_file_without_memory)
+{
+    if (!fail_alloc_works()) return;
+    static char got[16384], buffer[BUFSIZ];
+    made_up *m = make(NULL);
+    char *want = print(&m->r, JSON);
+    int failed = 0;
+    for (long n = 1, made = n; made >= n; n++) {
+        FILE *to = fmemopen(got, sizeof got, "w");
+        ck_assert(to && !setvbuf(to, buffer, _IOFBF, sizeof buffer));
+        fail_alloc_begin(n, 0);
+        const oct_status status = quant_report_write(to, "x.json", &m->r);
+        made = fail_alloc_end();
+        fclose(to);
+        ck_assert_msg(status || !strcmp(got, want), "part of it, without allocation %ld", n);
+        ck_assert(!status || status == OCT_ERR_MEMORY);
+        failed += status != OCT_OK;
+    }
+    ck_assert_int_gt(failed, 100);
+    free(want);
+}
+END_TEST
+
 /* ---- HTML ---- */
 
 static xml_count check_html(const quant_report *r)
@@ -353,7 +377,7 @@ START_TEST(html_of_hostile_names)
     static const char *const name[] = {
         "<script>alert(1)</script>", "\"'><b onload=x>", "]]>--></style></title></svg></table>",
         "&lt;&#60;&amp", "\x01\x02\n\t\r\x7f", "\xff\xfe\xc0\x80\xed\xa0\x80", "%s%n%1$s",
-        "\xe2\x80\xae" "backwards", "", "/", "a/",
+        "\xe2\x80\xaeopposite", "", "/", "a/",
     };
     made_up *m = make("plain");
     const xml_count want = check_html(&m->r);
@@ -453,8 +477,9 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        numbers, names, derived, as_text, text_keeps_to_its_lines, json, json_without_memory, html,
-        html_of_hostile_names, odd_numbers, nothing_to_show, pieces,
+        numbers, names, derived, as_text, text_keeps_to_its_lines, json, json_without_memory,
+        json_file_without_memory, html, html_of_hostile_names, odd_numbers, nothing_to_show,
+        pieces,
     };
     return suite_run("quant_report", tests, sizeof tests / sizeof *tests);
 }
