@@ -38,3 +38,8 @@ CLEANFILES += bench/quant_ranges$(EXEEXT)
 EXTRA_PROGRAMS += bench/quant_accuracy
 bench_quant_accuracy_SOURCES = tests/quantize_case.h tests/quantize_case.c bench/quant_accuracy.c
 CLEANFILES += bench/quant_accuracy$(EXEEXT)
+
+# FP32 against activations quantized at run time: a model, or DistilBERT's linear layers.
+EXTRA_PROGRAMS += bench/bench_dynamic
+bench_bench_dynamic_SOURCES = bench/bench_dynamic.c
+CLEANFILES += bench/bench_dynamic$(EXEEXT)

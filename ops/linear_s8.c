@@ -65,8 +65,8 @@ oct_status oct_linear_s8_prepare(const oct_args *args, oct_prepare *how, void **
     const int n = w->dim[0], k = w->dim[1];
     state *s = oct_arena_zalloc(how->arena, sizeof *s);
     if (!s) return oct_fail(OCT_ERR_MEMORY, "linear: out of memory");
-    const int dynamic = x->dtype == OCT_F32;
-    *s = (state){ .gemm = oct_gemm_s8_pick(how->cpu, dynamic ? OCT_DYNAMIC_MAX : x->max), .seg = { 0, k, k }, .n = n,
+    const int dynamic = x->dtype == OCT_F32, x_max = dynamic ? OCT_DYNAMIC_MAX : x->max;
+    *s = (state){ .gemm = oct_gemm_s8_pick(how->cpu, x_max), .seg = { 0, k, k }, .n = n,
                   .out = oct_quant_requant(args->out, attr->act, args->in[OCT_LINEAR_RESIDUAL]) };
     *out = s;
     s->panel_size = oct_gemm_s8_panel_size(s->gemm, 1, &s->seg);

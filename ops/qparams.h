@@ -1,8 +1,8 @@
 #ifndef OCT_OPS_QPARAMS_H
 #define OCT_OPS_QPARAMS_H
 
-/* From a range of activations to uint8 0 .. qmax:  real = scale (q - zero).  The one definition, for
- * ranges that calibration finds and for those found at run time; a fixed sequence of IEEE
+/* From a range of activations to uint8 0 .. qmax:  real = scale (q - zero).  The one definition,
+ * for ranges that calibration finds and for those found at run time; a fixed sequence of IEEE
  * operations, so scales have the same bits on every machine. */
 typedef struct oct_range {
     float lo, hi;      /* lo <= 0 <= hi */

@@ -44,8 +44,8 @@ static inline oct_qparams oct_dynamic_qparams(oct_range r)
  * one a positive float below 2^64.  ERR_UNSUPPORTED names the row. */
 OCT_MUST_CHECK oct_status oct_quant_scales(const char *op, const oct_tensor *x, const oct_tensor *w,
                                            const oct_tensor *out, float *scale);
-/* |bias| fits what the kernels leave it (gemm_s8.h); bias may be NULL or F32, and if x is F32 has to
- * be. */
+/* |bias| fits what the kernels leave it (gemm_s8.h); bias may be NULL or F32, and has to be if x is
+ * F32. */
 OCT_MUST_CHECK oct_status oct_quant_bias(const char *op, const oct_tensor *x,
                                          const oct_tensor *bias);
 
