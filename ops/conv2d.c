@@ -4,7 +4,7 @@
  *   b  [out] FP32 or absent       residual, y  [n,oh,ow,out] FP32 BLOCKED
  *   oh = floor((h + 2 pad - dilation (kh - 1) - 1) / stride) + 1
  *
- * x U8: w S8, b S32, y U8 or FP32, residual as y: exact, ops/conv2d_s8.c.
+ * x U8: w S8, b S32 or F32, y U8 or FP32, residual as y: exact, ops/conv2d_s8.c.
  *
  * Which way it is computed depends on the shape alone (and on --gemm and --precision), never on the
  * CPU, the threads or the batch: results have the same bits everywhere. */
@@ -106,7 +106,7 @@ static oct_status check_numbers(const oct_args *args, oct_tensor *y)
     OCT_TRY(oct_quant_out("conv2d", &a->quant, y));
     if (r) OCT_TRY(oct_infer_value("conv2d", r));
     if (args->in[OCT_CONV2D_X]->dtype == OCT_U8) /* channels fit: w's product fits, too */
-        return oct_quant_weights("conv2d", w, args->in[OCT_CONV2D_BIAS], y,
+        return oct_quant_weights("conv2d", w, args->in[OCT_CONV2D_BIAS],
                                  (long long)w->dim[1] * w->dim[2] * w->dim[3]);
     return y->dtype == OCT_F32 ? OCT_OK
                                : oct_fail(OCT_ERR_UNSUPPORTED, "conv2d: x is F32 and y U8");

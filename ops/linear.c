@@ -4,7 +4,7 @@
  *   w  [N, K] F32, F16, BF16 (scale per row)     b  [N] FP32 or absent
  *   residual, y  [M, N] FP32
  *
- * x U8: w S8, b S32, y U8 or FP32: ops/linear_s8.c.
+ * x U8: w S8, b S32 or F32, y U8 or FP32: ops/linear_s8.c.
  *
  * One row: gemv, panels shared out between the threads.  More: tiles of rows x panels.  With w in
  * half it is widened on the way; in bfloat16 x is rounded into the workspace first. */
@@ -52,7 +52,7 @@ static oct_status infer(oct_args *args)
     void *data = args->out->data;
     oct_tensor y = { .rank = 2, .dim = { x->dim[0], w->dim[0] }, .data = data };
     OCT_TRY(oct_quant_out("linear", &attr->quant, &y));
-    if (x->dtype == OCT_U8) OCT_TRY(oct_quant_weights("linear", w, b, &y, w->dim[1]));
+    if (x->dtype == OCT_U8) OCT_TRY(oct_quant_weights("linear", w, b, w->dim[1]));
     else if (y.dtype != OCT_F32)
         return oct_fail(OCT_ERR_UNSUPPORTED, "linear: x is F32 and y U8");
     *args->out = y;

@@ -1,7 +1,7 @@
 #include "ops/quantized.h"
 
-#include "ops/kernels/gemm_s8.h"
-#include "ops/op.h"
+_Static_assert((int)OCT_CONV2D_X == (int)OCT_LINEAR_X && (int)OCT_CONV2D_W == (int)OCT_LINEAR_W &&
+               (int)OCT_CONV2D_BIAS == (int)OCT_LINEAR_BIAS, "one place for both");
 
 static const float least = 0x1p-64f, most = 0x1p64f;
 
@@ -54,7 +54,7 @@ oct_requant oct_quant_requant(const oct_tensor *out, oct_act act, const oct_tens
 }
 
 oct_status oct_quant_weights(const char *op, const oct_tensor *w, const oct_tensor *bias,
-                             const oct_tensor *out, long long k)
+                             long long k)
 {
     if (w->dtype != OCT_S8)
         return oct_fail(OCT_ERR_UNSUPPORTED, "%s: x is U8 and the weight %s, expected I8", op,
@@ -64,9 +64,9 @@ oct_status oct_quant_weights(const char *op, const oct_tensor *w, const oct_tens
     if (k > OCT_GEMM_S8_MAX_K)
         return oct_fail(OCT_ERR_UNSUPPORTED, "%s: sums of %lld products, at most %d", op, k,
                         OCT_GEMM_S8_MAX_K);
-    if (bias && bias->dtype != OCT_S32 && !(bias->dtype == OCT_F32 && out->dtype == OCT_F32))
-        return oct_fail(OCT_ERR_UNSUPPORTED, "%s: the bias is %s, expected I32%s", op,
-                        oct_dtype_name(bias->dtype), out->dtype == OCT_F32 ? " or F32" : "");
+    if (bias && bias->dtype != OCT_S32 && bias->dtype != OCT_F32)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "%s: the bias is %s, expected I32 or F32", op,
+                        oct_dtype_name(bias->dtype));
     return OCT_OK;
 }
 
@@ -84,12 +84,37 @@ oct_status oct_quant_scales(const char *op, const oct_tensor *x, const oct_tenso
     return OCT_OK;
 }
 
-oct_status oct_quant_bias(const char *op, const oct_tensor *bias)
+static oct_status check_bias(const char *op, int n, const int32_t *b)
 {
-    const int32_t *b = bias && bias->dtype == OCT_S32 ? bias->data : NULL;
-    for (int n = 0; b && n < bias->dim[0]; n++)
-        if (b[n] > OCT_GEMM_S8_MAX_BIAS || b[n] < -OCT_GEMM_S8_MAX_BIAS)
-            return oct_fail(OCT_ERR_UNSUPPORTED, "%s: bias %d is %d, at most %d", op, n, (int)b[n],
+    for (int i = 0; i < n; i++)
+        if (b[i] > OCT_GEMM_S8_MAX_BIAS || b[i] < -OCT_GEMM_S8_MAX_BIAS)
+            return oct_fail(OCT_ERR_UNSUPPORTED, "%s: bias %d is %d, at most %d", op, i, (int)b[i],
                             OCT_GEMM_S8_MAX_BIAS);
+    return OCT_OK;
+}
+
+oct_status oct_quant_bias(const char *op, const oct_args *args, oct_arena *tmp,
+                          oct_gemm_s8_weights *rows)
+{
+    const oct_tensor *x = args->in[OCT_CONV2D_X], *w = args->in[OCT_CONV2D_W];
+    const oct_tensor *bias = args->in[OCT_CONV2D_BIAS];
+    if (!bias) return OCT_OK;
+    const int n = bias->dim[0];
+    if (bias->dtype == OCT_S32) {
+        rows->bias = bias->data;
+        return check_bias(op, n, bias->data);
+    }
+    const float *b = bias->data;
+    rows->fbias = b;
+    if (args->out->dtype == OCT_F32) return OCT_OK;
+    float *steps = oct_arena_alloc(tmp, (size_t)n * sizeof *steps);
+    if (!steps) return oct_fail(OCT_ERR_MEMORY, "%s: out of memory", op);
+    for (int i = 0; i < n; i++) {
+        steps[i] = b[i] / (*x->scale * w->scale[i]);
+        if (!isfinite(steps[i]))
+            return oct_fail(OCT_ERR_UNSUPPORTED, "%s: bias %d is %g, in units of %g", op, i,
+                            (double)b[i], (double)(*x->scale * w->scale[i]));
+    }
+    rows->fbias = steps;
     return OCT_OK;
 }

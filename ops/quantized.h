@@ -2,8 +2,8 @@
 #define OCT_OPS_QUANTIZED_H
 
 #include "ops/attr.h"
-#include "ops/kernels/requant.h"
-#include "tensor/tensor.h"
+#include "ops/kernels/gemm_s8.h"
+#include "ops/op.h"
 
 /* What operators on U8 activations share.  A quantized value is U8 with one scale, a zero and a
  * max: real = scale (q - zero), 0 <= q <= max. */
@@ -20,16 +20,18 @@ OCT_MUST_CHECK oct_status oct_quant_out(const char *op, const oct_quant *q, oct_
 oct_requant oct_quant_requant(const oct_tensor *out, oct_act act, const oct_tensor *residual);
 
 /* A weight of a quantized layer: S8 with a scale for each row, or without data (it is packed);
- * bias NULL, or S32, or F32 if out is FP32, one for each row; k products in a sum. */
+ * bias NULL, S32 or F32, one for each row; k products in a sum. */
 OCT_MUST_CHECK oct_status oct_quant_weights(const char *op, const oct_tensor *w,
-                                            const oct_tensor *bias, const oct_tensor *out,
-                                            long long k);
+                                            const oct_tensor *bias, long long k);
 
 /* scale[n] = s_x s_w[n] / s_out, or s_x s_w[n] if out is FP32, for prepare: every one a positive
  * float below 2^64.  ERR_UNSUPPORTED names the row. */
 OCT_MUST_CHECK oct_status oct_quant_scales(const char *op, const oct_tensor *x, const oct_tensor *w,
                                            const oct_tensor *out, float *scale);
-/* |bias| fits what the kernels leave it (gemm_s8.h); bias may be NULL or F32. */
-OCT_MUST_CHECK oct_status oct_quant_bias(const char *op, const oct_tensor *bias);
+/* bias or fbias of rows from the bias of a conv2d or linear, for prepare.  S32: |bias| fits what the
+ * kernels leave it (gemm_s8.h).  F32: as it is for an FP32 output; for U8 divided by s_x s_w[n], in
+ * tmp, every one finite. */
+OCT_MUST_CHECK oct_status oct_quant_bias(const char *op, const oct_args *args, oct_arena *tmp,
+                                         oct_gemm_s8_weights *rows);
 
 #endif
