@@ -9,7 +9,8 @@ typedef oct_status oct_boundary_ask(void *arg, const oct_tensor *t, oct_quant *o
 
 /* Inserts quantize and dequantize where an operand is not of the dtype its node takes, one a value,
  * before its first reader; infers every node anew, in order, so that dtypes follow from the attrs.
- * Outputs of the graph become FP32.  ask NULL: an FP32 operand where U8 is taken is an error. */
+ * Outputs of the graph become FP32.  ask NULL: an FP32 x of S8 weights stays, to be quantized at
+ * run time; any other FP32 operand where U8 is taken is an error. */
 OCT_MUST_CHECK oct_status oct_graph_boundary(oct_graph *g, oct_boundary_ask *ask, void *arg,
                                              int *changes);
 

@@ -1,6 +1,7 @@
 /* Insert quantize and dequantize where dtypes meet.
  *
- *   conv2d, linear   x is U8 where w is S8, the residual where the output is
+ *   conv2d, linear   x is U8 where w is S8 (if nobody says how to quantize it, it may stay FP32:
+ *                    the layer does it at run time), the residual where the output is
  *   add              both U8 where the output is
  *   pool, pad, flatten, dequantize   as they come
  *   all others       FP32
@@ -43,13 +44,18 @@ static const oct_quant *quant_of(const oct_node *node)
 
 _Static_assert((int)OCT_CONV2D_W == (int)OCT_LINEAR_W, "one place for both");
 
+static int is_weighted_x(const oct_node *node, int k)
+{
+    return (node->kind == OCT_OP_CONV2D || node->kind == OCT_OP_LINEAR) && k == OCT_CONV2D_X;
+}
+
 static enum taken takes(const oct_node *node, int k)
 {
     const oct_quant *q = quant_of(node);
     switch (node->kind) {
     case OCT_OP_CONV2D:
     case OCT_OP_LINEAR:
-        if (k == OCT_CONV2D_X) return node->args.in[OCT_CONV2D_W]->dtype == OCT_S8 ? U8 : FP32;
+        if (is_weighted_x(node, k)) return node->args.in[OCT_CONV2D_W]->dtype == OCT_S8 ? U8 : FP32;
         return q->scale != 0 ? U8 : FP32;
     case OCT_OP_ADD: return q->scale != 0 ? U8 : FP32;
     case OCT_OP_POOL:
@@ -93,6 +99,7 @@ static oct_status place(work *w, oct_node node)
         oct_tensor *t = node.args.in[k];
         if (!t || t->data) continue;
         const enum taken want = takes(&node, k);
+        if (want == U8 && t->dtype != OCT_U8 && !w->ask && is_weighted_x(&node, k)) continue;
         if ((want == U8 && t->dtype != OCT_U8) || (want == FP32 && t->dtype == OCT_U8))
             OCT_TRY(convert(w, node.name, t, &node.args.in[k]));
     }

@@ -29,7 +29,8 @@ enum { OCT_LAYOUT_X };
  * x [n,h,w,c]  w [out, c/groups, kh, kw] (F32, F16, BF16; scale per row: a folded batch norm)
  * bias F32 [out] or absent   residual like y, or absent
  * x U8: w S8 (scale per row), bias S32 in units of s_x s_w[o], or F32; y as
- * quant says, residual U8 in any scale if y is U8, else FP32.  linear too. */
+ * quant says, residual U8 in any scale if y is U8, else FP32.  linear too.
+ * x FP32, w S8: x is quantized at run time, an image (linear: a row) at a time; all else FP32. */
 enum { OCT_CONV2D_X, OCT_CONV2D_W, OCT_CONV2D_BIAS, OCT_CONV2D_RESIDUAL };
 typedef struct oct_conv2d_attr {
     int stride[2], pad[2], dilation[2]; /* vertical, horizontal */

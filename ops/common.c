@@ -34,6 +34,19 @@ oct_status oct_infer_value(const char *op, const oct_tensor *x)
     return check_shape(op, x);
 }
 
+oct_status oct_infer_float_weight(const char *op, const oct_tensor *w)
+{
+    switch (w->dtype) {
+    case OCT_F32:
+    case OCT_F16:
+    case OCT_BF16:
+    case OCT_F64: return OCT_OK;
+    default:
+        return oct_fail(OCT_ERR_UNSUPPORTED, "%s: weight is %s, not a float", op,
+                        oct_dtype_name(w->dtype));
+    }
+}
+
 oct_status oct_infer_image(const char *op, const oct_tensor *x)
 {
     char shape[64];

@@ -12,6 +12,9 @@ OCT_MUST_CHECK oct_status oct_infer_f32(const char *op, const oct_tensor *x);
 OCT_MUST_CHECK oct_status oct_infer_image(const char *op, const oct_tensor *x);
 OCT_MUST_CHECK oct_status oct_infer_value(const char *op, const oct_tensor *x);
 
+/* A weight that floating-point kernels can read: F32, F16, BF16 or F64. */
+OCT_MUST_CHECK oct_status oct_infer_float_weight(const char *op, const oct_tensor *w);
+
 /* out gets x's dtype, quantization, layout and shape; its data stays.  If a dimension is then made
  * larger, oct_infer_value(op, out) is due. */
 void oct_infer_like(oct_tensor *out, const oct_tensor *x);

@@ -59,10 +59,7 @@ static oct_status check_weights(const oct_tensor *x, const oct_tensor *w, const 
                                 const oct_conv2d_attr *a)
 {
     if (w->rank != 4) return oct_fail(OCT_ERR_SHAPE, "conv2d: weight has rank %d, not 4", w->rank);
-    if (x->dtype != OCT_U8 && w->dtype != OCT_F32 && w->dtype != OCT_F16 &&
-        w->dtype != OCT_BF16 && w->dtype != OCT_F64)
-        return oct_fail(OCT_ERR_UNSUPPORTED, "conv2d: weight is %s, not a float",
-                        oct_dtype_name(w->dtype));
+    if (!oct_quant_layer(x, w)) OCT_TRY(oct_infer_float_weight("conv2d", w));
     for (int i = 0; i < 4; i++)
         if (w->dim[i] < 1) return oct_fail(OCT_ERR_SHAPE, "conv2d: weight dimension %d is %d", i,
                                            w->dim[i]);
@@ -76,7 +73,7 @@ static oct_status check_weights(const oct_tensor *x, const oct_tensor *w, const 
     if ((long long)w->dim[1] * a->groups != x->dim[3])
         return oct_fail(OCT_ERR_SHAPE, "conv2d: x has %d channels, weight takes %lld", x->dim[3],
                         (long long)w->dim[1] * a->groups);
-    if (b && ((b->dtype != OCT_F32 && x->dtype != OCT_U8) || b->rank != 1 ||
+    if (b && ((b->dtype != OCT_F32 && !oct_quant_layer(x, w)) || b->rank != 1 ||
               b->dim[0] != w->dim[0]))
         return oct_fail(OCT_ERR_SHAPE, "conv2d: bias has %d entries, weight has %d rows",
                         b->rank == 1 ? b->dim[0] : -1, w->dim[0]);
@@ -102,11 +99,12 @@ static oct_status check_size(const oct_tensor *x, const oct_conv2d_attr *a, cons
 static oct_status check_numbers(const oct_args *args, oct_tensor *y)
 {
     const oct_conv2d_attr *a = args->attr;
-    const oct_tensor *w = args->in[OCT_CONV2D_W], *r = args->in[OCT_CONV2D_RESIDUAL];
+    const oct_tensor *x = args->in[OCT_CONV2D_X], *w = args->in[OCT_CONV2D_W];
+    const oct_tensor *r = args->in[OCT_CONV2D_RESIDUAL];
     OCT_TRY(oct_quant_out("conv2d", &a->quant, y));
     if (r) OCT_TRY(oct_infer_value("conv2d", r));
-    if (args->in[OCT_CONV2D_X]->dtype == OCT_U8) /* channels fit: w's product fits, too */
-        return oct_quant_weights("conv2d", w, args->in[OCT_CONV2D_BIAS],
+    if (oct_quant_layer(x, w)) /* channels fit: w's product fits, too */
+        return oct_quant_weights("conv2d", x, w, args->in[OCT_CONV2D_BIAS], y,
                                  (long long)w->dim[1] * w->dim[2] * w->dim[3]);
     return y->dtype == OCT_F32 ? OCT_OK
                                : oct_fail(OCT_ERR_UNSUPPORTED, "conv2d: x is F32 and y U8");
@@ -157,9 +155,12 @@ static const way *choose(const oct_conv2d_shape *c, const oct_prepare *how)
 static oct_status prepare(const oct_args *args, oct_prepare *how, void **out)
 {
     const oct_conv2d_shape c = oct_conv2d_shape_of(args);
+    const oct_tensor *x = args->in[OCT_CONV2D_X], *w = args->in[OCT_CONV2D_W];
+    if (x->dtype == OCT_F32 && w->dtype == OCT_S8)
+        return oct_quant_dynamic("conv2d", args->in[OCT_CONV2D_BIAS]);
     state *s = oct_arena_zalloc(how->arena, sizeof *s);
     if (!s) return oct_fail(OCT_ERR_MEMORY, "conv2d: out of memory");
-    s->way = args->in[OCT_CONV2D_X]->dtype == OCT_U8 ? &s8 : choose(&c, how);
+    s->way = x->dtype == OCT_U8 ? &s8 : choose(&c, how);
     *out = s;
     how->macs = (double)c.oh * c.ow * c.out * (c.c / c.groups) * c.kernel[0] * c.kernel[1];
     return s->way->prepare(args, how, &s->own);

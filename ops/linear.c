@@ -43,7 +43,8 @@ static oct_status infer(oct_args *args)
                         oct_tensor_sample_count(x), w->dim[1]);
     if (w->dim[0] < 1 || w->dim[1] < 1)
         return oct_fail(OCT_ERR_SHAPE, "linear: weight is [%d, %d]", w->dim[0], w->dim[1]);
-    if (b && ((b->dtype != OCT_F32 && x->dtype != OCT_U8) || b->rank != 1 ||
+    if (!oct_quant_layer(x, w)) OCT_TRY(oct_infer_float_weight("linear", w));
+    if (b && ((b->dtype != OCT_F32 && !oct_quant_layer(x, w)) || b->rank != 1 ||
               b->dim[0] != w->dim[0]))
         return oct_fail(OCT_ERR_SHAPE, "linear: bias has %d entries, weight has %d rows",
                         b->rank == 1 ? b->dim[0] : -1, w->dim[0]);
@@ -52,7 +53,7 @@ static oct_status infer(oct_args *args)
     void *data = args->out->data;
     oct_tensor y = { .rank = 2, .dim = { x->dim[0], w->dim[0] }, .data = data };
     OCT_TRY(oct_quant_out("linear", &attr->quant, &y));
-    if (x->dtype == OCT_U8) OCT_TRY(oct_quant_weights("linear", w, b, w->dim[1]));
+    if (oct_quant_layer(x, w)) OCT_TRY(oct_quant_weights("linear", x, w, b, &y, w->dim[1]));
     else if (y.dtype != OCT_F32)
         return oct_fail(OCT_ERR_UNSUPPORTED, "linear: x is F32 and y U8");
     *args->out = y;
@@ -92,6 +93,7 @@ static oct_status prepare(const oct_args *args, oct_prepare *how, void **out)
     const oct_tensor *x = args->in[OCT_LINEAR_X], *w = args->in[OCT_LINEAR_W];
     const oct_tensor *b = args->in[OCT_LINEAR_BIAS];
     if (x->dtype == OCT_U8) return prepare_s8(args, how, out);
+    if (w->dtype == OCT_S8) return oct_quant_dynamic("linear", b);
     const oct_dtype type = oct_precision_choose(how, w, 1);
     const int per = type == OCT_BF16 ? 2 : 1, n = w->dim[0], units = (w->dim[1] + per - 1) / per;
     const int k = units * per;

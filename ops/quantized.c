@@ -53,8 +53,13 @@ oct_requant oct_quant_requant(const oct_tensor *out, oct_act act, const oct_tens
     return q;
 }
 
-oct_status oct_quant_weights(const char *op, const oct_tensor *w, const oct_tensor *bias,
-                             long long k)
+int oct_quant_layer(const oct_tensor *x, const oct_tensor *w)
+{
+    return x->dtype == OCT_U8 || w->dtype == OCT_S8;
+}
+
+oct_status oct_quant_weights(const char *op, const oct_tensor *x, const oct_tensor *w,
+                             const oct_tensor *bias, const oct_tensor *out, long long k)
 {
     if (w->dtype != OCT_S8)
         return oct_fail(OCT_ERR_UNSUPPORTED, "%s: x is U8 and the weight %s, expected I8", op,
@@ -67,7 +72,18 @@ oct_status oct_quant_weights(const char *op, const oct_tensor *w, const oct_tens
     if (bias && bias->dtype != OCT_S32 && bias->dtype != OCT_F32)
         return oct_fail(OCT_ERR_UNSUPPORTED, "%s: the bias is %s, expected I32 or F32", op,
                         oct_dtype_name(bias->dtype));
+    if (x->dtype != OCT_U8 && out->dtype == OCT_U8)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "%s: x is F32 and y U8", op);
     return OCT_OK;
+}
+
+oct_status oct_quant_dynamic(const char *op, const oct_tensor *bias)
+{
+    if (bias && bias->dtype != OCT_F32)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "%s: bias is %s and x F32", op,
+                        oct_dtype_name(bias->dtype));
+    return oct_fail(OCT_ERR_UNSUPPORTED, "%s: x is F32 and the weight I8: activations cannot be "
+                    "quantized at run time yet", op);
 }
 
 oct_status oct_quant_scales(const char *op, const oct_tensor *x, const oct_tensor *w,

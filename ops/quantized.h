@@ -19,10 +19,19 @@ OCT_MUST_CHECK oct_status oct_quant_out(const char *op, const oct_quant *q, oct_
  * residual's scale over out's; residual may be NULL. */
 oct_requant oct_quant_requant(const oct_tensor *out, oct_act act, const oct_tensor *residual);
 
-/* A weight of a quantized layer: S8 with a scale for each row, or without data (it is packed);
- * bias NULL, S32 or F32, one for each row; k products in a sum. */
-OCT_MUST_CHECK oct_status oct_quant_weights(const char *op, const oct_tensor *w,
-                                            const oct_tensor *bias, long long k);
+/* Does a layer compute in integers: x is U8, or is quantized at run time because w is S8. */
+int oct_quant_layer(const oct_tensor *x, const oct_tensor *w);
+
+/* The numbers of such a layer.  w: S8 with a scale for each row, or without data (it is packed);
+ * bias NULL, S32 or F32, one for each row; k products in a sum.  x FP32: out
+ * too.  S32 then passes here, as a statically quantized graph looks before its values are U8, but
+ * not oct_quant_dynamic. */
+OCT_MUST_CHECK oct_status oct_quant_weights(const char *op, const oct_tensor *x,
+                                            const oct_tensor *w, const oct_tensor *bias,
+                                            const oct_tensor *out, long long k);
+
+/* For prepare, of a layer whose x is FP32: bias is F32 or absent. */
+OCT_MUST_CHECK oct_status oct_quant_dynamic(const char *op, const oct_tensor *bias);
 
 /* scale[n] = s_x s_w[n] / s_out, or s_x s_w[n] if out is FP32, for prepare: every one a positive
  * float below 2^64.  ERR_UNSUPPORTED names the row. */

@@ -60,6 +60,7 @@ static void convert(const oct_tensor *t, size_t first, size_t count, float *out)
 {
     const uint16_t *half = (const uint16_t *)t->data + first;
     const double *wide = (const double *)t->data + first;
+    const int8_t *byte = (const int8_t *)t->data + first;
     switch (t->dtype) {
     case OCT_F16:
         for (size_t i = 0; i < count; i++) out[i] = oct_f32_of_f16(half[i]);
@@ -69,6 +70,9 @@ static void convert(const oct_tensor *t, size_t first, size_t count, float *out)
         break;
     case OCT_F64:
         for (size_t i = 0; i < count; i++) out[i] = (float)wide[i];
+        break;
+    case OCT_S8:
+        for (size_t i = 0; i < count; i++) out[i] = (float)byte[i];
         break;
     default:
         memcpy(out, (const float *)t->data + first, count * sizeof *out);

@@ -71,8 +71,9 @@ OCT_MUST_CHECK oct_status oct_tensor_check(const oct_tensor *t);
 /* "[2, 3]" into buf, always terminated; returns buf. */
 const char *oct_tensor_shape(const oct_tensor *t, char *buf, size_t size);
 
-/* out[0..count) = elements first.. of t as FP32, dtype F32, F16, BF16 or F64.  With t->scale, row
- * r (of dim[0]) is multiplied by scale[r], rounded once: how a folded batch norm is applied. */
+/* out[0..count) = elements first.. of t as FP32, dtype F32, F16, BF16, F64 or S8.  With t->scale,
+ * row r (of dim[0]) is multiplied by scale[r], rounded once: how a folded batch norm is applied,
+ * and what quantized weights stand for (zero is not looked at). */
 void oct_tensor_read_f32(const oct_tensor *t, size_t first, size_t count, float *out);
 
 /* Channels of block b of a BLOCKED image of c channels. */

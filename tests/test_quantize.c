@@ -282,6 +282,25 @@ START_TEST(boundary_inserts_dequantize_once)
 }
 END_TEST
 
+/* S8 weights and nobody to ask: the layer stays as it is and quantizes x itself. */
+START_TEST(boundary_leaves_run_time_layers)
+{
+    static int8_t weights[4 * 6];
+    static const float scale[4] = { 1, 1, 1, 1 };
+    const oct_linear_attr attr = { .act = OCT_ACT_NONE };
+    oct_tensor w = { .dtype = OCT_S8, .rank = 2, .dim = { 4, 6 }, .data = weights, .scale = scale };
+    oct_tensor *y;
+    net_open(&t);
+    oct_tensor *x = net_act(&t, "a", net_rows(&t, 2, 6), OCT_ACT_TANH);
+    ck_assert_int_eq(oct_graph_add(&t.g, OCT_OP_LINEAR, "fc", &attr, sizeof attr,
+                                   (oct_tensor *[OCT_MAX_IN]){ x, &w }, &y), OCT_OK);
+    net_output(&t, y);
+    ck_assert_int_eq(net_pass(&t, oct_pass_boundary), 0);
+    ck_assert(net_node(&t, "fc")->args.in[0] == x && y->dtype == OCT_F32);
+    net_close(&t);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("quantize");
@@ -292,6 +311,7 @@ int main(void)
     tcase_add_test(tc, kept_layers_stay_fp32);
     tcase_add_test(tc, what_cannot_be_quantized_is_said);
     tcase_add_test(tc, boundary_inserts_dequantize_once);
+    tcase_add_test(tc, boundary_leaves_run_time_layers);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -235,14 +235,16 @@ START_TEST(read_f32)
     static uint16_t half[] = { 0x3c00, 0xc000, 0x0001, 0x7bff, 0x3555, 0x8000 };
     static uint16_t brain[] = { 0x3f80, 0xc000, 0x0001, 0x7f7f, 0x3eab, 0x8000 };
     static float single[] = { 1, -2, 3, 0.1f, 5, -0.0f };
+    static int8_t byte[] = { 1, -2, 127, -128, 0, -127 };
     static double twice[] = { 1, -2, 1e-40, 0.1, 16777217, -0.0 };
     static const float f16[] = { 1, -2, 0x1p-24f, 65504, 0x1.554p-2f, -0.0f };
     static const float bf16[] = { 1, -2, 0x1p-133f, 0x1.fep127f, 0x1.56p-2f, -0.0f };
     static const float f64[] = { 1, -2, 1e-40f, 0.1f, 16777216, -0.0f }; /* ties to even */
+    static const float s8[] = { 1, -2, 127, -128, 0, -127 };
     static const float scale[] = { 1, 0.1f, -3 };
     static const struct { oct_dtype dtype; void *data; const float *want; } cases[] = {
         { OCT_F16, half, f16 }, { OCT_BF16, brain, bf16 }, { OCT_F32, single, single },
-        { OCT_F64, twice, f64 },
+        { OCT_F64, twice, f64 }, { OCT_S8, byte, s8 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (int scaled = 0; scaled < 2; scaled++)
