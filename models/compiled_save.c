@@ -118,7 +118,7 @@ static json_t *json_of_plan(const oct_model *m)
     for (int i = 0; i < g->n_outs; i++) outs = append(outs, json_integer(number_of(g, g->out[i])));
     o = put(o, "isa", json_string(oct_cpu_isa_name(m->cpu)));
     o = put(o, "packing", json_integer(OCT_PACKING));
-    if (strcmp(m->precision, "fp32") != 0) {
+    if (strcmp(m->precision, "fp32") != 0 && strcmp(m->precision, "int8") != 0) {
         o = put(o, "precision", json_string(m->precision));
         o = put(o, "types", json_of_types(m->plan));
     }

@@ -1,12 +1,14 @@
 /* octet.h: open the weights, find the kind, build the graph, run the passes, make the plan. */
 #include "models/model.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "models/compiled.h"
 #include "models/metadata.h"
 #include "models/openblas.h"
+#include "models/quantized.h"
 #include "tensor/cpu.h"
 
 static const oct_builder *const builders[] = {
@@ -58,13 +60,29 @@ static oct_status convert(oct_model *m, const char *name, const oct_tensor *from
     return OCT_OK;
 }
 
+/* I8: the scales of its rows, which weights/ and octet's own files keep beside it. */
+static oct_status read_scales(oct_model *m, const char *name, oct_tensor *t)
+{
+    char full[256];
+    oct_tensor scale;
+    snprintf(full, sizeof full, "%s.scale", name);
+    OCT_TRY(oct_weights_require(m->weights, full, 1, t->dim, &scale));
+    if (scale.dtype != OCT_F32)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "%.80s: dtype %s, expected F32", full,
+                        oct_dtype_name(scale.dtype));
+    t->scale = scale.data; /* as old as m->weights: dequantized weights have it too */
+    return OCT_OK;
+}
+
 oct_status oct_model_constant(oct_model *m, const char *name, int rank, const int *dim,
                               oct_tensor **out)
 {
     oct_tensor found;
     OCT_TRY(oct_weights_require(m->weights, name, rank, dim, &found));
+    const int quantized = found.dtype == OCT_S8 && found.rank > 1;
+    if (quantized) OCT_TRY(read_scales(m, name, &found));
     if (found.dtype != OCT_F32 && found.dtype != OCT_F16 && found.dtype != OCT_BF16 &&
-        found.dtype != OCT_F64)
+        found.dtype != OCT_F64 && !quantized)
         return oct_fail(OCT_ERR_UNSUPPORTED, "%.80s: dtype %s, expected F32, F16, BF16 or F64",
                         name, oct_dtype_name(found.dtype));
     oct_tensor *t = oct_arena_alloc(&m->arena, sizeof *t);
@@ -138,6 +156,7 @@ static oct_status describe(oct_model *m, const char *path, const oct_options *o,
         m->n_parameters = count_parameters(m->weights);
         OCT_TRY(builder->build(m, arch, o));
     }
+    if (oct_quantized_graph(&m->graph) && strcmp(m->precision, "fp32") == 0) m->precision = "int8";
     m->recipe_is_guess = !m->recipe;
     if (!m->recipe) m->recipe = guess_recipe(m->graph.in[0]);
     OCT_TRY(oct_model_read_labels(m));

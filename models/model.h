@@ -16,7 +16,7 @@ struct oct_model {
     oct_pool *pool;
     int own_pool;
     unsigned cpu;              /* flags the plan uses */
-    const char *precision;     /* "fp32", "bf16", "fp16" */
+    const char *precision;     /* "fp32", "bf16", "fp16"; "int8": fp32 where weights are not I8 */
     const char *isa;           /* of a compiled file: what its weights are packed for; else NULL */
     int pack_only;             /* loaded by oct_model_pack */
     oct_dtype *packed_type;    /* of a compiled file's pieces; NULL: F32, all */
@@ -67,7 +67,8 @@ typedef struct oct_builder {
 extern const oct_builder oct_builder_cnn, oct_builder_cifar_resnet, oct_builder_resnet;
 
 /* For builders: the tensor NAME of the file as a constant of the graph, checked to have rank dims
- * dim[] (-1: any) and floats in it.  Vectors come as FP32, whatever the file has. */
+ * dim[] (-1: any) and floats in it, or I8 with a scale for each row in NAME.scale.  Vectors come as
+ * FP32, whatever the file has. */
 OCT_MUST_CHECK oct_status oct_model_constant(oct_model *m, const char *name, int rank,
                                              const int *dim, oct_tensor **out);
 

@@ -35,7 +35,7 @@ static char *command_line(const cli_args *a, const job *j, oct_arena *arena)
     if (a->layers) oct_text_put(&t, " --layers \"%s\"", a->layers);
     put_ints(&t, " --input ", &a->input);
     if (a->passes) oct_text_put(&t, " --passes %s", a->passes);
-    if (strcmp(j->model->precision, "fp32"))
+    if (strcmp(j->model->precision, "fp32") && strcmp(j->model->precision, "int8"))
         oct_text_put(&t, " --precision %s", j->model->precision);
     if (a->channels) oct_text_put(&t, " --channels %s", a->channels);
     put_ints(&t, " --resize ", &a->resize);

@@ -1,0 +1,34 @@
+#ifndef OCT_MODELS_QUANTIZED_H
+#define OCT_MODELS_QUANTIZED_H
+
+#include "models/model.h"
+#include "ops/attr.h"
+
+/* State dicts of torch.ao.quantization's eager mode, as weights/ hands them out:
+ *
+ *   MODULE.weight I8 [out, ...], MODULE.weight.scale F32 [out], MODULE.bias F32 or none
+ *   MODULE.scale F32, MODULE.zero_point I64     the module's output: quint8, 0 .. 255
+ *
+ * A quantizer (QuantStub) has the last two and no weight, and so has an addition (FloatFunctional);
+ * of a linear layer that is quantized at run time they are 1 and 0.  Batch norms are folded. */
+
+/* 1: MODULE has a scale and a zero point. */
+int oct_quantized_has(const oct_model *m, const char *module);
+
+/* How MODULE's output is quantized: ERR_FORMAT if the file does not say or it cannot be. */
+OCT_MUST_CHECK oct_status oct_quantized_output(oct_model *m, const char *module, oct_quant *out);
+
+/* 1: MODULE has I8 weights and is not quantized at run time, so it reads U8. */
+OCT_MUST_CHECK oct_status oct_quantized_is_static(oct_model *m, const char *module, int *out);
+
+/* Nodes: x, FP32, as MODULE quantizes it; x, U8, as FP32. */
+OCT_MUST_CHECK oct_status oct_quantized_enter(oct_model *m, const char *module, oct_tensor **x);
+OCT_MUST_CHECK oct_status oct_quantized_leave(oct_model *m, const char *name, oct_tensor **x);
+
+/* The quantization of a U8 value. */
+oct_quant oct_quantized_of(const oct_tensor *x);
+
+/* 1: some constant of the graph is I8. */
+int oct_quantized_graph(const oct_graph *g);
+
+#endif
