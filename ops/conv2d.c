@@ -4,7 +4,8 @@
  *   b  [out] FP32 or absent       residual, y  [n,oh,ow,out] FP32 BLOCKED
  *   oh = floor((h + 2 pad - dilation (kh - 1) - 1) / stride) + 1
  *
- * x U8: w S8, b S32 or F32, y U8 or FP32, residual as y: exact, ops/conv2d_s8.c.
+ * x U8: w S8, b S32 or F32, y U8 or FP32, residual as y: exact, ops/conv2d_s8.c.  x FP32 and w S8:
+ * x is quantized at run time, ops/conv2d_dynamic.c.
  *
  * Which way it is computed depends on the shape alone (and on --gemm and --precision), never on the
  * CPU, the threads or the batch: results have the same bits everywhere. */
@@ -40,6 +41,7 @@ static const way direct = { oct_conv2d_direct_prepare, oct_conv2d_direct_run };
 static const way winograd2 = { winograd2_prepare, oct_conv2d_winograd_run };
 static const way winograd4 = { winograd4_prepare, oct_conv2d_winograd_run };
 static const way s8 = { oct_conv2d_s8_prepare, oct_conv2d_s8_run };
+static const way dynamic = { oct_conv2d_dynamic_prepare, oct_conv2d_dynamic_run };
 static const way im2col = { oct_conv2d_im2col_prepare, oct_conv2d_im2col_run };
 
 oct_conv2d_shape oct_conv2d_shape_of(const oct_args *args)
@@ -156,11 +158,10 @@ static oct_status prepare(const oct_args *args, oct_prepare *how, void **out)
 {
     const oct_conv2d_shape c = oct_conv2d_shape_of(args);
     const oct_tensor *x = args->in[OCT_CONV2D_X], *w = args->in[OCT_CONV2D_W];
-    if (x->dtype == OCT_F32 && w->dtype == OCT_S8)
-        return oct_quant_dynamic("conv2d", args->in[OCT_CONV2D_BIAS]);
     state *s = oct_arena_zalloc(how->arena, sizeof *s);
     if (!s) return oct_fail(OCT_ERR_MEMORY, "conv2d: out of memory");
-    s->way = x->dtype == OCT_U8 ? &s8 : choose(&c, how);
+    if (w->dtype == OCT_S8) s->way = x->dtype == OCT_U8 ? &s8 : &dynamic;
+    else s->way = choose(&c, how);
     *out = s;
     how->macs = (double)c.oh * c.ow * c.out * (c.c / c.groups) * c.kernel[0] * c.kernel[1];
     return s->way->prepare(args, how, &s->own);

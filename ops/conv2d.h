@@ -22,6 +22,11 @@ OCT_MUST_CHECK oct_status oct_conv2d_s8_prepare(const oct_args *args, oct_prepar
                                                 void **state);
 void oct_conv2d_s8_run(const oct_args *args, const void *state, const oct_run *r);
 
+/* ops/conv2d_dynamic.c: x F32, quantized at run time; w S8. */
+OCT_MUST_CHECK oct_status oct_conv2d_dynamic_prepare(const oct_args *args, oct_prepare *how,
+                                                     void **state);
+void oct_conv2d_dynamic_run(const oct_args *args, const void *state, const oct_run *r);
+
 /* ops/conv2d_direct.c: implicit GEMM on gemm_f32, any shape, the order of k of gemm_f32.h. */
 OCT_MUST_CHECK oct_status oct_conv2d_direct_prepare(const oct_args *args, oct_prepare *how,
                                                     void **state);

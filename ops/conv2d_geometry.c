@@ -102,9 +102,15 @@ static oct_status make_all_segs(oct_conv2d_geometry *g, oct_arena *arena, oct_ar
     return OCT_OK;
 }
 
-static size_t frame_count(const oct_conv2d_geometry *g) /* elements of a padded image */
+size_t oct_conv2d_frame_count(const oct_conv2d_geometry *g)
 {
     return (size_t)g->c.c * (size_t)g->ph * (size_t)g->pw;
+}
+
+int oct_conv2d_frames(const oct_conv2d_geometry *g, int batch)
+{
+    const size_t frame = oct_conv2d_frame_count(g) * g->x_size;
+    return frame > FRAMES_SIZE ? 1 : min_int((int)(FRAMES_SIZE / frame), batch);
 }
 
 oct_status oct_conv2d_geometry_make(const oct_args *args, oct_prepare *how, int rows, int nr,
@@ -122,10 +128,8 @@ oct_status oct_conv2d_geometry_make(const oct_args *args, oct_prepare *how, int 
     make_tiles(g, g->tile);
     make_panels(g, g->panel);
     if (c.pad[0] || c.pad[1]) {
-        const size_t frame = frame_count(g) * x_size;
-        g->images = frame > FRAMES_SIZE ? 1 : (int)(FRAMES_SIZE / frame);
-        g->images = min_int(g->images, args->in[OCT_CONV2D_X]->dim[0]);
-        how->shared_size = (size_t)g->images * frame;
+        g->images = oct_conv2d_frames(g, args->in[OCT_CONV2D_X]->dim[0]);
+        how->shared_size = (size_t)g->images * oct_conv2d_frame_count(g) * x_size;
     }
     oct_arena tmp = { 0 };
     const oct_status status = make_all_segs(g, how->arena, &tmp);
@@ -145,6 +149,7 @@ static void one_tile(const oct_conv2d_job *j, int p, int t, int image, const voi
     j->tile(j, &(oct_conv2d_place){
         .panel = panel, .segs = &g->segs[panel->group], .tile = tile,
         .packed = (const char *)j->packed + (size_t)p * j->panel_size, .ahead = ahead,
+        .image = image,
         .x = (const char *)j->x + (size_t)image * j->x_count * g->x_size,
         .at = { base + (size_t)tile->out[0] * width, base + (size_t)tile->out[1] * width },
         .width = width });
@@ -212,7 +217,7 @@ static void frame(void *arg, int i, int thread)
     const size_t h = (size_t)c->h, before = (size_t)b * OCT_BLOCK * size;
     const char *x = f->x + (size_t)image * h * (size_t)c->w * (size_t)c->c * size +
                     before * h * (size_t)c->w;
-    char *to = f->to + (size_t)image * frame_count(f->g) * size +
+    char *to = f->to + (size_t)image * oct_conv2d_frame_count(f->g) * size +
                before * (size_t)f->g->ph * (size_t)f->g->pw;
     (void)thread;
     memset(to, f->fill, top);
@@ -238,6 +243,19 @@ static const void *frame_all(const oct_conv2d_job *j, const oct_run *r)
     return r->shared;
 }
 
+static void set_counts(oct_conv2d_job *j)
+{
+    const oct_conv2d_shape *c = &j->g->c;
+    j->x_count = oct_conv2d_frame_count(j->g); /* without padding, the image itself */
+    j->y_count = (size_t)c->oh * (size_t)c->ow * (size_t)c->out;
+}
+
+void oct_conv2d_walk_frames(oct_conv2d_job *j, const oct_run *r)
+{
+    set_counts(j);
+    compute(j, r);
+}
+
 void oct_conv2d_walk(oct_conv2d_job *j, const oct_run *r)
 {
     const oct_conv2d_geometry *g = j->g;
@@ -245,8 +263,7 @@ void oct_conv2d_walk(oct_conv2d_job *j, const oct_run *r)
     const size_t in = (size_t)c->h * (size_t)c->w * (size_t)c->c * g->x_size;
     const char *x = j->x, *residual = j->residual;
     char *y = j->y;
-    j->x_count = frame_count(g); /* without padding, the image itself */
-    j->y_count = (size_t)c->oh * (size_t)c->ow * (size_t)c->out;
+    set_counts(j);
     const int step = g->images ? g->images : r->n;
     for (int n = 0; n < r->n; n += step) {
         const size_t out = (size_t)n * j->y_count * j->y_size;

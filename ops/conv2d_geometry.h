@@ -45,6 +45,10 @@ typedef struct oct_conv2d_geometry {
     int images;                /* padded at a time; 0: no padding */
 } oct_conv2d_geometry;
 
+/* Elements of a padded image; how many of `batch` are worth being padded at a time. */
+size_t oct_conv2d_frame_count(const oct_conv2d_geometry *g);
+int oct_conv2d_frames(const oct_conv2d_geometry *g, int batch);
+
 /* Everything but the weights, in how->arena, for a kernel of rows x nr and an x of x_size bytes an
  * element; asks for the frames' shared workspace. */
 OCT_MUST_CHECK oct_status oct_conv2d_geometry_make(const oct_args *args, oct_prepare *how,
@@ -64,6 +68,7 @@ typedef struct oct_conv2d_place {
     const oct_conv2d_segs *segs;
     const oct_conv2d_tile *tile;
     const void *packed, *ahead;   /* ahead: the panel to prefetch meanwhile, or NULL */
+    int image;                    /* of the job */
     const void *x;                /* the image, padded */
     size_t at[2];                 /* from the job's y, elements */
     size_t width;                 /* elements from a pixel of y to the next */
@@ -89,5 +94,9 @@ struct oct_conv2d_job {
 
 /* All tiles and panels of the r->n images. */
 void oct_conv2d_walk(oct_conv2d_job *job, const oct_run *r);
+
+/* The same of job->images images, which the caller has padded: x is their frames, residual and y
+ * begin with the first of them. */
+void oct_conv2d_walk_frames(oct_conv2d_job *job, const oct_run *r);
 
 #endif

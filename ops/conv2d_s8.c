@@ -4,23 +4,15 @@
  *   y  U8 in a scale of its own, residual U8 in another;  or y and residual FP32
  *
  * Padding is made of x's zero point.  Exact, so nothing depends on how the work is cut. */
+#include "ops/conv2d_s8.h"
+
 #include <string.h>
 
-#include "ops/conv2d_geometry.h"
-#include "ops/kernels/gemm_s8.h"
 #include "ops/quantized.h"
 
 enum { ALONE = 1600000 };      /* multiply-adds: about 3 us, not worth a parallel region */
 
-typedef struct state {
-    oct_conv2d_geometry g;
-    const oct_gemm_s8 *gemm;
-    oct_requant out;
-    char *packed;
-    size_t panel_size;         /* the largest */
-} state;
-
-static oct_status pack(const oct_args *args, const state *s, oct_arena *tmp)
+static oct_status pack(const oct_args *args, const oct_conv2d_s8 *s, oct_arena *tmp)
 {
     const oct_tensor *x = args->in[OCT_CONV2D_X], *w = args->in[OCT_CONV2D_W];
     int32_t *perm = oct_arena_alloc(tmp, (size_t)s->g.k * sizeof *perm);
@@ -44,13 +36,11 @@ static oct_status pack(const oct_args *args, const state *s, oct_arena *tmp)
     return OCT_OK;
 }
 
-oct_status oct_conv2d_s8_prepare(const oct_args *args, oct_prepare *how, void **out)
+oct_status oct_conv2d_s8_make(const oct_args *args, oct_prepare *how, const char *family,
+                              int x_max, oct_conv2d_s8 *s)
 {
-    state *s = oct_arena_zalloc(how->arena, sizeof *s);
-    if (!s) return oct_fail(OCT_ERR_MEMORY, "conv2d: out of memory");
-    *out = s;
     const oct_conv2d_attr *attr = args->attr;
-    s->gemm = oct_gemm_s8_pick(how->cpu, args->in[OCT_CONV2D_X]->max);
+    s->gemm = oct_gemm_s8_pick(how->cpu, x_max);
     s->out = oct_quant_requant(args->out, attr->act, args->in[OCT_CONV2D_RESIDUAL]);
     OCT_TRY(oct_conv2d_geometry_make(args, how, s->gemm->rows, s->gemm->nr, 1, &s->g));
     for (int i = 0; i < s->g.c.groups; i++) { /* segments are cut by blocks, so sizes differ */
@@ -64,7 +54,7 @@ oct_status oct_conv2d_s8_prepare(const oct_args *args, oct_prepare *how, void **
     OCT_TRY(oct_prepare_packed("conv2d", how, size, &packed, &ready));
     s->packed = packed;
     how->weight_size = size;
-    OCT_TRY(oct_kernel_name(how, "conv2d_s8", s->gemm->isa));
+    OCT_TRY(oct_kernel_name(how, family, s->gemm->isa));
     if (ready) return OCT_OK;
     memset(packed, 0, size); /* what lies between panels of unequal size */
     oct_arena tmp = { 0 };
@@ -73,34 +63,55 @@ oct_status oct_conv2d_s8_prepare(const oct_args *args, oct_prepare *how, void **
     return status;
 }
 
+oct_status oct_conv2d_s8_prepare(const oct_args *args, oct_prepare *how, void **out)
+{
+    oct_conv2d_s8 *s = oct_arena_zalloc(how->arena, sizeof *s);
+    if (!s) return oct_fail(OCT_ERR_MEMORY, "conv2d: out of memory");
+    *out = s;
+    return oct_conv2d_s8_make(args, how, "conv2d_s8", args->in[OCT_CONV2D_X]->max, s);
+}
+
 /* Element `at` of an array of U8 or FP32. */
 static void *element(const oct_conv2d_job *job, const void *array, size_t at)
 {
     return array ? (char *)(uintptr_t)array + at * job->y_size : NULL;
 }
 
-static void tile(const oct_conv2d_job *job, const oct_conv2d_place *at)
+oct_gemm_s8_args oct_conv2d_s8_tile(const oct_conv2d_s8 *s, const oct_conv2d_job *job,
+                                    const oct_conv2d_place *at)
 {
-    const state *s = job->own;
     const uint8_t *x = at->x;
-    s->gemm->tile(&(oct_gemm_s8_args){
+    return (oct_gemm_s8_args){
         .n_segs = at->segs->n, .seg = at->segs->seg, .a = { x, x },
         .pos = { at->tile->in[0], at->tile->in[1] }, .step = s->g.c.stride[1],
         .rows = at->tile->rows, .groups = at->tile->groups, .cols = at->panel->cols,
         .panel = at->packed, .ahead = at->ahead, .out = &s->out, .ldc = at->width,
         .c = { element(job, job->y, at->at[0]), element(job, job->y, at->at[1]) },
         .residual = { element(job, job->residual, at->at[0]),
-                      element(job, job->residual, at->at[1]) } });
+                      element(job, job->residual, at->at[1]) } };
+}
+
+oct_conv2d_job oct_conv2d_s8_job(const oct_args *args, const oct_conv2d_s8 *s,
+                                 oct_conv2d_do *tile, const void *own, int fill)
+{
+    const oct_tensor *x = args->in[OCT_CONV2D_X], *residual = args->in[OCT_CONV2D_RESIDUAL];
+    return (oct_conv2d_job){ .g = &s->g, .tile = tile, .own = own, .packed = s->packed,
+                             .panel_size = s->panel_size, .alone = ALONE, .fill = fill,
+                             .x = x->data, .y = args->out->data,
+                             .residual = residual ? residual->data : NULL,
+                             .y_size = oct_dtype_size(args->out->dtype) };
+}
+
+static void tile(const oct_conv2d_job *job, const oct_conv2d_place *at)
+{
+    const oct_conv2d_s8 *s = job->own;
+    const oct_gemm_s8_args args = oct_conv2d_s8_tile(s, job, at);
+    s->gemm->tile(&args);
 }
 
 void oct_conv2d_s8_run(const oct_args *args, const void *opaque, const oct_run *r)
 {
-    const state *s = opaque;
-    const oct_tensor *x = args->in[OCT_CONV2D_X], *residual = args->in[OCT_CONV2D_RESIDUAL];
-    oct_conv2d_job job = { .g = &s->g, .tile = tile, .own = s, .packed = s->packed,
-                           .panel_size = s->panel_size, .alone = ALONE, .fill = x->zero,
-                           .x = x->data, .y = args->out->data,
-                           .residual = residual ? residual->data : NULL,
-                           .y_size = oct_dtype_size(args->out->dtype) };
+    oct_conv2d_job job = oct_conv2d_s8_job(args, opaque, tile, opaque,
+                                           args->in[OCT_CONV2D_X]->zero);
     oct_conv2d_walk(&job, r);
 }

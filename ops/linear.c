@@ -4,7 +4,7 @@
  *   w  [N, K] F32, F16, BF16 (scale per row)     b  [N] FP32 or absent
  *   residual, y  [M, N] FP32
  *
- * x U8: w S8, b S32 or F32, y U8 or FP32: ops/linear_s8.c.
+ * w S8: x U8, b S32 or F32, y U8 or FP32; or x quantized at run time: ops/linear_s8.c.
  *
  * One row: gemv, panels shared out between the threads.  More: tiles of rows x panels.  With w in
  * half it is widened on the way; in bfloat16 x is rounded into the workspace first. */
@@ -92,8 +92,7 @@ static oct_status prepare(const oct_args *args, oct_prepare *how, void **out)
 {
     const oct_tensor *x = args->in[OCT_LINEAR_X], *w = args->in[OCT_LINEAR_W];
     const oct_tensor *b = args->in[OCT_LINEAR_BIAS];
-    if (x->dtype == OCT_U8) return prepare_s8(args, how, out);
-    if (w->dtype == OCT_S8) return oct_quant_dynamic("linear", b);
+    if (oct_quant_layer(x, w)) return prepare_s8(args, how, out);
     const oct_dtype type = oct_precision_choose(how, w, 1);
     const int per = type == OCT_BF16 ? 2 : 1, n = w->dim[0], units = (w->dim[1] + per - 1) / per;
     const int k = units * per;

@@ -7,7 +7,7 @@
 /* The ways to compute a linear layer; ops/linear.c chooses by x's dtype.  Each has a prepare and a
  * run with the meaning they have in oct_op. */
 
-/* ops/linear_s8.c: x U8, w S8. */
+/* ops/linear_s8.c: x U8 or, quantized at run time, F32; w S8. */
 OCT_MUST_CHECK oct_status oct_linear_s8_prepare(const oct_args *args, oct_prepare *how,
                                                 void **state);
 void oct_linear_s8_run(const oct_args *args, const void *state, const oct_run *r);

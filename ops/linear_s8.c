@@ -1,19 +1,45 @@
 /* linear on integers, with gemm_s8's tiles of rows x panels.
  *
  *   x  [M, K] U8, or a BLOCKED image [M,h,w,c]     w  [N, K] S8, scale per row
- *   b  [N] S32, F32 or absent                      residual, y  [M, N] U8 or FP32 */
+ *   b  [N] S32, F32 or absent                      residual, y  [M, N] U8 or FP32
+ *
+ * x FP32: b, residual, y FP32.  First each row is quantized, with a scale and zero of its own, into
+ * the workspace: [M, K] U8, scale[M], zero[M]. */
 #include "ops/kernels/gemm_s8.h"
+#include "ops/kernels/vec_u8.h"
 #include "ops/linear.h"
 #include "ops/quantized.h"
+#include "ops/spread.h"
 
 typedef struct state {
     const oct_gemm_s8 *gemm;
+    const oct_vec_u8 *vec;     /* quantizes x; NULL: it is U8 */
     oct_requant out;
     oct_gemm_s8_seg seg;
     const char *packed;
     size_t panel_size;
     int n;
 } state;
+
+/* x as the tiles read it. */
+typedef struct rows {
+    uint8_t *q;
+    float *scale;              /* NULL: one for all, in the panels */
+    int32_t *zero;
+} rows;
+
+static size_t round_up(size_t size) { return (size + OCT_ALIGN - 1) / OCT_ALIGN * OCT_ALIGN; }
+
+static size_t rows_size(int m, int k)
+{
+    return round_up((size_t)m * (size_t)k) + (size_t)m * (sizeof(float) + sizeof(int32_t));
+}
+
+static rows place_rows(int m, int k, void *shared)
+{
+    float *scale = (void *)((char *)shared + round_up((size_t)m * (size_t)k));
+    return (rows){ shared, scale, (int32_t *)(void *)(scale + m) };
+}
 
 static oct_status pack(const oct_args *args, const state *s, void *packed, oct_arena *tmp)
 {
@@ -23,10 +49,10 @@ static oct_status pack(const oct_args *args, const state *s, void *packed, oct_a
     if (!scale) return oct_fail(OCT_ERR_MEMORY, "linear: out of memory");
     OCT_TRY(oct_linear_order(x, tmp, &perm));
     OCT_TRY(oct_quant_scales("linear", x, w, args->out, scale));
-    oct_gemm_s8_weights rows = { .b = w->data, .k = s->seg.len, .perm = perm, .n_segs = 1,
-                                 .seg = &s->seg, .zero = x->zero, .scale = scale };
-    OCT_TRY(oct_quant_bias("linear", args, tmp, &rows));
-    oct_gemm_s8_pack(s->gemm, &rows, 0, s->n, packed);
+    oct_gemm_s8_weights packing = { .b = w->data, .k = s->seg.len, .perm = perm, .n_segs = 1,
+                                    .seg = &s->seg, .zero = x->zero, .scale = scale };
+    OCT_TRY(oct_quant_bias("linear", args, tmp, &packing));
+    oct_gemm_s8_pack(s->gemm, &packing, 0, s->n, packed);
     return OCT_OK;
 }
 
@@ -37,7 +63,8 @@ oct_status oct_linear_s8_prepare(const oct_args *args, oct_prepare *how, void **
     const int n = w->dim[0], k = w->dim[1];
     state *s = oct_arena_zalloc(how->arena, sizeof *s);
     if (!s) return oct_fail(OCT_ERR_MEMORY, "linear: out of memory");
-    *s = (state){ .gemm = oct_gemm_s8_pick(how->cpu, x->max), .seg = { 0, k, k }, .n = n,
+    const int dynamic = x->dtype == OCT_F32;
+    *s = (state){ .gemm = oct_gemm_s8_pick(how->cpu, dynamic ? OCT_DYNAMIC_MAX : x->max), .seg = { 0, k, k }, .n = n,
                   .out = oct_quant_requant(args->out, attr->act, args->in[OCT_LINEAR_RESIDUAL]) };
     *out = s;
     s->panel_size = oct_gemm_s8_panel_size(s->gemm, 1, &s->seg);
@@ -49,7 +76,11 @@ oct_status oct_linear_s8_prepare(const oct_args *args, oct_prepare *how, void **
     s->packed = packed;
     how->macs = (double)n * k;
     how->weight_size = size;
-    OCT_TRY(oct_kernel_name(how, "gemm_s8", s->gemm->isa));
+    if (dynamic) {
+        s->vec = oct_vec_u8_pick(how->cpu);
+        how->shared_size = rows_size(x->dim[0], k);
+    }
+    OCT_TRY(oct_kernel_name(how, dynamic ? "gemm_s8_dynamic" : "gemm_s8", s->gemm->isa));
     if (ready) return OCT_OK;
     oct_arena tmp = { 0 };
     const oct_status status = pack(args, s, packed, &tmp);
@@ -59,12 +90,31 @@ oct_status oct_linear_s8_prepare(const oct_args *args, oct_prepare *how, void **
 
 typedef struct work {
     const state *s;
-    const uint8_t *x;
+    rows x;
     const char *residual;
     char *y;
     size_t y_size;             /* bytes of an element of y and residual */
     int rows, panels, items;
 } work;
+
+/* Rows first .. end of FP32 x. */
+typedef struct quantizing {
+    const state *s;
+    const float *x;
+    rows to;
+} quantizing;
+
+static void quantize(void *arg, size_t first, size_t end)
+{
+    const quantizing *t = arg;
+    const size_t k = (size_t)t->s->seg.len;
+    for (size_t i = first; i < end; i++) {
+        const oct_qparams p = oct_dynamic_qparams(t->s->vec->range(k, t->x + i * k));
+        t->to.scale[i] = p.scale;
+        t->to.zero[i] = p.zero;
+        t->s->vec->steps(k, t->x + i * k, 1 / p.scale, p.zero, OCT_DYNAMIC_MAX, t->to.q + i * k);
+    }
+}
 
 /* One panel for all rows. */
 static void panel(const work *w, int p)
@@ -73,15 +123,22 @@ static void panel(const work *w, int p)
     const int n0 = p * s->gemm->nr, left = s->n - n0;
     for (int i = 0; i < w->rows; ) {
         const oct_linear_rows t = oct_linear_next(i, w->rows, s->gemm->rows);
+        const int second = (t.groups - 1) * t.rows;
         const size_t at = ((size_t)i * (size_t)s->n + (size_t)n0) * w->y_size;
-        const size_t at2 = at + (size_t)(t.groups - 1) * (size_t)t.rows * (size_t)s->n * w->y_size;
+        const size_t at2 = at + (size_t)second * (size_t)s->n * w->y_size;
         const char *r = w->residual;
-        s->gemm->tile(&(oct_gemm_s8_args){
-            .n_segs = 1, .seg = &s->seg, .a = { w->x, w->x }, .pos = { i, i + t.rows }, .step = 1,
-            .rows = t.rows, .groups = t.groups, .cols = left < s->gemm->nr ? left : s->gemm->nr,
+        oct_gemm_s8_args tile = {
+            .n_segs = 1, .seg = &s->seg, .a = { w->x.q, w->x.q }, .pos = { i, i + t.rows },
+            .step = 1, .rows = t.rows, .groups = t.groups,
+            .cols = left < s->gemm->nr ? left : s->gemm->nr,
             .panel = s->packed + (size_t)p * s->panel_size, .c = { w->y + at, w->y + at2 },
             .residual = { r ? r + at : NULL, r ? r + at2 : NULL },
-            .ldc = (size_t)s->n, .out = &s->out });
+            .ldc = (size_t)s->n, .out = &s->out };
+        for (int g = 0; w->x.scale && g < t.groups; g++) {
+            tile.row_scale[g] = w->x.scale + i + g * second;
+            tile.row_zero[g] = w->x.zero + i + g * second;
+        }
+        s->gemm->tile(&tile);
         i += t.rows * t.groups;
     }
 }
@@ -100,10 +157,16 @@ void oct_linear_s8_run(const oct_args *args, const void *opaque, const oct_run *
     enum { ALONE = 400000 }; /* multiply-adds not worth a parallel region */
     const state *s = opaque;
     const oct_tensor *residual = args->in[OCT_LINEAR_RESIDUAL];
-    work w = { .s = s, .x = args->in[OCT_LINEAR_X]->data, .y = args->out->data,
+    work w = { .s = s, .x = { .q = args->in[OCT_LINEAR_X]->data }, .y = args->out->data,
                .residual = residual ? residual->data : NULL, .rows = r->n,
                .y_size = oct_dtype_size(args->out->dtype),
                .panels = (s->n + s->gemm->nr - 1) / s->gemm->nr };
+    if (s->vec) {
+        const int m = args->in[OCT_LINEAR_X]->dim[0];
+        quantizing t = { s, args->in[OCT_LINEAR_X]->data, place_rows(m, s->seg.len, r->shared) };
+        oct_spread(r->pool, (size_t)r->n, (size_t)s->seg.len * 5, quantize, &t);
+        w.x = t.to;
+    }
     w.items = (double)r->n * s->n * s->seg.len < ALONE ? 1 : w.panels;
     if (w.items > 1) oct_parallel_for(r->pool, w.items, body, &w);
     else body(&w, 0, 0);

@@ -77,20 +77,11 @@ oct_status oct_quant_weights(const char *op, const oct_tensor *x, const oct_tens
     return OCT_OK;
 }
 
-oct_status oct_quant_dynamic(const char *op, const oct_tensor *bias)
-{
-    if (bias && bias->dtype != OCT_F32)
-        return oct_fail(OCT_ERR_UNSUPPORTED, "%s: bias is %s and x F32", op,
-                        oct_dtype_name(bias->dtype));
-    return oct_fail(OCT_ERR_UNSUPPORTED, "%s: x is F32 and the weight I8: activations cannot be "
-                    "quantized at run time yet", op);
-}
-
 oct_status oct_quant_scales(const char *op, const oct_tensor *x, const oct_tensor *w,
                             const oct_tensor *out, float *scale)
 {
     for (int n = 0; n < w->dim[0]; n++) {
-        float s = *x->scale * w->scale[n];
+        float s = x->dtype == OCT_U8 ? *x->scale * w->scale[n] : w->scale[n];
         if (out->dtype == OCT_U8) s = s / *out->scale;
         if (!(s > 0 && s < most))
             return oct_fail(OCT_ERR_UNSUPPORTED, "%s: row %d has the scale %g, expected more than "
@@ -116,6 +107,9 @@ oct_status oct_quant_bias(const char *op, const oct_args *args, oct_arena *tmp,
     const oct_tensor *bias = args->in[OCT_CONV2D_BIAS];
     if (!bias) return OCT_OK;
     const int n = bias->dim[0];
+    if (bias->dtype != OCT_F32 && x->dtype == OCT_F32)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "%s: bias is %s and x F32", op,
+                        oct_dtype_name(bias->dtype));
     if (bias->dtype == OCT_S32) {
         rows->bias = bias->data;
         return check_bias(op, n, bias->data);

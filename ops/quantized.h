@@ -4,6 +4,7 @@
 #include "ops/attr.h"
 #include "ops/kernels/gemm_s8.h"
 #include "ops/op.h"
+#include "ops/qparams.h"
 
 /* What operators on U8 activations share.  A quantized value is U8 with one scale, a zero and a
  * max: real = scale (q - zero), 0 <= q <= max. */
@@ -23,23 +24,28 @@ oct_requant oct_quant_requant(const oct_tensor *out, oct_act act, const oct_tens
 int oct_quant_layer(const oct_tensor *x, const oct_tensor *w);
 
 /* The numbers of such a layer.  w: S8 with a scale for each row, or without data (it is packed);
- * bias NULL, S32 or F32, one for each row; k products in a sum.  x FP32: out
- * too.  S32 then passes here, as a statically quantized graph looks before its values are U8, but
- * not oct_quant_dynamic. */
+ * bias NULL, S32 or F32, one for each row; k products in a sum.  x FP32: out too.  S32 then passes
+ * here, as a statically quantized graph looks before its values are U8, but not oct_quant_bias. */
 OCT_MUST_CHECK oct_status oct_quant_weights(const char *op, const oct_tensor *x,
                                             const oct_tensor *w, const oct_tensor *bias,
                                             const oct_tensor *out, long long k);
 
-/* For prepare, of a layer whose x is FP32: bias is F32 or absent. */
-OCT_MUST_CHECK oct_status oct_quant_dynamic(const char *op, const oct_tensor *bias);
+/* Activations quantized at run time are uint8 0 .. 255, each sample (a row of a linear layer's x,
+ * an image) as if it were alone.  Its range is that of its finite values; an infinity then becomes
+ * an end of the range, a NaN its lower end. */
+enum { OCT_DYNAMIC_MAX = 255 };
+static inline oct_qparams oct_dynamic_qparams(oct_range r)
+{
+    return oct_qparams_u8(r, OCT_DYNAMIC_MAX);
+}
 
-/* scale[n] = s_x s_w[n] / s_out, or s_x s_w[n] if out is FP32, for prepare: every one a positive
- * float below 2^64.  ERR_UNSUPPORTED names the row. */
+/* scale[n] = s_x s_w[n] / s_out, or s_x s_w[n] if out is FP32, s_w[n] if x is, for prepare: every
+ * one a positive float below 2^64.  ERR_UNSUPPORTED names the row. */
 OCT_MUST_CHECK oct_status oct_quant_scales(const char *op, const oct_tensor *x, const oct_tensor *w,
                                            const oct_tensor *out, float *scale);
-/* bias or fbias of rows from the bias of a conv2d or linear, for prepare.  S32: |bias| fits what the
- * kernels leave it (gemm_s8.h).  F32: as it is for an FP32 output; for U8 divided by s_x s_w[n], in
- * tmp, every one finite. */
+/* bias or fbias of rows from the bias of a conv2d or linear, for prepare.  S32, for U8 x: |bias| fits
+ * what the kernels leave it (gemm_s8.h).  F32: as it is for an FP32 output; for U8 divided by
+ * s_x s_w[n], in tmp, every one finite. */
 OCT_MUST_CHECK oct_status oct_quant_bias(const char *op, const oct_args *args, oct_arena *tmp,
                                          oct_gemm_s8_weights *rows);
 

@@ -9,17 +9,6 @@ static double clamp(double x, double lo, double hi) { return x < lo ? lo : x > h
 
 static double magnitude(double x) { return x < 0 ? -x : x; }
 
-oct_qparams oct_qparams_u8(oct_range range, int qmax)
-{
-    const double lo = range.lo < 0 ? (double)range.lo : 0, hi = range.hi > 0 ? (double)range.hi : 0;
-    oct_qparams p = { .scale = 1, .zero = 0 };
-    if (lo == hi) return p;
-    p.scale = (float)((hi - lo) / qmax); /* in double: 2 FLT_MAX is not a float */
-    if (p.scale < 0x1p-64f) p.scale = 0x1p-64f;
-    p.zero = (int)clamp(round_even(-lo / (double)p.scale), 0, qmax);
-    return p;
-}
-
 uint8_t oct_quantize_u8(float x, oct_qparams p, int qmax)
 {
     const float steps = x / p.scale;

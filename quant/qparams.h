@@ -4,36 +4,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ops/qparams.h"
+
 /* From ranges to integers:  real = scale * (q - zero).  Everything here is a fixed sequence of IEEE
  * operations, so scales have the same bits on every machine.  All arguments are finite.
  *
- *   activations   uint8 0..qmax, qmax 127 or 255        affine, one scale a tensor
+ *   activations   uint8 0..qmax, qmax 127 or 255        affine, one scale a tensor: oct_qparams_u8
  *   weights       int8 -127..127, zero 0                one scale an output channel
  *   bias          int32 in units of s_in * s_weight[o]
  *
  * qmax 127: a pair of products, 2 * 127 * 127 = 32,258, fits int16, so vpmaddubsw cannot saturate.
  * -128 is not used: a weight row is as wide to both sides, and |w| <= 127 is what the line above
  * counts on. */
-typedef struct oct_range {
-    float lo, hi;      /* lo <= 0 <= hi */
-} oct_range;
-
-typedef struct oct_qparams {
-    float scale;       /* finite, >= 2^-64 */
-    int zero;          /* 0..qmax */
-} oct_qparams;
-
 enum { OCT_WEIGHT_MAX = 127, OCT_BIAS_BITS = 29 };
-
-/* The range is first widened to hold 0, which is then exact: padding and ReLU need it.
- *
- *   lo = 0   zero = 0                      scale = hi / qmax
- *   lo < 0   zero = round(-lo / scale)     scale = (hi - lo) / qmax
- *
- * both rounded once.  Rounding zero shifts the grid by up to half a step, so an end of the range
- * may be represented half a step off.  lo = hi = 0: scale 1.  A range so narrow that the scale
- * would fall below 2^-64 gets that: s_in * s_weight then stays a normal float. */
-oct_qparams oct_qparams_u8(oct_range range, int qmax);
 
 /* clamp(round_to_even(x / scale) + zero, 0, qmax); a NaN gives 0 */
 uint8_t oct_quantize_u8(float x, oct_qparams p, int qmax);

@@ -17,6 +17,7 @@ typedef struct check_family {
 
 /* One line a family and nothing else, so that families can be written side by side. */
 extern const check_family check_family_vec;
+extern const check_family check_family_vec_u8;
 extern const check_family check_family_winograd_f32;
 extern const check_family check_family_gemm_f32;
 extern const check_family check_family_gemm_f16w;

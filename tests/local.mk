@@ -16,6 +16,7 @@ AM_TESTS_ENVIRONMENT = \
 check_PROGRAMS += tests/check_kernels
 tests_check_kernels_SOURCES = tests/check_kernels.h tests/check_kernels.c \
 	tests/check_buffers.c tests/check_gemm_f32.c tests/check_gemm_s8.c tests/check_vec.c \
+	tests/check_vec_u8.c \
 	tests/check_winograd_f32.c tests/check_winograd_s8.c tests/winograd_matrices.h
 
 # Readers of files against what fuzzing found; with libFuzzer, the fuzzers themselves.
@@ -68,7 +69,9 @@ tests_test_threads_cond_LDADD    = $(LDADD) $(CHECK_LIBS)
 # ops: against naive loops, against PyTorch's own numbers.  test_conv links the core alone: it needs
 # nothing but the C library, libm and pthreads.
 unit_tests += tests/test_conv tests/test_winograd tests/test_ops tests/test_ops_golden \
-	tests/test_ops_s8
+	tests/test_ops_s8 tests/test_ops_dynamic
+tests_test_ops_dynamic_SOURCES = tests/run_op.h tests/run_op.c tests/test_ops_dynamic.c
+tests_test_ops_dynamic_LDADD   = liboctet_core.la $(CHECK_LIBS)
 tests_test_ops_s8_SOURCES     = tests/run_op.h tests/run_op.c tests/test_ops_s8.c
 tests_test_ops_s8_LDADD       = liboctet_core.la $(CHECK_LIBS)
 tests_test_conv_SOURCES       = tests/run_op.h tests/run_op.c tests/test_conv.c
@@ -148,6 +151,13 @@ tests_test_resnets_LDADD   = $(LDADD) $(CHECK_LIBS)
 tests_test_resnet_memory_SOURCES = tests/test_resnet_memory.c tests/seeded_resnet.c \
 	tests/seeded_resnet.h tests/fail_alloc.c tests/fail_alloc.h
 tests_test_resnet_memory_LDADD   = $(LDADD) $(CHECK_LIBS)
+
+# Networks that PyTorch quantized, against PyTorch.
+unit_tests   += tests/test_quantized
+thread_tests += tests/test_quantized
+tests_test_quantized_SOURCES  = tests/files.h tests/test_quantized.c
+tests_test_quantized_CPPFLAGS = $(AM_CPPFLAGS) $(ZLIB_CFLAGS)
+tests_test_quantized_LDADD    = $(LDADD) $(CHECK_LIBS)
 
 # programs
 unit_tests += tests/test_programs

@@ -494,34 +494,6 @@ START_TEST(odd_quantizations_are_refused)
 }
 END_TEST
 
-/* x FP32, w S8: inferred whatever the bias, so that a graph can be built; prepare wants it FP32. */
-START_TEST(float_activations_are_inferred)
-{
-    conv t;
-    oct_conv2d_attr *a = &t.s.attr;
-    open_op();
-    build(&t, &shapes[4], 127, 0);
-    t.x.dtype = t.r.dtype = OCT_F32;
-    refused(&t, "conv2d: x is F32 and y U8");
-    a->quant.scale = 0;
-    ck_assert_int_eq(t.b.dtype, OCT_S32);
-    ck_assert_int_eq(oct_ops[OCT_OP_CONV2D]->infer(&t.args), OCT_OK);
-    ck_assert_int_eq(t.y.dtype, OCT_F32);
-    refused(&t, "conv2d: bias is I32 and x F32");
-    t.w.scale = NULL;
-    refused(&t, "conv2d: the weight is I8 without scales");
-    t.w.dtype = OCT_S32;
-    refused(&t, "conv2d: weight is I32, not a float");
-    const oct_linear_attr attr = { .act = OCT_ACT_NONE };
-    t.w.rank = 2;
-    t.w.dim[1] = 64 * 49;
-    oct_args linear = { &attr, { &t.x, &t.w }, &t.y };
-    ck_assert_int_eq(oct_ops[OCT_OP_LINEAR]->infer(&linear), OCT_ERR_UNSUPPORTED);
-    ck_assert_str_eq(oct_last_error(), "linear: weight is I32, not a float");
-    close_op();
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("ops_s8");
@@ -535,7 +507,6 @@ int main(void)
     tcase_add_test(tc, pools_are_exact);
     tcase_add_test(tc, pad_and_flatten_move_bytes);
     tcase_add_test(tc, odd_quantizations_are_refused);
-    tcase_add_test(tc, float_activations_are_inferred);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

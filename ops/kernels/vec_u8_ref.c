@@ -17,6 +17,28 @@ static void dequantize(size_t n, const uint8_t *x, const oct_quant *q, float *y)
     for (size_t i = 0; i < n; i++) y[i] = (float)(x[i] - q->zero) * q->scale;
 }
 
+static oct_range range(size_t n, const float *x)
+{
+    float lo = 0, hi = 0;
+    for (size_t i = 0; i < n; i++) {
+        const float v = fabsf(x[i]) < INFINITY ? x[i] : 0;
+        lo = v < lo ? v : lo;
+        hi = v > hi ? v : hi;
+    }
+    return (oct_range){ lo, hi };
+}
+
+static void steps(size_t n, const float *x, float inverse, int zero, int max, uint8_t *y)
+{
+    const float lo = (float)-zero, hi = (float)(max - zero);
+    for (size_t i = 0; i < n; i++) {
+        float v = x[i] * inverse;
+        v = v > lo ? v : lo; /* NaN too */
+        v = v < hi ? v : hi;
+        y[i] = (uint8_t)((int)lrintf(v) + zero);
+    }
+}
+
 static void add(size_t n, const uint8_t *a, int zero_a, float scale_a, const uint8_t *b,
                 const oct_requant *out, uint8_t *y)
 {
@@ -55,5 +77,6 @@ static void window_sum(const oct_vec_windows *w, const uint8_t *x, int32_t bias,
 }
 
 const oct_vec_u8 oct_vec_u8_ref = {
-    "ref", "vec_u8/ref", 0, quantize, dequantize, add, window_max, window_sum,
+    "ref", "vec_u8/ref", 0, quantize, dequantize, range, steps, add, window_max,
+    window_sum,
 };

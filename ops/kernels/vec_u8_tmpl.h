@@ -54,6 +54,51 @@ static void dequantize(size_t n, const uint8_t *x, const oct_quant *q, float *y)
     v_store_part(y + i, v, (int)(n - i));
 }
 
+typedef struct ends { vf lo, hi; } ends;
+
+/* v_min(x, lo) keeps lo where they are equal: a zero never takes the place of +0. */
+static inline ends widen(ends e, vf x)
+{
+    const vf v = v_select(v_less(v_abs(x), v_set1(INFINITY)), x, v_set1(0));
+    return (ends){ v_min(v, e.lo), v_max(v, e.hi) };
+}
+
+/* PARTS chains side by side: one alone would wait for each of its comparisons. */
+static oct_range range(size_t n, const float *x)
+{
+    enum { PARTS = 4 };
+    float lo[VW], hi[VW];
+    ends e[PARTS];
+    size_t i = 0;
+    for (int k = 0; k < PARTS; k++) e[k] = (ends){ v_set1(0), v_set1(0) };
+    for (; i + PARTS * VW <= n; i += PARTS * VW)
+        for (int k = 0; k < PARTS; k++) e[k] = widen(e[k], v_load(x + i + k * VW));
+    for (; i + VW <= n; i += VW) e[0] = widen(e[0], v_load(x + i));
+    if (i < n) e[0] = widen(e[0], v_load_part(x + i, (int)(n - i)));
+    for (int k = 1; k < PARTS; k++)
+        e[0] = (ends){ v_min(e[k].lo, e[0].lo), v_max(e[k].hi, e[0].hi) };
+    v_store(lo, e[0].lo);
+    v_store(hi, e[0].hi);
+    oct_range r = { 0, 0 };
+    for (int l = 0; l < VW; l++) {
+        r.lo = lo[l] < r.lo ? lo[l] : r.lo;
+        r.hi = hi[l] > r.hi ? hi[l] : r.hi;
+    }
+    return r;
+}
+
+static void steps(size_t n, const float *x, float inverse, int zero, int max, uint8_t *y)
+{
+    const vf by = v_set1(inverse), z = v_set1((float)zero);
+    const vf lo = v_set1((float)-zero), hi = v_set1((float)(max - zero));
+    size_t i = 0;
+    for (; i + VW <= n; i += VW)
+        v_store_u8(y + i, to_steps(v_mul(v_load(x + i), by), lo, hi, z));
+    if (i == n) return;
+    const vf v = v_mul(v_load_part(x + i, (int)(n - i)), by);
+    store_u8_part(y + i, to_steps(v, lo, hi, z), n - i);
+}
+
 typedef struct adding {
     vf zero_a, scale_a, zero_b, scale_b, lo, hi, zero;
 } adding;

@@ -1,0 +1,28 @@
+#ifndef OCT_OPS_CONV2D_S8_H
+#define OCT_OPS_CONV2D_S8_H
+
+#include "ops/conv2d_geometry.h"
+#include "ops/kernels/gemm_s8.h"
+
+/* A convolution on gemm_s8, packed: what conv2d_s8.c and conv2d_dynamic.c share. */
+typedef struct oct_conv2d_s8 {
+    oct_conv2d_geometry g;
+    const oct_gemm_s8 *gemm;
+    oct_requant out;
+    char *packed;
+    size_t panel_size;         /* the largest */
+} oct_conv2d_s8;
+
+/* All of it, for bytes of x up to x_max.  x FP32: panels packed with zero 0. */
+OCT_MUST_CHECK oct_status oct_conv2d_s8_make(const oct_args *args, oct_prepare *how,
+                                             const char *family, int x_max, oct_conv2d_s8 *s);
+
+/* A job of all images, padding made of byte `fill`; own: for tile. */
+oct_conv2d_job oct_conv2d_s8_job(const oct_args *args, const oct_conv2d_s8 *s,
+                                 oct_conv2d_do *tile, const void *own, int fill);
+
+/* The tile at a place of such a job, its rows without a scale and zero of their own. */
+oct_gemm_s8_args oct_conv2d_s8_tile(const oct_conv2d_s8 *s, const oct_conv2d_job *job,
+                                    const oct_conv2d_place *at);
+
+#endif

@@ -1,0 +1,126 @@
+/* Networks that PyTorch quantized (tests/golden/make_quantized.py) answer as PyTorch does. */
+#include <math.h>
+#include <string.h>
+
+#include "models/model.h"
+#include "tensor/cpu.h"
+#include "tests/files.h"
+#include "weights/sha256.h"
+
+enum { N = 16, MAX_CLASSES = 10 };
+
+/* step: of the answers, the last module's scale.  most: differences allowed, in steps; 0: the same
+ * bits. */
+typedef struct network {
+    const char *file, *answers, *inputs;
+    int c, h, w;
+    const char *layers;        /* NULL: told by the tensors */
+    double most;
+} network;
+
+#define CNN "conv1:p2 conv2:p1g2 relu maxpool:3s2p1 conv3:s2 avgpool:2s1p1 flatten fc1 fc2"
+#define DYNAMIC "conv1 relu maxpool:2 flatten fc1 relu fc2"
+static const network networks[] = {
+    { "cnn", "cnn", "digits", 1, 16, 16, CNN, 0 },
+    { "cnn", "cnn", "digits", 1, 16, 16, "quant conv1:p2 relu conv2:p1g2 relu maxpool:3s2p1 "
+      "conv3:s2 avgpool:2s1p1 flatten fc1 relu fc2 dequant", 0 },
+    { "cnn_legacy", "cnn", "digits", 1, 16, 16, CNN, 0 },
+    { "cnn_1.3", "cnn", "digits", 1, 16, 16, CNN, 0 },
+    { "cnn_1.4", "cnn", "digits", 1, 16, 16, CNN, 0 },
+    { "cnn_qnnpack", "cnn_qnnpack", "digits", 1, 16, 16, CNN, 1 },
+    { "resnet18", "resnet18", "images", 3, 48, 64, NULL, 0 },
+    { "resnet50", "resnet50", "images", 3, 48, 64, NULL, 0 },
+    { "resnext", "resnext", "images", 3, 48, 64, NULL, 0 },
+    { "dynamic", "dynamic", "digits", 1, 16, 16, DYNAMIC, 0 },
+    { "dynamic_channels", "dynamic_channels", "digits", 1, 16, 16, DYNAMIC, 0 },
+};
+enum { N_NETWORKS = sizeof networks / sizeof *networks };
+
+static const char *golden(const char *name, const char *end)
+{
+    char path[64];
+    snprintf(path, sizeof path, "golden/quantized/%s%s", name, end);
+    return file_of(path);
+}
+
+static oct_model *load(const network *t, oct_options o)
+{
+    oct_model *m;
+    char arch[256];
+    snprintf(arch, sizeof arch, "{\"kind\":\"cnn\",\"input\":[%d,%d,%d],\"layers\":\"%s\"}", t->c,
+             t->h, t->w, t->layers ? t->layers : "");
+    if (t->layers) o.arch = arch;
+    else o.height = t->h, o.width = t->w;
+    ck_assert_msg(oct_model_load(golden(t->file, ".pth"), &o, &m) == OCT_OK, "%s: %s", t->file,
+                  oct_last_error());
+    return m;
+}
+
+/* Logits of all inputs, as many at once as the plan takes. */
+static void answer(oct_model *m, const network *t, float *logits)
+{
+    size_t size;
+    uint8_t *bytes = file_read(golden(t->inputs, ".u8"), &size);
+    const oct_tensor *x = oct_model_input(m, 0);
+    const size_t sample = oct_tensor_sample_count(x), classes = (size_t)m->classes;
+    ck_assert_uint_eq(size, N * sample);
+    for (int at = 0, n; at < N; at += n) {
+        n = N - at < x->dim[0] ? N - at : x->dim[0];
+        for (size_t i = 0; i < (size_t)n * sample; i++)
+            ((float *)x->data)[i] = (float)(bytes[(size_t)at * sample + i] - 128) / 64;
+        ck_assert_int_eq(oct_model_run(m, n), OCT_OK);
+        memcpy(logits + (size_t)at * classes, oct_model_output(m, 0)->data,
+               (size_t)n * classes * sizeof *logits);
+    }
+    free(bytes);
+}
+
+static void expected(const network *t, int classes, float *logits)
+{
+    size_t size;
+    uint8_t *npy = file_read(golden(t->answers, ".npy"), &size);
+    const size_t n = (size_t)(N * classes) * sizeof *logits;
+    ck_assert_uint_gt(size, n);
+    memcpy(logits, npy + size - n, n);
+    free(npy);
+}
+
+static int best(const float *logits, int n)
+{
+    int top = 0;
+    for (int i = 1; i < n; i++) top = logits[i] > logits[top] ? i : top;
+    return top;
+}
+
+START_TEST(as_pytorch)
+{
+    float got[N * MAX_CLASSES], want[N * MAX_CLASSES];
+    const network *t = &networks[_i];
+    oct_model *m = load(t, (oct_options){ .batch = 5 });
+    ck_assert_str_eq(m->precision, "int8");
+    answer(m, t, got);
+    expected(t, m->classes, want);
+    double most = 0;
+    int differ = 0, same = 0;
+    for (int i = 0; i < N * m->classes; i++) {
+        most = fmax(most, fabs((double)got[i] - (double)want[i]));
+        differ += got[i] != want[i];
+    }
+    for (int i = 0; i < N; i++) same += best(got + i * m->classes, m->classes) == best(want + i * m->classes, m->classes);
+    printf("%s: %d of %d differ, by at most %g; %d of %d answers are the same\n", t->file, differ, N * m->classes, most, same, N);
+    oct_model_free(m);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("quantized");
+    TCase *tc = tcase_create("quantized");
+    tcase_add_loop_test(tc, as_pytorch, 0, N_NETWORKS);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? TEST_FAIL : TEST_PASS;
+}
