@@ -49,6 +49,7 @@ static oct_status add_quantized(oct_build *b, const char *conv, const char *bn, 
     snprintf(name, sizeof name, "%s.bias", conv);
     if (oct_weights_find(b->m->weights, name))
         OCT_TRY(oct_model_constant(b->m, name, 1, w->dim, &bias));
+    OCT_TRY(oct_quantized_bias(b->m, b->x, w, &bias));
     OCT_TRY(oct_quantized_output(b->m, conv, &a->quant));
     return oct_build_add(b, OCT_OP_CONV2D, conv, a, sizeof *a,
                          (oct_tensor *[OCT_MAX_IN]){ b->x, w, bias });
@@ -115,6 +116,7 @@ oct_status oct_build_head(oct_build *b, const char *module)
     OCT_TRY(oct_build_constant(b, module, "bias", 1, w->dim, &bias));
     if (b->x->dtype == OCT_U8) {
         pool.quant = oct_quantized_of(b->x); /* PyTorch's average keeps it */
+        OCT_TRY(oct_quantized_bias(b->m, b->x, w, &bias));
         OCT_TRY(oct_quantized_output(b->m, module, &attr.quant));
     }
     OCT_TRY(oct_build_add(b, OCT_OP_POOL, "avgpool", &pool, sizeof pool,

@@ -82,14 +82,14 @@ static oct_status leave(net *b)
     return oct_quantized_leave(b->m, name, &b->x);
 }
 
-/* x as the module of this weight reads it, and how its output is quantized (scale 0: it is not).
+/* x and bias as the module with this weight reads them, and how its output is quantized (scale 0: it
+ * is not).
  * Where a statically quantized module meets floats, PyTorch's model had a quantizer in front of it:
  * `quant`, if the line has none. */
-static oct_status meet(net *b, const oct_weights_entry *weight, oct_quant *quant)
+static oct_status meet(net *b, const oct_tensor *w, oct_tensor **bias, oct_quant *quant)
 {
     int is_static;
-    *quant = (oct_quant){ .scale = 0 };
-    if (weight->dtype != OCT_S8) return leave(b);
+    if (w->dtype != OCT_S8) return leave(b);
     OCT_TRY(oct_quantized_is_static(b->m, b->layer->name, &is_static));
     if (is_static && b->x->dtype != OCT_U8) {
         if (b->quantized || !oct_quantized_has(b->m, "quant"))
@@ -97,7 +97,9 @@ static oct_status meet(net *b, const oct_weights_entry *weight, oct_quant *quant
         OCT_TRY(oct_quantized_enter(b->m, "quant", &b->x));
         b->quantized = 1;
     }
-    return b->x->dtype == OCT_U8 ? oct_quantized_output(b->m, b->layer->name, quant) : OCT_OK;
+    if (b->x->dtype != OCT_U8) return OCT_OK;
+    OCT_TRY(oct_quantized_bias(b->m, b->x, w, bias));
+    return oct_quantized_output(b->m, b->layer->name, quant);
 }
 
 static oct_status add_quantizer(net *b)
@@ -124,7 +126,7 @@ static oct_status add_conv2d(net *b)
     oct_conv2d_attr attr = {
         .stride = { s, s }, .pad = { p, p }, .dilation = { d, d }, .groups = g,
     };
-    OCT_TRY(meet(b, part(b->m, l->name, "weight"), &attr.quant));
+    OCT_TRY(meet(b, w, &bias, &attr.quant));
     return add(b, OCT_OP_CONV2D, &attr, sizeof attr,
                (oct_tensor *[OCT_MAX_IN]){ b->x, w, bias });
 }
@@ -140,7 +142,7 @@ static oct_status add_linear(net *b)
     OCT_TRY(constant(b, "weight", 2, (int[]){ -1, x->dim[x->rank - 1] }, &w));
     OCT_TRY(vector(b, "bias", w->dim[0], &bias));
     oct_linear_attr attr = { .act = OCT_ACT_NONE };
-    OCT_TRY(meet(b, part(b->m, b->layer->name, "weight"), &attr.quant));
+    OCT_TRY(meet(b, w, &bias, &attr.quant));
     return add(b, OCT_OP_LINEAR, &attr, sizeof attr,
                (oct_tensor *[OCT_MAX_IN]){ b->x, w, bias });
 }

@@ -1,5 +1,6 @@
 #include "models/quantized.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,6 +55,28 @@ oct_status oct_quantized_is_static(oct_model *m, const char *module, int *out)
     if (!w || w->dtype != OCT_S8 || !oct_quantized_has(m, module)) return OCT_OK;
     OCT_TRY(oct_quantized_output(m, module, &q));
     *out = q.scale != 1 || q.zero != 0;
+    return OCT_OK;
+}
+
+oct_status oct_quantized_bias(oct_model *m, const oct_tensor *x, const oct_tensor *w,
+                              oct_tensor **bias)
+{
+    const int n = w->dim[0];
+    const oct_tensor *from = *bias;
+    if (!from || x->dtype != OCT_U8 || w->dtype != OCT_S8) return OCT_OK;
+    for (int i = 1; i < n; i++)
+        if (w->scale[i] != w->scale[0]) return OCT_OK;
+    oct_tensor *to = oct_arena_alloc(&m->arena, sizeof *to);
+    int32_t *q = oct_arena_alloc(&m->arena, (size_t)n * sizeof *q);
+    if (!to || !q) return oct_fail(OCT_ERR_MEMORY, "bias: out of memory");
+    const float unit = *x->scale * w->scale[0];
+    for (int i = 0; i < n; i++) {
+        const float steps = ((const float *)from->data)[i] / unit;
+        if (!(fabsf(steps) < 0x1p29f)) return OCT_OK; /* more than kernels take, or not a number */
+        q[i] = (int32_t)lrintf(steps);
+    }
+    *to = (oct_tensor){ .dtype = OCT_S32, .rank = 1, .dim = { n }, .data = q };
+    *bias = to;
     return OCT_OK;
 }
 

@@ -5,17 +5,22 @@
 #include "models/model.h"
 #include "tensor/cpu.h"
 #include "tests/files.h"
-#include "weights/sha256.h"
 
 enum { N = 16, MAX_CLASSES = 10 };
 
-/* step: of the answers, the last module's scale.  most: differences allowed, in steps; 0: the same
- * bits. */
+/* Answers of a static network are the same floats: sums are exact, and every step around them is the
+ * one that FBGEMM and QNNPACK do.  Only its quantizer and its additions round in another order than
+ * octet, which shows once in 10^5 values: in none of these networks in an answer.  If PyTorch's
+ * other platforms differ there, so may a golden made anew.
+ *
+ * Dynamic: the last layer rounds acc s_w, times s_row, plus bias, at most 3 roundings of 2^-24 of
+ * what is at most twice the largest answer; PyTorch's order is another, so twice that and what the
+ * FP32 convolution before it differs by, 2^-20 in all. */
 typedef struct network {
     const char *file, *answers, *inputs;
     int c, h, w;
     const char *layers;        /* NULL: told by the tensors */
-    double most;
+    int dynamic;
 } network;
 
 #define CNN "conv1:p2 conv2:p1g2 relu maxpool:3s2p1 conv3:s2 avgpool:2s1p1 flatten fc1 fc2"
@@ -27,12 +32,12 @@ static const network networks[] = {
     { "cnn_legacy", "cnn", "digits", 1, 16, 16, CNN, 0 },
     { "cnn_1.3", "cnn", "digits", 1, 16, 16, CNN, 0 },
     { "cnn_1.4", "cnn", "digits", 1, 16, 16, CNN, 0 },
-    { "cnn_qnnpack", "cnn_qnnpack", "digits", 1, 16, 16, CNN, 1 },
+    { "cnn_qnnpack", "cnn_qnnpack", "digits", 1, 16, 16, CNN, 0 },
     { "resnet18", "resnet18", "images", 3, 48, 64, NULL, 0 },
     { "resnet50", "resnet50", "images", 3, 48, 64, NULL, 0 },
     { "resnext", "resnext", "images", 3, 48, 64, NULL, 0 },
-    { "dynamic", "dynamic", "digits", 1, 16, 16, DYNAMIC, 0 },
-    { "dynamic_channels", "dynamic_channels", "digits", 1, 16, 16, DYNAMIC, 0 },
+    { "dynamic", "dynamic", "digits", 1, 16, 16, DYNAMIC, 1 },
+    { "dynamic_channels", "dynamic_channels", "digits", 1, 16, 16, DYNAMIC, 1 },
 };
 enum { N_NETWORKS = sizeof networks / sizeof *networks };
 
@@ -100,14 +105,67 @@ START_TEST(as_pytorch)
     ck_assert_str_eq(m->precision, "int8");
     answer(m, t, got);
     expected(t, m->classes, want);
-    double most = 0;
-    int differ = 0, same = 0;
-    for (int i = 0; i < N * m->classes; i++) {
-        most = fmax(most, fabs((double)got[i] - (double)want[i]));
-        differ += got[i] != want[i];
+    float largest = 0;
+    for (int i = 0; i < N * m->classes; i++) largest = fmaxf(largest, fabsf(want[i]));
+    const float most = t->dynamic ? 0x1p-20f * largest : 0;
+    for (int i = 0; i < N * m->classes; i++)
+        ck_assert_msg(fabsf(got[i] - want[i]) <= most, "%s: answer %d of input %d is %g, PyTorch's "
+                      "%g", t->file, i % m->classes, i / m->classes, (double)got[i],
+                      (double)want[i]);
+    for (int i = 0; i < N * m->classes; i += m->classes)
+        ck_assert_int_eq(best(got + i, m->classes), best(want + i, m->classes));
+    oct_model_free(m);
+}
+END_TEST
+
+/* One network, one answer: on every ISA, for any threads, batch and passes. */
+START_TEST(the_same_bits_everywhere)
+{
+    static const char *const isas[] = { "ref", "avx2", "avxvnni", "avx512", "neon", "neondot",
+                                        "neoni8mm" };
+    float first[N * MAX_CLASSES], got[N * MAX_CLASSES];
+    const network *t = &networks[_i];
+    oct_model *m = load(t, (oct_options){ .isa = "ref", .threads = 2, .batch = N });
+    answer(m, t, first);
+    for (size_t i = 0; i < sizeof isas / sizeof *isas; i++)
+        for (int threads = 1; threads <= 3; threads++) {
+            unsigned flags;
+            if (oct_cpu_isa(isas[i], &flags) != OCT_OK) continue;
+            if (test_emulated() && threads != 2) continue;
+            oct_model *other = load(t, (oct_options){ .isa = isas[i], .threads = threads,
+                                                      .batch = 2 * threads + 1,
+                                                      .passes = threads == 3 ? "none" : NULL });
+            answer(other, t, got);
+            ck_assert_msg(memcmp(got, first, (size_t)(N * m->classes) * sizeof *got) == 0,
+                          "%s, %s, %d threads", t->file, isas[i], threads);
+            oct_model_free(other);
+        }
+    oct_model_free(m);
+}
+END_TEST
+
+static int count_steps(const oct_model *m, oct_op_kind kind)
+{
+    int n = 0;
+    for (int i = 0; i < m->plan->n_steps; i++) n += m->plan->step[i].node->kind == kind;
+    return n;
+}
+
+/* ReLUs go into what is before them; an addition stays, as its operands have been rounded. */
+START_TEST(what_is_fused)
+{
+    oct_model *m = load(&networks[7], (oct_options){ 0 });
+    ck_assert_str_eq(m->kind, "resnet");
+    ck_assert_str_eq(m->arch, "{\"classes\":10,\"depth\":50,\"kind\":\"resnet\"}");
+    ck_assert_int_eq(count_steps(m, OCT_OP_CONV2D), 53);
+    ck_assert_int_eq(count_steps(m, OCT_OP_ADD), 16);
+    ck_assert_int_eq(count_steps(m, OCT_OP_ACTIVATION), 0);
+    ck_assert_int_eq(m->plan->n_steps, 75); /* and layout, quant, two pools, fc, dequant */
+    for (int i = 0; i < m->plan->n_steps; i++) {
+        const oct_node *node = m->plan->step[i].node;
+        ck_assert(node->args.out->dtype == OCT_U8 || node->kind == OCT_OP_LAYOUT ||
+                  node->kind == OCT_OP_DEQUANTIZE);
     }
-    for (int i = 0; i < N; i++) same += best(got + i * m->classes, m->classes) == best(want + i * m->classes, m->classes);
-    printf("%s: %d of %d differ, by at most %g; %d of %d answers are the same\n", t->file, differ, N * m->classes, most, same, N);
     oct_model_free(m);
 }
 END_TEST
@@ -117,6 +175,8 @@ int main(void)
     Suite *suite = suite_create("quantized");
     TCase *tc = tcase_create("quantized");
     tcase_add_loop_test(tc, as_pytorch, 0, N_NETWORKS);
+    tcase_add_loop_test(tc, the_same_bits_everywhere, 0, N_NETWORKS);
+    tcase_add_test(tc, what_is_fused);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
