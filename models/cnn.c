@@ -150,6 +150,9 @@ static oct_status add_linear(net *b)
 static oct_status add_batchnorm(net *b)
 {
     OCT_TRY(oct_layer_takes(b->layer, ""));
+    if (oct_quantized_has(b->m, b->layer->name))
+        return refuse(b, "is a batch norm that was not fused before it was quantized");
+    OCT_TRY(leave(b));
     const int c = b->x->dim[b->x->rank - 1];
     oct_tensor *gamma, *beta, *mean, *var;
     OCT_TRY(vector(b, "weight", c, &gamma));
@@ -157,9 +160,6 @@ static oct_status add_batchnorm(net *b)
     OCT_TRY(constant(b, "running_mean", 1, &c, &mean));
     OCT_TRY(constant(b, "running_var", 1, &c, &var));
     const oct_batchnorm_attr attr = { .eps = eps };
-    if (oct_quantized_has(b->m, b->layer->name))
-        return refuse(b, "is a batch norm that was not fused before it was quantized");
-    OCT_TRY(leave(b));
     return add(b, OCT_OP_BATCHNORM, &attr, sizeof attr,
                (oct_tensor *[OCT_MAX_IN]){ b->x, gamma, beta, mean, var });
 }

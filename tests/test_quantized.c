@@ -48,14 +48,19 @@ static const char *golden(const char *name, const char *end)
     return file_of(path);
 }
 
+static const char *arch_of(const network *t, char arch[256]) /* NULL: the tensors say it */
+{
+    snprintf(arch, 256, "{\"kind\":\"cnn\",\"input\":[%d,%d,%d],\"layers\":\"%s\"}", t->c, t->h,
+             t->w, t->layers ? t->layers : "");
+    return t->layers ? arch : NULL;
+}
+
 static oct_model *load(const network *t, oct_options o)
 {
     oct_model *m;
     char arch[256];
-    snprintf(arch, sizeof arch, "{\"kind\":\"cnn\",\"input\":[%d,%d,%d],\"layers\":\"%s\"}", t->c,
-             t->h, t->w, t->layers ? t->layers : "");
-    if (t->layers) o.arch = arch;
-    else o.height = t->h, o.width = t->w;
+    o.arch = arch_of(t, arch);
+    if (!o.arch) o.height = t->h, o.width = t->w;
     ck_assert_msg(oct_model_load(golden(t->file, ".pth"), &o, &m) == OCT_OK, "%s: %s", t->file,
                   oct_last_error());
     return m;
@@ -170,13 +175,139 @@ START_TEST(what_is_fused)
 }
 END_TEST
 
+/* ---- files that were changed: FILE's tensors, one of them another ---- */
+
+typedef struct change {
+    const char *name;          /* of the tensor */
+    const char *rename;        /* NULL: it keeps its name; "": it goes */
+    oct_dtype dtype;           /* of value, if it is given one */
+    double value;
+    int elements;              /* 0: it keeps its own data */
+} change;
+
+static char path[64];
+
+static void setup(void)
+{
+    snprintf(path, sizeof path, "test_quantized_%ld.safetensors", (long)getpid());
+}
+
+static void teardown(void) { unlink(path); }
+
+static void apply(const change *c, oct_save_tensor *s, oct_tensor *t, void *room)
+{
+    if (!c || strcmp(c->name, s->name) != 0) return;
+    if (c->rename) s->name = c->rename;
+    if (!c->elements) return;
+    t->rank = c->elements == 1 ? 0 : 1;
+    t->dim[0] = c->elements;
+    t->dtype = c->dtype;
+    t->data = room;
+    for (int i = 0; i < c->elements; i++) {
+        if (c->dtype == OCT_F32) ((float *)room)[i] = (float)c->value;
+        else ((int64_t *)room)[i] = (int64_t)c->value;
+    }
+}
+
+static void save_changed(const char *file, const change *c)
+{
+    enum { MOST = 600 };
+    static oct_save_tensor list[MOST];
+    static oct_tensor tensor[MOST];
+    int64_t room[8];
+    oct_weights *w;
+    ck_assert_int_eq(oct_weights_open(golden(file, ".pth"), &w), OCT_OK);
+    int n = 0;
+    ck_assert_int_le(oct_weights_count(w), MOST);
+    for (int i = 0; i < oct_weights_count(w); i++) {
+        list[n] = (oct_save_tensor){ oct_weights_at(w, i)->name, &tensor[n] };
+        ck_assert_int_eq(oct_weights_require(w, list[n].name, -1, NULL, &tensor[n]), OCT_OK);
+        apply(c, &list[n], &tensor[n], room);
+        n += *list[n].name != '\0';
+    }
+    ck_assert_int_eq(oct_weights_save(path, list, n, NULL, 0), OCT_OK);
+    oct_weights_close(w);
+}
+
+static oct_status open_changed(const network *t, const change *c, const char *layers, oct_model **m)
+{
+    network changed = *t;
+    char arch[256];
+    if (layers) changed.layers = layers;
+    oct_options o = { .arch = arch_of(&changed, arch) };
+    save_changed(t->file, c);
+    return oct_model_load(path, &o, m);
+}
+
+/* What weights/ makes of a state dict is what a safetensors file can hold. */
+START_TEST(as_safetensors)
+{
+    float got[N * MAX_CLASSES], want[N * MAX_CLASSES];
+    oct_model *m;
+    const network *t = &networks[0];
+    ck_assert_msg(open_changed(t, NULL, NULL, &m) == OCT_OK, "%s", oct_last_error());
+    answer(m, t, got);
+    expected(t, m->classes, want);
+    ck_assert(memcmp(got, want, (size_t)(N * m->classes) * sizeof *got) == 0);
+    oct_model_free(m);
+}
+END_TEST
+
+START_TEST(refusals)
+{
+#define GONE(name) { name, "", OCT_F32, 0, 0 }
+    static const struct { int network; change c; const char *layers, *sentence; } table[] = {
+        { 0, { "conv1.zero_point", NULL, OCT_S64, 256, 1 }, NULL, "conv1.zero_point: 256, expected "
+          "0 to 255 (quint8)" },
+        { 0, { "fc2.zero_point", NULL, OCT_S64, -1, 1 }, NULL, "fc2.zero_point: -1, expected" },
+        { 0, { "conv1.zero_point", NULL, OCT_F32, 0, 1 }, NULL, "conv1.zero_point: 1 elements of "
+          "F32, expected one I64" },
+        { 0, { "conv1.scale", NULL, OCT_F32, 1, 2 }, NULL, "conv1.scale: 2 elements of F32, "
+          "expected one F32" },
+        { 0, { "conv1.scale", NULL, OCT_F32, -1, 1 }, NULL, "conv1.scale: -1, expected a positive" },
+        { 0, { "conv1.scale", NULL, OCT_F32, NAN, 1 }, NULL, "conv1.scale: nan, expected a" },
+        { 0, { "conv1.scale", NULL, OCT_F32, INFINITY, 1 }, NULL, "conv1: conv2d: a scale of inf" },
+        { 0, GONE("conv2.scale"), NULL, "conv2.scale: no such tensor" },
+        { 0, GONE("conv1.weight.scale"), NULL, "conv1.weight.scale: no such tensor" },
+        { 0, { "conv1.weight.scale", NULL, OCT_F32, 1, 3 }, NULL, "conv1.weight.scale: shape [3], "
+          "expected [16]" },
+        { 0, GONE("quant.scale"), NULL, "layers: word 1 'conv1:p2' is quantized and needs a "
+          "quantizer before it" },
+        { 0, { "conv2.scale", "conv2.bias.scale", OCT_F32, 1, 1 }, "quant conv1:p2 conv2.bias",
+          "layers: word 3 'conv2.bias' is neither" },
+        { 0, GONE("-"), "quant quant", "layers: word 2 'quant' is a module that stands" },
+        { 0, { "conv3.weight", "", OCT_F32, 0, 0 }, "quant conv1:p2 conv3", "layers: word 3 'conv3' "
+          "is a quantizer, or a quantized operation that octet does not have" },
+        { 0, { "conv2.scale", "conv1.running_mean", OCT_F32, 1, 2 }, "quant conv1",
+          "layers: word 2 'conv1' is a batch norm that was not fused" },
+        { 7, GONE("layer2.0.skip_add_relu.scale"), NULL, "layer2.0.add_relu: no scale and "
+          "zero_point of the addition" },
+        { 7, { "conv1.scale", "bn1.running_mean", OCT_F32, 1, 2 }, NULL, "bn1: a batch norm that "
+          "was not fused into conv1 before" },
+        { 7, GONE("fc.scale"), NULL, "fc.scale: no such tensor" },
+        { 7, GONE("quant.scale"), NULL, "conv1: " },
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        oct_model *m = NULL;
+        const network *t = &networks[table[i].network];
+        const oct_status status = open_changed(t, &table[i].c, table[i].layers, &m);
+        ck_assert_msg(status != OCT_OK, "row %zu was read", i);
+        ck_assert_msg(strncmp(oct_last_error(), table[i].sentence, strlen(table[i].sentence)) == 0,
+                      "row %zu: %s", i, oct_last_error());
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("quantized");
     TCase *tc = tcase_create("quantized");
+    tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_loop_test(tc, as_pytorch, 0, N_NETWORKS);
     tcase_add_loop_test(tc, the_same_bits_everywhere, 0, N_NETWORKS);
     tcase_add_test(tc, what_is_fused);
+    tcase_add_test(tc, as_safetensors);
+    tcase_add_test(tc, refusals);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
