@@ -30,7 +30,8 @@ typedef struct oct_options {    /* zero means default, so { 0 } is always valid 
     const char *isa;            /* NULL: best;  "ref", "avx2" ... for comparison */
     const char *gemm;           /* NULL: ours;  "openblas" for FP32 */
     const char *precision;      /* NULL: "fp32";  "fp16": weights in half, "bf16": both operands; */
-                                /* sums and activations stay FP32 */
+                                /* sums and activations stay FP32.  "int8": as fp32, but the file's */
+                                /* weights must be I8, which are I8 in any of them */
     const char *passes;         /* NULL: all;  "none";  "fold_bn,fuse" */
     int keep_values;            /* 1: every layer's output can be read after a run */
 } oct_options;

@@ -42,6 +42,9 @@ static oct_status add_quantized(oct_build *b, const char *conv, const char *bn, 
 {
     char name[120];
     oct_tensor *bias = NULL;
+    if (b->x->dtype != OCT_U8)
+        return oct_fail(OCT_ERR_FORMAT, "%.80s.weight: I8, and the file has no quantizer 'quant'",
+                        conv);
     snprintf(name, sizeof name, "%s.running_mean", bn);
     if (oct_weights_find(b->m->weights, name))
         return oct_fail(OCT_ERR_UNSUPPORTED, "%.80s: a batch norm that was not fused into %.80s "
@@ -69,7 +72,8 @@ oct_status oct_build_conv_bn(oct_build *b, const char *conv, const char *bn,
         return oct_fail(OCT_ERR_SHAPE, "%.80s.weight: %d input channels do not divide %d", conv,
                         w->dim[1], c);
     if (!a.groups) a.groups = c / w->dim[1];
-    if (b->x->dtype == OCT_U8) return add_quantized(b, conv, bn, &a, w);
+    if (b->x->dtype == OCT_U8 || (w->dtype == OCT_S8 && oct_quantized_has(b->m, conv)))
+        return add_quantized(b, conv, bn, &a, w);
     for (int k = 0; k < 4; k++) OCT_TRY(oct_build_constant(b, bn, parts[k], 1, w->dim, &p[k]));
     OCT_TRY(oct_build_add(b, OCT_OP_CONV2D, conv, &a, sizeof a,
                           (oct_tensor *[OCT_MAX_IN]){ b->x, w }));

@@ -156,7 +156,6 @@ static oct_status describe(oct_model *m, const char *path, const oct_options *o,
         m->n_parameters = count_parameters(m->weights);
         OCT_TRY(builder->build(m, arch, o));
     }
-    if (oct_quantized_graph(&m->graph) && strcmp(m->precision, "fp32") == 0) m->precision = "int8";
     m->recipe_is_guess = !m->recipe;
     if (!m->recipe) m->recipe = guess_recipe(m->graph.in[0]);
     OCT_TRY(oct_model_read_labels(m));
@@ -166,7 +165,7 @@ static oct_status describe(oct_model *m, const char *path, const oct_options *o,
 oct_status oct_model_precision(const char *name, oct_dtype *out)
 {
     static const struct { const char *name; oct_dtype type; } names[] = {
-        { "fp32", OCT_F32 }, { "bf16", OCT_BF16 }, { "fp16", OCT_F16 },
+        { "fp32", OCT_F32 }, { "int8", OCT_F32 }, { "bf16", OCT_BF16 }, { "fp16", OCT_F16 },
     };
     *out = OCT_F32;
     if (!name) return OCT_OK;
@@ -175,9 +174,17 @@ oct_status oct_model_precision(const char *name, oct_dtype *out)
             *out = names[i].type;
             return OCT_OK;
         }
-    const char *why = strcmp(name, "int8") == 0 ? "this build has fp32, bf16 and fp16"
-                                                : "unknown; fp32, bf16 or fp16 expected";
-    return oct_fail(OCT_ERR_UNSUPPORTED, "precision '%.80s': %s", name, why);
+    return oct_fail(OCT_ERR_UNSUPPORTED, "precision '%.80s': unknown; fp32, int8, bf16 or fp16 "
+                    "expected", name);
+}
+
+/* What is I8 is so in the file: "int8" asks for no more than that it is there. */
+static oct_status name_precision(oct_model *m, const oct_options *o)
+{
+    const int quantized = oct_quantized_graph(&m->graph);
+    if (quantized && strcmp(m->precision, "fp32") == 0) m->precision = "int8";
+    if (quantized || !o->precision || strcmp(o->precision, "int8") != 0) return OCT_OK;
+    return oct_fail(OCT_ERR_UNSUPPORTED, "precision 'int8': the weights of this model are floats");
 }
 
 /* What the plan will run on, told before the file is read: a wrong option is the faster answer. */
@@ -251,6 +258,7 @@ static oct_status load(const char *path, const oct_options *options, purpose why
     oct_status status = choose_machine(m, o, &plan);
     if (status == OCT_OK) status = describe(m, path, o, why != TO_DESCRIBE);
     if (status == OCT_OK && why != TO_DESCRIBE) status = make_plan(m, o, &plan);
+    if (status == OCT_OK) status = name_precision(m, o);
     if (status != OCT_OK) oct_model_free(m);
     else *out = m;
     return status;

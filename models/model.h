@@ -51,7 +51,8 @@ OCT_MUST_CHECK oct_status oct_model_pack(const char *path, const oct_options *op
 OCT_MUST_CHECK oct_status oct_model_passes(const char *list, oct_pass out[OCT_MODEL_MAX_PASSES],
                                            int *n);
 
-/* "fp32" (or NULL), "bf16", "fp16": F32, BF16, F16; ERR_UNSUPPORTED names any other. */
+/* "fp32" (or NULL), "int8", "bf16", "fp16": F32, F32, BF16, F16, of what is not I8 in the file;
+ * ERR_UNSUPPORTED names any other. */
 OCT_MUST_CHECK oct_status oct_model_precision(const char *name, oct_dtype *out);
 
 /* A kind of model: told from the tensors, built as a graph.  models/model.c has the table. */
