@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "models/model.h"
+#include "models/compiled.h"
 #include "tensor/cpu.h"
 #include "tests/files.h"
 
@@ -161,6 +161,7 @@ START_TEST(what_is_fused)
 {
     oct_model *m = load(&networks[7], (oct_options){ 0 });
     ck_assert_str_eq(m->kind, "resnet");
+    ck_assert_uint_eq(m->n_parameters, 105202);
     ck_assert_str_eq(m->arch, "{\"classes\":10,\"depth\":50,\"kind\":\"resnet\"}");
     ck_assert_int_eq(count_steps(m, OCT_OP_CONV2D), 53);
     ck_assert_int_eq(count_steps(m, OCT_OP_ADD), 16);
@@ -253,6 +254,36 @@ START_TEST(as_safetensors)
 }
 END_TEST
 
+/* A compiled file runs without PyTorch's, on every ISA that it can be made for. */
+START_TEST(compiled)
+{
+    float got[N * MAX_CLASSES], want[N * MAX_CLASSES];
+    static const char *const isas[] = { "ref", "avx2", "avx512", "neon", "neondot" };
+    const network *t = &networks[_i];
+    for (size_t i = 0; i < sizeof isas / sizeof *isas; i++) {
+        unsigned flags;
+        oct_model *m;
+        char arch[256];
+        if (oct_cpu_isa(isas[i], &flags) != OCT_OK) continue;
+        oct_options o = { .isa = isas[i], .arch = arch_of(t, arch) };
+        if (!o.arch) o.height = t->h, o.width = t->w;
+        ck_assert_int_eq(oct_model_pack(golden(t->file, ".pth"), &o, &m), OCT_OK);
+        const oct_compiled_info info = { .recipe = m->recipe, .command = "test" };
+        ck_assert_msg(oct_compiled_save(m, path, &info) == OCT_OK, "%s", oct_last_error());
+        oct_model_free(m);
+        o = (oct_options){ .isa = isas[i], .batch = 3, .precision = "int8" };
+        ck_assert_msg(oct_model_load(path, &o, &m) == OCT_OK, "%s: %s", t->file, oct_last_error());
+        ck_assert_str_eq(m->precision, "int8");
+        answer(m, t, got);
+        oct_model_free(m);
+        m = load(t, (oct_options){ 0 });
+        answer(m, t, want);
+        ck_assert(memcmp(got, want, (size_t)(N * m->classes) * sizeof *got) == 0);
+        oct_model_free(m);
+    }
+}
+END_TEST
+
 START_TEST(refusals)
 {
 #define GONE(name) { name, "", OCT_F32, 0, 0 }
@@ -307,6 +338,7 @@ int main(void)
     tcase_add_loop_test(tc, the_same_bits_everywhere, 0, N_NETWORKS);
     tcase_add_test(tc, what_is_fused);
     tcase_add_test(tc, as_safetensors);
+    tcase_add_loop_test(tc, compiled, 0, N_NETWORKS);
     tcase_add_test(tc, refusals);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
