@@ -60,6 +60,7 @@ static oct_status fuse_residual(oct_graph *g, oct_node *first, oct_node *second,
     oct_tensor *other = second->args.in[OCT_ADD_A + OCT_ADD_B - operand];
     const oct_node *writer = oct_graph_writer(g, other);
     if (act_of(first) != OCT_ACT_NONE || first->args.in[OCT_CONV2D_RESIDUAL]) return OCT_OK;
+    if (first->args.out->dtype == OCT_U8) return OCT_OK; /* it is rounded before it is added */
     if (other->data || (writer && writer > first)) return OCT_OK;
     OCT_TRY(set_act(g, first, act_of(second)));
     first->args.in[OCT_CONV2D_RESIDUAL] = other;

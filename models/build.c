@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "models/metadata.h"
+#include "models/eager.h"
 
 static const float eps = 1e-5f; /* torch.nn.BatchNorm2d's */
 
@@ -38,7 +39,30 @@ oct_status oct_build_input(oct_build *b, const oct_options *o, int c, int h, int
     const oct_tensor shape = { .dtype = OCT_F32, .rank = 4,
                                .dim = { o->batch ? o->batch : 1, c, h, w } };
     OCT_TRY(oct_graph_input(&b->m->graph, &shape, &b->x));
-    return oct_build_add(b, OCT_OP_LAYOUT, "input", NULL, 0, (oct_tensor *[OCT_MAX_IN]){ b->x });
+    OCT_TRY(oct_build_add(b, OCT_OP_LAYOUT, "input", NULL, 0, (oct_tensor *[OCT_MAX_IN]){ b->x }));
+    return oct_eager_has(b->m, "quant") ? oct_eager_enter(b->m, "quant", &b->x) : OCT_OK;
+}
+
+/* conv2d on quantized x, with its bias if it has one. */
+static oct_status add_quantized(oct_build *b, const char *conv, const char *bn, oct_conv2d_attr *a,
+                                oct_tensor *w)
+{
+    char name[120];
+    oct_tensor *bias = NULL;
+    if (b->x->dtype != OCT_U8)
+        return oct_fail(OCT_ERR_FORMAT, "%.80s.weight: I8, and the file has no quantizer 'quant'",
+                        conv);
+    snprintf(name, sizeof name, "%s.running_mean", bn);
+    if (oct_weights_find(b->m->weights, name))
+        return oct_fail(OCT_ERR_UNSUPPORTED, "%.80s: a batch norm that was not fused into %.80s "
+                        "before it was quantized", bn, conv);
+    snprintf(name, sizeof name, "%s.bias", conv);
+    if (oct_weights_find(b->m->weights, name))
+        OCT_TRY(oct_model_constant(b->m, name, 1, w->dim, &bias));
+    OCT_TRY(oct_eager_bias(b->m, b->x, w, &bias));
+    OCT_TRY(oct_eager_output(b->m, conv, &a->quant));
+    return oct_build_add(b, OCT_OP_CONV2D, conv, a, sizeof *a,
+                         (oct_tensor *[OCT_MAX_IN]){ b->x, w, bias });
 }
 
 oct_status oct_build_conv_bn(oct_build *b, const char *conv, const char *bn,
@@ -55,6 +79,8 @@ oct_status oct_build_conv_bn(oct_build *b, const char *conv, const char *bn,
         return oct_fail(OCT_ERR_SHAPE, "%.80s.weight: %d input channels do not divide %d", conv,
                         w->dim[1], c);
     if (!a.groups) a.groups = c / w->dim[1];
+    if (b->x->dtype == OCT_U8 || (w->dtype == OCT_S8 && oct_eager_has(b->m, conv)))
+        return add_quantized(b, conv, bn, &a, w);
     if (has(b, conv, "bias")) OCT_TRY(oct_build_constant(b, conv, "bias", 1, w->dim, &bias));
     OCT_TRY(oct_build_add(b, OCT_OP_CONV2D, conv, &a, sizeof a,
                           (oct_tensor *[OCT_MAX_IN]){ b->x, w, bias }));
@@ -71,20 +97,41 @@ oct_status oct_build_relu(oct_build *b, const char *name)
                          (oct_tensor *[OCT_MAX_IN]){ b->x });
 }
 
-oct_status oct_build_sum(oct_build *b, const char *name, oct_tensor *other)
+/* The FloatFunctional behind prefix: as torchvision names it, and two more. */
+static oct_status find_addition(oct_build *b, const char *prefix, oct_quant *out)
 {
-    const oct_add_attr attr = { .act = OCT_ACT_NONE };
+    static const char *const known[] = { "add_relu", "skip_add_relu", "skip_add", "add" };
+    char name[120];
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        snprintf(name, sizeof name, "%s%s", prefix, known[i]);
+        if (oct_eager_has(b->m, name)) return oct_eager_output(b->m, name, out);
+    }
+    return oct_fail(OCT_ERR_UNSUPPORTED, "%.80sadd_relu: no scale and zero_point of the addition, "
+                    "nor of skip_add_relu, skip_add or add", prefix);
+}
+
+oct_status oct_build_sum(oct_build *b, const char *prefix, oct_tensor *other)
+{
+    char name[80];
+    oct_add_attr attr = { .act = OCT_ACT_NONE };
+    snprintf(name, sizeof name, "%sadd", prefix);
+    if (b->x->dtype == OCT_U8) OCT_TRY(find_addition(b, prefix, &attr.quant));
     return oct_build_add(b, OCT_OP_ADD, name, &attr, sizeof attr,
                          (oct_tensor *[OCT_MAX_IN]){ b->x, other });
 }
 
 oct_status oct_build_head(oct_build *b, const char *module)
 {
-    const oct_pool_attr pool = { .kind = OCT_POOL_ADAPTIVE_AVG, .out = { 1, 1 } };
-    const oct_linear_attr attr = { .act = OCT_ACT_NONE };
+    oct_pool_attr pool = { .kind = OCT_POOL_ADAPTIVE_AVG, .out = { 1, 1 } };
+    oct_linear_attr attr = { .act = OCT_ACT_NONE };
     oct_tensor *w, *bias;
     OCT_TRY(oct_build_constant(b, module, "weight", 2, (int[]){ -1, b->x->dim[3] }, &w));
     OCT_TRY(oct_build_constant(b, module, "bias", 1, w->dim, &bias));
+    if (b->x->dtype == OCT_U8) {
+        pool.quant = oct_eager_of(b->x); /* PyTorch's average keeps it */
+        OCT_TRY(oct_eager_bias(b->m, b->x, w, &bias));
+        OCT_TRY(oct_eager_output(b->m, module, &attr.quant));
+    }
     OCT_TRY(oct_build_add(b, OCT_OP_POOL, "avgpool", &pool, sizeof pool,
                           (oct_tensor *[OCT_MAX_IN]){ b->x }));
     OCT_TRY(oct_build_add(b, OCT_OP_FLATTEN, "flatten", NULL, 0,
@@ -92,6 +139,7 @@ oct_status oct_build_head(oct_build *b, const char *module)
     OCT_TRY(oct_build_add(b, OCT_OP_LINEAR, module, &attr, sizeof attr,
                           (oct_tensor *[OCT_MAX_IN]){ b->x, w, bias }));
     b->m->classes = w->dim[0];
+    if (b->x->dtype == OCT_U8) OCT_TRY(oct_eager_leave(b->m, "dequant", &b->x));
     return oct_graph_output(&b->m->graph, b->x);
 }
 

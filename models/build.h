@@ -19,19 +19,22 @@ OCT_MUST_CHECK oct_status oct_build_add(oct_build *b, oct_op_kind kind, const ch
 OCT_MUST_CHECK oct_status oct_build_constant(oct_build *b, const char *module, const char *tensor,
                                              int rank, const int *dim, oct_tensor **out);
 
-/* Input [batch, c, h, w] (options' sizes, else h and w) and its layout node. */
+/* Input [batch, c, h, w] (options' sizes, else h and w), its layout node, and the quantizer `quant`
+ * if the file has one. */
 OCT_MUST_CHECK oct_status oct_build_input(oct_build *b, const oct_options *o, int c, int h, int w,
                                           int least);
 
-/* conv2d CONV without bias, then batchnorm BN; a file may have CONV.bias,
- * and then BN may be folded into it: it is left out if the file has none.
- * attr->groups 0: from the weight's shape. */
+/* conv2d CONV without bias, then batchnorm BN; a file may have CONV.bias, and then BN may be folded
+ * into it: it is left out if the file has none.  attr->groups 0: from the weight's shape.
+ * Where x is quantized, here and below: the module's own scale and zero point are the output's, and
+ * BN has been folded into CONV. */
 OCT_MUST_CHECK oct_status oct_build_conv_bn(oct_build *b, const char *conv, const char *bn,
                                             const oct_conv2d_attr *attr, int out, int kernel);
 OCT_MUST_CHECK oct_status oct_build_relu(oct_build *b, const char *name);
-/* x + other */
-OCT_MUST_CHECK oct_status oct_build_sum(oct_build *b, const char *name, oct_tensor *other);
-/* Mean over the map, flatten, linear MODULE [classes, c]; the graph's output and m->classes. */
+/* x + other: PREFIXadd; quantized as the addition that the file has behind PREFIX. */
+OCT_MUST_CHECK oct_status oct_build_sum(oct_build *b, const char *prefix, oct_tensor *other);
+/* Mean over the map, flatten, linear MODULE [classes, c], dequantized; the graph's output and
+ * m->classes. */
 OCT_MUST_CHECK oct_status oct_build_head(oct_build *b, const char *module);
 
 /* What the file does not say was taken from the convention of its kind; sentence: a literal. */

@@ -70,8 +70,7 @@ static oct_status add_block(oct_build *b, int stage, int block)
                               (oct_tensor *[OCT_MAX_IN]){ shortcut }, &shortcut));
     }
     OCT_TRY(conv_bn(b, prefix, 2, 1, c));
-    snprintf(name, sizeof name, "%sadd", prefix);
-    OCT_TRY(oct_build_sum(b, name, shortcut));
+    OCT_TRY(oct_build_sum(b, prefix, shortcut));
     snprintf(name, sizeof name, "%srelu2", prefix);
     return oct_build_relu(b, name);
 }

@@ -7,6 +7,9 @@
  *   relu relu6 gelu sigmoid tanh softmax flatten dropout identity        the operation
  *   maxpool:3s2p1d1 avgpool:3s2p1 globalavgpool                          pool
  *
+ *   quant                  quant.scale, quant.zero_point                quantize, what follows is U8
+ *   dequant                                                             dequantize
+ *
  * A word that is the name of a module with tensors is that module, whatever it is called.  Nodes
  * of modules have the module's name, others word and position: "maxpool:2@3". */
 #include <stdio.h>
@@ -16,12 +19,13 @@
 #include "models/cnn_input.h"
 #include "models/layers.h"
 #include "models/metadata.h"
-#include "ops/attr.h"
+#include "models/eager.h"
 
 typedef struct net {
     oct_model *m;
     const oct_layer *layer;    /* the word at hand */
     oct_tensor *x;             /* the value so far */
+    int quantized;             /* a quantizer has been applied */
 } net;
 
 static const float eps = 1e-5f; /* torch.nn.BatchNorm2d's; state dicts do not hold it */
@@ -70,6 +74,44 @@ static oct_status add(net *b, oct_op_kind kind, const void *attr, size_t attr_si
                     OCT_MAX_SAMPLE);
 }
 
+/* x as FP32. */
+static oct_status leave(net *b)
+{
+    char name[256];
+    if (b->x->dtype != OCT_U8) return OCT_OK;
+    snprintf(name, sizeof name, "dequant@%d", b->layer->position);
+    return oct_eager_leave(b->m, name, &b->x);
+}
+
+/* x and bias as the module with this weight reads them, and how its output is quantized (scale 0: it
+ * is not).
+ * Where a statically quantized module meets floats, PyTorch's model had a quantizer in front of it:
+ * `quant`, if the line has none. */
+static oct_status meet(net *b, const oct_tensor *w, oct_tensor **bias, oct_quant *quant)
+{
+    int is_static;
+    if (w->dtype != OCT_S8) return leave(b);
+    OCT_TRY(oct_eager_is_static(b->m, b->layer->name, &is_static));
+    if (is_static && b->x->dtype != OCT_U8) {
+        if (b->quantized || !oct_eager_has(b->m, "quant"))
+            return refuse(b, "is quantized and needs a quantizer before it");
+        OCT_TRY(oct_eager_enter(b->m, "quant", &b->x));
+        b->quantized = 1;
+    }
+    if (b->x->dtype != OCT_U8) return OCT_OK;
+    OCT_TRY(oct_eager_bias(b->m, b->x, w, bias));
+    return oct_eager_output(b->m, b->layer->name, quant);
+}
+
+static oct_status add_quantizer(net *b)
+{
+    OCT_TRY(oct_layer_takes(b->layer, ""));
+    if (b->x->dtype == OCT_U8)
+        return refuse(b, "is a quantizer, or a quantized operation that octet does not have");
+    b->quantized = 1;
+    return oct_eager_enter(b->m, b->layer->name, &b->x);
+}
+
 static oct_status add_conv2d(net *b)
 {
     const oct_layer *l = b->layer;
@@ -82,9 +124,10 @@ static oct_status add_conv2d(net *b)
     oct_tensor *w, *bias;
     OCT_TRY(constant(b, "weight", 4, (int[]){ -1, c / g, -1, -1 }, &w));
     OCT_TRY(vector(b, "bias", w->dim[0], &bias));
-    const oct_conv2d_attr attr = {
+    oct_conv2d_attr attr = {
         .stride = { s, s }, .pad = { p, p }, .dilation = { d, d }, .groups = g,
     };
+    OCT_TRY(meet(b, w, &bias, &attr.quant));
     return add(b, OCT_OP_CONV2D, &attr, sizeof attr,
                (oct_tensor *[OCT_MAX_IN]){ b->x, w, bias });
 }
@@ -99,7 +142,8 @@ static oct_status add_linear(net *b)
     oct_tensor *w, *bias;
     OCT_TRY(constant(b, "weight", 2, (int[]){ -1, x->dim[x->rank - 1] }, &w));
     OCT_TRY(vector(b, "bias", w->dim[0], &bias));
-    const oct_linear_attr attr = { .act = OCT_ACT_NONE };
+    oct_linear_attr attr = { .act = OCT_ACT_NONE };
+    OCT_TRY(meet(b, w, &bias, &attr.quant));
     return add(b, OCT_OP_LINEAR, &attr, sizeof attr,
                (oct_tensor *[OCT_MAX_IN]){ b->x, w, bias });
 }
@@ -107,6 +151,9 @@ static oct_status add_linear(net *b)
 static oct_status add_batchnorm(net *b)
 {
     OCT_TRY(oct_layer_takes(b->layer, ""));
+    if (oct_eager_has(b->m, b->layer->name))
+        return refuse(b, "is a batch norm that was not fused before it was quantized");
+    OCT_TRY(leave(b));
     const int c = b->x->dim[b->x->rank - 1];
     oct_tensor *gamma, *beta, *mean, *var;
     OCT_TRY(vector(b, "weight", c, &gamma));
@@ -125,22 +172,31 @@ static oct_status add_pool(net *b, int kind)
     const int p = oct_layer_get(l, OCT_LAYER_PAD, 0), d = oct_layer_get(l, OCT_LAYER_DILATION, 1);
     if (b->x->layout != OCT_BLOCKED) return refuse(b, "is a pool and needs an image");
     if (kind != OCT_POOL_ADAPTIVE_AVG && !k) return refuse(b, "needs a kernel size (maxpool:2)");
-    const oct_pool_attr attr = {
+    oct_pool_attr attr = {
         .kind = (oct_pool_kind)kind, .kernel = { k, k }, .stride = { s, s }, .pad = { p, p },
         .dilation = { d, d }, .count_include_pad = 1, .out = { 1, 1 },
     };
+    if (b->x->dtype == OCT_U8) attr.quant = oct_eager_of(b->x); /* averages keep it */
     return add(b, OCT_OP_POOL, &attr, sizeof attr, (oct_tensor *[OCT_MAX_IN]){ b->x });
 }
 
 static oct_status add_activation(net *b, int act)
 {
     const oct_activation_attr attr = { .act = (oct_act)act };
+    if (act > OCT_ACT_RELU6) OCT_TRY(leave(b));
     return add(b, OCT_OP_ACTIVATION, &attr, sizeof attr, (oct_tensor *[OCT_MAX_IN]){ b->x });
 }
 
 static oct_status add_plain(net *b, int kind)
 {
+    if (kind != OCT_OP_FLATTEN) OCT_TRY(leave(b));
     return add(b, (oct_op_kind)kind, NULL, 0, (oct_tensor *[OCT_MAX_IN]){ b->x });
+}
+
+static oct_status add_dequantizer(net *b, int unused)
+{
+    (void)unused;
+    return leave(b);
 }
 
 static oct_status add_nothing(net *b, int unused)
@@ -166,6 +222,7 @@ static const struct {
     { "avgpool",       "ksp",  add_pool,       OCT_POOL_AVG },
     { "dropout",       "",     add_nothing,    0 }, /* the identity, once trained */
     { "identity",      "",     add_nothing,    0 }, /* where a folded batch norm was */
+    { "dequant",       "",     add_dequantizer, 0 },
 };
 
 static oct_status add_operation(net *b)
@@ -197,8 +254,10 @@ static oct_status add_layer(net *b, const oct_layer *first)
     const char *name = b->layer->name;
     const oct_weights_entry *weight = part(b->m, name, "weight");
     const int batchnorm = part(b->m, name, "running_mean") != NULL;
-    if (!weight && !batchnorm) return add_operation(b);
+    const int quantizer = !weight && !batchnorm && oct_eager_has(b->m, name);
+    if (!weight && !batchnorm && !quantizer) return add_operation(b);
     OCT_TRY(check_first_use(b, first));
+    if (quantizer) return add_quantizer(b);
     if (batchnorm) return add_batchnorm(b);
     if (weight->rank == 4) return add_conv2d(b);
     if (weight->rank == 2) return add_linear(b);
@@ -220,6 +279,7 @@ static oct_status add_input(net *b, const int *dim, int rank, int batch)
 static oct_status finish(net *b)
 {
     char shape[64];
+    OCT_TRY(leave(b));
     if (b->x->rank != 2)
         return oct_fail(OCT_ERR_SHAPE, "layers: the last value is %s, expected [batch, classes]: "
                         "a linear layer, or flatten, is missing",

@@ -2,7 +2,7 @@ liboctet_all_la_SOURCES += \
 	octet.h models/model.h models/model.c \
 	models/metadata.h models/metadata.c \
 	models/layers.h models/layers.c \
-	models/build.h models/build.c \
+	models/build.h models/build.c models/eager.h models/eager.c \
 	models/cnn.c models/cnn_input.h models/cnn_input.c \
 	models/cifar_resnet.c models/resnet.c \
 	models/quantized.h models/quantized.c models/quantized_info.c \

@@ -27,15 +27,21 @@ static const oct_pass passes[] = {
 enum { N_PASSES = sizeof passes / sizeof *passes };
 _Static_assert(sizeof passes <= sizeof ((oct_model *)0)->pass, "model.h has room for all passes");
 
-/* The names of running averages, counters and scales: part of a model, but not trained. */
-static int is_buffer(const char *name)
+/* The names of running averages and counters, and of how values are quantized: part of a model, but
+ * not trained. */
+static int is_buffer(const oct_weights *w, const char *name)
 {
     static const char *const ends[] = { "running_mean", "running_var", "num_batches_tracked",
-                                        "scale" };
+                                        "zero_point" };
     const char *dot = strrchr(name, '.');
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
         if (strcmp(dot ? dot + 1 : name, ends[i]) == 0) return 1;
-    return 0;
+    if (!dot || strcmp(dot, ".scale") != 0) return 0;
+    char of[256];
+    snprintf(of, sizeof of, "%.*s", (int)(dot - name), name); /* conv1.weight of its scales */
+    if (oct_weights_find(w, of)) return 1;
+    snprintf(of, sizeof of, "%.*s.zero_point", (int)(dot - name), name);
+    return oct_weights_find(w, of) != NULL;
 }
 
 static size_t count_parameters(const oct_weights *w)
@@ -43,7 +49,7 @@ static size_t count_parameters(const oct_weights *w)
     size_t n = 0;
     for (int i = 0; i < oct_weights_count(w); i++) {
         const oct_weights_entry *e = oct_weights_at(w, i);
-        if (!is_buffer(e->name)) n += e->size / oct_dtype_size(e->dtype);
+        if (!is_buffer(w, e->name)) n += e->size / oct_dtype_size(e->dtype);
     }
     return n;
 }

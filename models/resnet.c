@@ -72,7 +72,6 @@ static oct_status relu(oct_build *b, const block *k, const char *name)
 
 static oct_status add_block(oct_build *b, const block *k)
 {
-    char name[64];
     oct_tensor *shortcut = b->x;
     if (find(b->m->weights, k->prefix, "downsample.0")) {
         oct_build side = { b->m, b->x }; /* before the last convolution, which adds it up */
@@ -90,8 +89,7 @@ static oct_status add_block(oct_build *b, const block *k)
         OCT_TRY(relu(b, k, "relu1"));
         OCT_TRY(conv_bn(b, k, "conv2", "bn2", 3, 1, 1));
     }
-    snprintf(name, sizeof name, "%sadd", k->prefix);
-    OCT_TRY(oct_build_sum(b, name, shortcut));
+    OCT_TRY(oct_build_sum(b, k->prefix, shortcut));
     return relu(b, k, k->bottleneck ? "relu3" : "relu2");
 }
 

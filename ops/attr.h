@@ -5,7 +5,8 @@
  * Images are BLOCKED n,h,w,c (tensor/tensor.h); constants are DENSE and as PyTorch stores them. */
 
 /* y = f(x), elementwise.  RELU is x < 0 ? 0 : x, RELU6 also clamps at 6; GELU is the exact one,
- * x Phi(x).  The first three can be fused into conv2d, linear and add. */
+ * x Phi(x).  The first three can be fused into conv2d, linear and add, and keep U8 as it is
+ * quantized: the real zero and 6 have their bytes. */
 typedef enum oct_act {
     OCT_ACT_NONE, OCT_ACT_RELU, OCT_ACT_RELU6,
     OCT_ACT_SIGMOID, OCT_ACT_TANH, OCT_ACT_GELU,
@@ -27,7 +28,7 @@ enum { OCT_LAYOUT_X };
 /* conv2d: torch.nn.Conv2d, then + residual, then act.
  * x [n,h,w,c]  w [out, c/groups, kh, kw] (F32, F16, BF16; scale per row: a folded batch norm)
  * bias F32 [out] or absent   residual like y, or absent
- * x U8: w S8 (scale per row), bias S32 in units of s_x s_w[o], or F32 if y is FP32; y as
+ * x U8: w S8 (scale per row), bias S32 in units of s_x s_w[o], or F32; y as
  * quant says, residual U8 in any scale if y is U8, else FP32.  linear too.
  * x FP32, w S8: x is quantized at run time, an image (linear: a row) at a time; all else FP32. */
 enum { OCT_CONV2D_X, OCT_CONV2D_W, OCT_CONV2D_BIAS, OCT_CONV2D_RESIDUAL };

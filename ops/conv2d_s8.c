@@ -15,16 +15,13 @@ enum { ALONE = 1600000 };      /* multiply-adds: about 3 us, not worth a paralle
 static oct_status pack(const oct_args *args, const oct_conv2d_s8 *s, oct_arena *tmp)
 {
     const oct_tensor *x = args->in[OCT_CONV2D_X], *w = args->in[OCT_CONV2D_W];
-    const oct_tensor *b = args->in[OCT_CONV2D_BIAS];
     int32_t *perm = oct_arena_alloc(tmp, (size_t)s->g.k * sizeof *perm);
     float *scale = oct_arena_alloc(tmp, (size_t)w->dim[0] * sizeof *scale);
     if (!perm || !scale) return oct_fail(OCT_ERR_MEMORY, "conv2d: out of memory");
     OCT_TRY(oct_quant_scales("conv2d", x, w, args->out, scale));
-    OCT_TRY(oct_quant_bias("conv2d", x, b));
     oct_gemm_s8_weights rows = { .b = w->data, .k = s->g.k, .perm = perm, .zero = x->zero,
-                                 .bias = b && b->dtype == OCT_S32 ? b->data : NULL,
-                                 .fbias = b && b->dtype == OCT_F32 ? b->data : NULL,
                                  .scale = scale };
+    OCT_TRY(oct_quant_bias("conv2d", args, tmp, &rows));
     for (int p = 0, group = -1; p < s->g.n_panels; p++) {
         const oct_conv2d_panel *panel = &s->g.panel[p];
         if (panel->group != group) {

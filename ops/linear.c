@@ -4,7 +4,7 @@
  *   w  [N, K] F32, F16, BF16 (scale per row)     b  [N] FP32 or absent
  *   residual, y  [M, N] FP32
  *
- * w S8: x U8, b S32, y U8 or FP32; or x quantized at run time: ops/linear_s8.c.
+ * w S8: x U8, b S32 or F32, y U8 or FP32; or x quantized at run time: ops/linear_s8.c.
  *
  * One row: gemv, panels shared out between the threads.  More: tiles of rows x panels.  With w in
  * half it is widened on the way; in bfloat16 x is rounded into the workspace first. */

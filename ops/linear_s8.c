@@ -44,17 +44,15 @@ static rows place_rows(int m, int k, void *shared)
 static oct_status pack(const oct_args *args, const state *s, void *packed, oct_arena *tmp)
 {
     const oct_tensor *x = args->in[OCT_LINEAR_X], *w = args->in[OCT_LINEAR_W];
-    const oct_tensor *b = args->in[OCT_LINEAR_BIAS];
     float *scale = oct_arena_alloc(tmp, (size_t)s->n * sizeof *scale);
     int32_t *perm;
     if (!scale) return oct_fail(OCT_ERR_MEMORY, "linear: out of memory");
     OCT_TRY(oct_linear_order(x, tmp, &perm));
     OCT_TRY(oct_quant_scales("linear", x, w, args->out, scale));
-    OCT_TRY(oct_quant_bias("linear", x, b));
-    oct_gemm_s8_pack(s->gemm, &(oct_gemm_s8_weights){
-        .b = w->data, .k = s->seg.len, .perm = perm, .n_segs = 1, .seg = &s->seg, .zero = x->zero,
-        .bias = b && b->dtype == OCT_S32 ? b->data : NULL,
-        .fbias = b && b->dtype == OCT_F32 ? b->data : NULL, .scale = scale }, 0, s->n, packed);
+    oct_gemm_s8_weights packing = { .b = w->data, .k = s->seg.len, .perm = perm, .n_segs = 1,
+                                    .seg = &s->seg, .zero = x->zero, .scale = scale };
+    OCT_TRY(oct_quant_bias("linear", args, tmp, &packing));
+    oct_gemm_s8_pack(s->gemm, &packing, 0, s->n, packed);
     return OCT_OK;
 }
 

@@ -7,7 +7,7 @@
  *             count is kernel[0] kernel[1], or without count_include_pad the taps inside the image
  *   adaptive  window o of `out` covers floor(o h / out) .. ceil((o + 1) h / out) - 1
  *   U8        a maximum keeps x's quantization, -infinity is 0; an average is an exact sum of
- *             q - zero, then times scale_x / count (/ scale_y, to U8), in two or three roundings
+ *             q - zero, then times (scale_x / scale_y) * (1 / count); to FP32 scale_x * (1 / count)
  *
  * prepare cuts each axis into spans of windows with the same number of taps, so that one kernel
  * call does all windows of a row that padding does not touch. */
@@ -167,8 +167,9 @@ static void pool_u8(const job *j, const oct_vec_windows *w, const uint8_t *x, vo
         vec->window_max(w, x, y);
         return;
     }
-    float scale = *j->from->scale * reciprocal(j->attr, w->rows, w->cols);
-    if (j->to->dtype == OCT_U8) scale = scale / *j->to->scale;
+    float scale = *j->from->scale;
+    if (j->to->dtype == OCT_U8) scale = scale / *j->to->scale; /* 1 if that is the same */
+    scale = scale * reciprocal(j->attr, w->rows, w->cols);
     vec->window_sum(w, x, -w->rows * w->cols * j->from->zero, scale, &j->s->out, y);
 }
 

@@ -1,7 +1,7 @@
 #include "ops/quantized.h"
 
-#include "ops/kernels/gemm_s8.h"
-#include "ops/op.h"
+_Static_assert((int)OCT_CONV2D_X == (int)OCT_LINEAR_X && (int)OCT_CONV2D_W == (int)OCT_LINEAR_W &&
+               (int)OCT_CONV2D_BIAS == (int)OCT_LINEAR_BIAS, "one place for both");
 
 static const float least = 0x1p-64f, most = 0x1p64f;
 
@@ -69,9 +69,9 @@ oct_status oct_quant_weights(const char *op, const oct_tensor *x, const oct_tens
     if (k > OCT_GEMM_S8_MAX_K)
         return oct_fail(OCT_ERR_UNSUPPORTED, "%s: sums of %lld products, at most %d", op, k,
                         OCT_GEMM_S8_MAX_K);
-    if (bias && bias->dtype != OCT_S32 && !(bias->dtype == OCT_F32 && out->dtype == OCT_F32))
-        return oct_fail(OCT_ERR_UNSUPPORTED, "%s: the bias is %s, expected I32%s", op,
-                        oct_dtype_name(bias->dtype), out->dtype == OCT_F32 ? " or F32" : "");
+    if (bias && bias->dtype != OCT_S32 && bias->dtype != OCT_F32)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "%s: the bias is %s, expected I32 or F32", op,
+                        oct_dtype_name(bias->dtype));
     if (x->dtype != OCT_U8 && out->dtype == OCT_U8)
         return oct_fail(OCT_ERR_UNSUPPORTED, "%s: x is F32 and y U8", op);
     return OCT_OK;
@@ -91,15 +91,40 @@ oct_status oct_quant_scales(const char *op, const oct_tensor *x, const oct_tenso
     return OCT_OK;
 }
 
-oct_status oct_quant_bias(const char *op, const oct_tensor *x, const oct_tensor *bias)
+static oct_status check_bias(const char *op, int n, const int32_t *b)
 {
-    const int32_t *b = bias && bias->dtype == OCT_S32 ? bias->data : NULL;
-    if (x->dtype == OCT_F32 && bias && bias->dtype != OCT_F32)
+    for (int i = 0; i < n; i++)
+        if (b[i] > OCT_GEMM_S8_MAX_BIAS || b[i] < -OCT_GEMM_S8_MAX_BIAS)
+            return oct_fail(OCT_ERR_UNSUPPORTED, "%s: bias %d is %d, at most %d", op, i, (int)b[i],
+                            OCT_GEMM_S8_MAX_BIAS);
+    return OCT_OK;
+}
+
+oct_status oct_quant_bias(const char *op, const oct_args *args, oct_arena *tmp,
+                          oct_gemm_s8_weights *rows)
+{
+    const oct_tensor *x = args->in[OCT_CONV2D_X], *w = args->in[OCT_CONV2D_W];
+    const oct_tensor *bias = args->in[OCT_CONV2D_BIAS];
+    if (!bias) return OCT_OK;
+    const int n = bias->dim[0];
+    if (bias->dtype != OCT_F32 && x->dtype == OCT_F32)
         return oct_fail(OCT_ERR_UNSUPPORTED, "%s: bias is %s and x F32", op,
                         oct_dtype_name(bias->dtype));
-    for (int n = 0; b && n < bias->dim[0]; n++)
-        if (b[n] > OCT_GEMM_S8_MAX_BIAS || b[n] < -OCT_GEMM_S8_MAX_BIAS)
-            return oct_fail(OCT_ERR_UNSUPPORTED, "%s: bias %d is %d, at most %d", op, n, (int)b[n],
-                            OCT_GEMM_S8_MAX_BIAS);
+    if (bias->dtype == OCT_S32) {
+        rows->bias = bias->data;
+        return check_bias(op, n, bias->data);
+    }
+    const float *b = bias->data;
+    rows->fbias = b;
+    if (args->out->dtype == OCT_F32) return OCT_OK;
+    float *steps = oct_arena_alloc(tmp, (size_t)n * sizeof *steps);
+    if (!steps) return oct_fail(OCT_ERR_MEMORY, "%s: out of memory", op);
+    for (int i = 0; i < n; i++) {
+        steps[i] = b[i] / (*x->scale * w->scale[i]);
+        if (!isfinite(steps[i]))
+            return oct_fail(OCT_ERR_UNSUPPORTED, "%s: bias %d is %g, in units of %g", op, i,
+                            (double)b[i], (double)(*x->scale * w->scale[i]));
+    }
+    rows->fbias = steps;
     return OCT_OK;
 }

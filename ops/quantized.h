@@ -2,9 +2,9 @@
 #define OCT_OPS_QUANTIZED_H
 
 #include "ops/attr.h"
-#include "ops/kernels/requant.h"
+#include "ops/kernels/gemm_s8.h"
+#include "ops/op.h"
 #include "ops/qparams.h"
-#include "tensor/tensor.h"
 
 /* What operators on U8 activations share.  A quantized value is U8 with one scale, a zero and a
  * max: real = scale (q - zero), 0 <= q <= max. */
@@ -24,9 +24,8 @@ oct_requant oct_quant_requant(const oct_tensor *out, oct_act act, const oct_tens
 int oct_quant_layer(const oct_tensor *x, const oct_tensor *w);
 
 /* The numbers of such a layer.  w: S8 with a scale for each row, or without data (it is packed);
- * bias NULL, or S32, or F32 if out is FP32, one for each row; k products in a sum.  x FP32: out
- * too.  S32 then passes here, as a statically quantized graph looks before its values are U8, but
- * not oct_quant_bias. */
+ * bias NULL, S32 or F32, one for each row; k products in a sum.  x FP32: out too.  S32 then passes
+ * here, as a statically quantized graph looks before its values are U8, but not oct_quant_bias. */
 OCT_MUST_CHECK oct_status oct_quant_weights(const char *op, const oct_tensor *x,
                                             const oct_tensor *w, const oct_tensor *bias,
                                             const oct_tensor *out, long long k);
@@ -44,9 +43,10 @@ static inline oct_qparams oct_dynamic_qparams(oct_range r)
  * one a positive float below 2^64.  ERR_UNSUPPORTED names the row. */
 OCT_MUST_CHECK oct_status oct_quant_scales(const char *op, const oct_tensor *x, const oct_tensor *w,
                                            const oct_tensor *out, float *scale);
-/* |bias| fits what the kernels leave it (gemm_s8.h); bias may be NULL or F32, and has to be if x is
- * F32. */
-OCT_MUST_CHECK oct_status oct_quant_bias(const char *op, const oct_tensor *x,
-                                         const oct_tensor *bias);
+/* bias or fbias of rows from the bias of a conv2d or linear, for prepare.  S32, for U8 x: |bias| fits
+ * what the kernels leave it (gemm_s8.h).  F32: as it is for an FP32 output; for U8 divided by
+ * s_x s_w[n], in tmp, every one finite. */
+OCT_MUST_CHECK oct_status oct_quant_bias(const char *op, const oct_args *args, oct_arena *tmp,
+                                         oct_gemm_s8_weights *rows);
 
 #endif

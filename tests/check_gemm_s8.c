@@ -111,7 +111,7 @@ static void make_weights(sample *s, fill f, int32_t max_bias)
         if (check_rand() % 2) bias[j] = -bias[j];
         scale[j] = between(1, 100) / (42 * 73 * sqrtf((float)s->k));
         if (check_rand() % 8 == 0) scale[j] = check_rand() % 2 ? 0x1p63f : 0x1p-130f;
-        fbias[j] = between(-2, 2);
+        fbias[j] = check_rand() % 2 ? between(-2, 2) : between(-20000, 20000);
     }
     s->w = (oct_gemm_s8_weights){ b, s->k, NULL, s->n_segs, NULL, (int)(check_rand() % 256),
                                   check_rand() % 4 ? bias : NULL, scale,
@@ -222,15 +222,17 @@ static int64_t plain_sum(const sample *s, int g, int i, int j)
 static void plain_requant(const sample *s, int g, int i, int j, int32_t acc, void *c)
 {
     const size_t at = (size_t)g * s->c1 + (size_t)i * s->ldc + (size_t)j;
+    const float fbias = s->w.fbias ? s->w.fbias[j] : 0;
     float y = (float)acc * s->w.scale[j];
     if (s->out.kind == OCT_REQUANT_S32) ((int32_t *)c)[at] = acc;
     if (s->out.kind == OCT_REQUANT_U8) {
+        y = ((float)acc + fbias) * s->w.scale[j];
         if (s->residual) y = oct_requant_add(y, ((const uint8_t *)s->residual)[at], &s->out);
         ((uint8_t *)c)[at] = oct_requant_u8(y, &s->out);
     }
     if (s->out.kind == OCT_REQUANT_F32) {
         if (s->row_scale) y *= s->row_scale[g * s->rows + i];
-        y += s->w.fbias ? s->w.fbias[j] : 0;
+        y += fbias;
         if (s->residual) y += ((const float *)s->residual)[at];
         ((float *)c)[at] = oct_requant_act(y, s->out.act);
     }

@@ -156,6 +156,13 @@ tests_test_resnet_memory_SOURCES = tests/test_resnet_memory.c tests/seeded_resne
 	tests/seeded_resnet.h tests/fail_alloc.c tests/fail_alloc.h
 tests_test_resnet_memory_LDADD   = $(LDADD) $(CHECK_LIBS)
 
+# Networks that PyTorch quantized, against PyTorch.
+unit_tests   += tests/test_quantized
+thread_tests += tests/test_quantized
+tests_test_quantized_SOURCES  = tests/files.h tests/test_quantized.c
+tests_test_quantized_CPPFLAGS = $(AM_CPPFLAGS) $(ZLIB_CFLAGS)
+tests_test_quantized_LDADD    = $(LDADD) $(CHECK_LIBS)
+
 # programs
 unit_tests += tests/test_programs tests/test_output tests/test_evaluate
 tests_test_programs_CFLAGS = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)

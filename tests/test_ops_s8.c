@@ -110,7 +110,10 @@ static void sums(conv *t)
 static void want_u8(conv *t, int o, size_t at)
 {
     const oct_quant *to = &t->s.attr.quant;
-    float y = (float)t->sum[at] * (*t->x.scale * t->w.scale[o] / to->scale);
+    const float unit = *t->x.scale * t->w.scale[o];
+    float y = (float)t->sum[at];
+    if (t->b.dtype == OCT_F32) y = y + ((float *)t->b.data)[o] / unit;
+    y = y * (unit / to->scale);
     if (t->s.residual)
         y = fmaf((float)(q(&t->r, at) - t->r.zero), *t->r.scale / to->scale, y);
     t->want[at] = (unsigned char)rounded(y, to, t->s.attr.act);
@@ -139,40 +142,43 @@ static void expect(conv *t)
             }
 }
 
-static void constants(conv *t)
+/* What is given and what comes out: bias S32, y U8;  both FP32;  bias FP32, y U8. */
+enum { TO_U8, TO_F32, F32_TO_U8, KINDS };
+
+static void constants(conv *t, int kind)
 {
     const shape *s = &t->s;
-    const int fp32 = s->attr.quant.scale == 0;
     float *scale = room((size_t)s->out * sizeof *scale);
     t->w = (oct_tensor){ .dtype = OCT_S8, .rank = 4, .scale = scale,
                          .dim = { s->out, s->c / s->attr.groups, s->kh, s->kw } };
     int8_t *w = t->w.data = room(oct_tensor_count(&t->w));
     test_fill_s8(w, oct_tensor_count(&t->w), FILL_RANDOM);
     for (int i = 0; i < 40 && (size_t)i < oct_tensor_count(&t->w); i++) w[i] = i % 2 ? -128 : 127;
-    t->b = (oct_tensor){ .dtype = fp32 ? OCT_F32 : OCT_S32, .rank = 1, .dim = { s->out } };
+    t->b = (oct_tensor){ .dtype = kind == TO_U8 ? OCT_S32 : OCT_F32, .rank = 1,
+                         .dim = { s->out } };
     t->b.data = room((size_t)s->out * 4);
     for (int o = 0; o < s->out; o++) {
         const int bias = (int)(test_rand() % 20001) - 10000;
         scale[o] = .01f + .0001f * (float)o;
-        if (fp32) ((float *)t->b.data)[o] = (float)bias / 100;
-        else ((int32_t *)t->b.data)[o] = bias;
+        if (kind == TO_U8) ((int32_t *)t->b.data)[o] = bias;
+        else ((float *)t->b.data)[o] = (float)bias / (kind == TO_F32 ? 100 : 3333);
     }
 }
 
-static void build(conv *t, const shape *s, int max, int fp32)
+static void build(conv *t, const shape *s, int max, int kind)
 {
     memset(t, 0, sizeof *t);
     t->s = *s;
     /* sums are about 100 sqrt(k) * 127 / 2: most do not clamp */
     const float size = 40 * sqrtf((float)(s->c / s->attr.groups * s->kh * s->kw));
-    if (!fp32) t->s.attr.quant = (oct_quant){ size * .03f * .01f * 2, max / 3, max };
+    if (kind != TO_F32) t->s.attr.quant = (oct_quant){ size * .03f * .01f * 2, max / 3, max };
     t->x = (oct_tensor){ .layout = OCT_BLOCKED, .rank = 4, .dim = { s->n, s->h, s->w, s->c } };
     fill_u8(&t->x, .03f, s->attr.act == OCT_ACT_RELU ? 0 : 57, max);
-    constants(t);
+    constants(t, kind);
     t->args = (oct_args){ &t->s.attr, { &t->x, &t->w, &t->b }, &t->y };
     ck_assert_msg(oct_ops[OCT_OP_CONV2D]->infer(&t->args) == OCT_OK, "%s", oct_last_error());
     t->r = t->y;
-    if (fp32) test_op_fill(&op, &t->r);
+    if (kind == TO_F32) test_op_fill(&op, &t->r);
     else fill_u8(&t->r, .02f * size * .03f, 90, max);
     if (s->residual) t->args.in[OCT_CONV2D_RESIDUAL] = &t->r;
 }
@@ -192,15 +198,15 @@ static void on_isa(unsigned cpu, void *arg)
 START_TEST(conv2d_is_exact)
 {
     for (int max = 127; max <= 255; max += 128)
-        for (int fp32 = 0; fp32 <= 1; fp32++) {
+        for (int kind = 0; kind < KINDS; kind++) {
             conv t;
             open_op();
-            build(&t, &shapes[_i], max, fp32);
+            build(&t, &shapes[_i], max, kind);
             expect(&t);
             int inside = 0;
-            for (size_t i = 0; !fp32 && i < oct_tensor_count(&t.y); i++)
+            for (size_t i = 0; kind != TO_F32 && i < oct_tensor_count(&t.y); i++)
                 inside += t.want[i] > 0 && t.want[i] < max && t.want[i] != t.s.attr.quant.zero;
-            ck_assert_msg(fp32 || _i == N_SHAPES - 1 || inside * 8 > (int)oct_tensor_count(&t.y),
+            ck_assert_msg(kind == TO_F32 || _i == N_SHAPES - 1 || inside * 8 > (int)oct_tensor_count(&t.y),
                           "%d inside", inside);
             test_each_isa(on_isa, &t);
             close_op();
@@ -240,7 +246,7 @@ START_TEST(linear_is_exact)
         { 64, 6, 1, 1, 40, 1, 1, ATTR(1, 1, 0, 0, 1, 1, 1, RELU6), 1 },
     };
     for (size_t i = 0; i < sizeof linears / sizeof *linears; i++)
-        for (int k = 0; k < 4; k++) {
+        for (int k = 0; k < 2 * KINDS; k++) {
             conv t;
             open_op();
             build(&t, &linears[i], k & 1 ? 127 : 255, k >> 1);
@@ -322,6 +328,55 @@ START_TEST(add_is_exact)
 }
 END_TEST
 
+/* ReLU and ReLU6 of bytes: 40 is the real zero, 40 + 12 the real 6. */
+START_TEST(activations_clamp_bytes)
+{
+    for (int count = 1; count < 3000; count += 117)
+        for (oct_act act = OCT_ACT_NONE; act <= OCT_ACT_RELU6; act++) {
+            open_op();
+            const oct_activation_attr attr = { .act = act };
+            oct_tensor x = { .rank = 2, .dim = { 1, count } }, y = { .rank = 2 };
+            fill_u8(&x, .5f, 40, 255);
+            unsigned char *want = room((size_t)count);
+            for (int i = 0; i < count; i++) {
+                int v = q(&x, (size_t)i);
+                if (act != OCT_ACT_NONE && v < 40) v = 40;
+                if (act == OCT_ACT_RELU6 && v > 52) v = 52;
+                want[i] = (unsigned char)v;
+            }
+            one t = { OCT_OP_ACTIVATION, { &attr, { &x }, &y }, want, 1 };
+            test_each_isa(one_on_isa, &t);
+            ck_assert(y.scale == x.scale && y.zero == 40 && y.max == 255);
+            const oct_activation_attr tanh = { .act = OCT_ACT_TANH };
+            oct_args args = { &tanh, { &x }, &y };
+            ck_assert_int_eq(oct_ops[OCT_OP_ACTIVATION]->infer(&args), OCT_ERR_UNSUPPORTED);
+            ck_assert_str_eq(oct_last_error(), "activation: tanh of a quantized value");
+            close_op();
+        }
+}
+END_TEST
+
+/* An average in x's own quantization multiplies by 1 / count and nothing else: 18 / 36 of a step is
+ * a tie. */
+START_TEST(averages_keep_ties)
+{
+    for (float scale = .01f; scale < .3f; scale *= 1.07f) {
+        open_op();
+        const oct_pool_attr attr = { .kind = OCT_POOL_ADAPTIVE_AVG, .out = { 1, 1 },
+                                     .quant = { scale, 0, 255 } };
+        oct_tensor x = { .layout = OCT_BLOCKED, .rank = 4, .dim = { 1, 6, 6, 20 } }, y = x;
+        fill_u8(&x, scale, 0, 255);
+        for (int i = 0; i < 36 * 20; i++) ((uint8_t *)x.data)[i] = (uint8_t)(i % 20 + i / 20 % 2);
+        unsigned char want[20];
+        for (int c = 0; c < 20; c++)
+            want[c] = (unsigned char)lrintf((float)(36 * c + 18) * (1.f / 36));
+        one t = { OCT_OP_POOL, { &attr, { &x }, &y }, want, 1 };
+        test_each_isa(one_on_isa, &t);
+        close_op();
+    }
+}
+END_TEST
+
 /* Maximum, average to U8, to FP32, adaptive: 3x3, stride 2, padding 1 of an image 9x8. */
 static void pool_case(int c, int kind, int fp32)
 {
@@ -346,11 +401,10 @@ static void pool_case(int c, int kind, int fp32)
             sum += v - 25, taps++, most = v > most ? v : most;
         }
         const size_t at = test_blocked(&y, n, oy, ox, ch);
-        const float scale = .03f * (1.f / (float)taps);
+        const float scale = (fp32 ? .03f : .03f / .02f) * (1.f / (float)taps);
         if (!kind) want[at] = (unsigned char)most;
         else if (fp32) ((float *)(void *)want)[at] = (float)sum * scale;
-        else want[at] = (unsigned char)rounded((float)sum * (scale / .02f), &attr.quant,
-                                               OCT_ACT_NONE);
+        else want[at] = (unsigned char)rounded((float)sum * scale, &attr.quant, OCT_ACT_NONE);
     }
     y = (oct_tensor){ .rank = 0 };
     one t = { OCT_OP_POOL, { &attr, { &x }, &y }, want, 2 };
@@ -409,7 +463,7 @@ START_TEST(odd_quantizations_are_refused)
 {
     conv t;
     open_op();
-    build(&t, &shapes[4], 127, 0);
+    build(&t, &shapes[4], 127, TO_U8);
     scales[0] = 0;
     refused(&t, "conv2d: a scale of 0, expected 2^-64 to 2^64");
     scales[0] = NAN;
@@ -424,8 +478,12 @@ START_TEST(odd_quantizations_are_refused)
     t.w.dtype = OCT_F32;
     refused(&t, "conv2d: x is U8 and the weight F32, expected I8");
     t.w.dtype = OCT_S8;
+    t.b.dtype = OCT_F16;
+    refused(&t, "conv2d: the bias is F16, expected I32 or F32");
     t.b.dtype = OCT_F32;
-    refused(&t, "conv2d: the bias is F32, expected I32");
+    memset(t.b.data, 0, oct_tensor_size(&t.b));
+    ((float *)t.b.data)[3] = INFINITY;
+    refused(&t, "conv2d: bias 3 is inf, in units of 0.000309");
     t.b.dtype = OCT_S32;
     ((int32_t *)t.b.data)[3] = INT32_MIN;
     refused(&t, "conv2d: bias 3 is -2147483648, at most 1073741823");
@@ -444,6 +502,8 @@ int main(void)
     tcase_add_test(tc, linear_is_exact);
     tcase_add_test(tc, quantize_and_back);
     tcase_add_test(tc, add_is_exact);
+    tcase_add_test(tc, activations_clamp_bytes);
+    tcase_add_test(tc, averages_keep_ties);
     tcase_add_test(tc, pools_are_exact);
     tcase_add_test(tc, pad_and_flatten_move_bytes);
     tcase_add_test(tc, odd_quantizations_are_refused);

@@ -169,6 +169,46 @@ START_TEST(a_tensor)
 }
 END_TEST
 
+#define QUANTIZED(params) "ctorch._utils\n_rebuild_qtensor\n(" STORAGE "K\0K\2K\3\x86K\3K\1\x86" \
+    params "\x89}tR."
+#define ONE_HALF "G\x3f\xe0\0\0\0\0\0\0"
+#define WHOLE "(ctorch\nper_tensor_affine\n"
+#define EACH "(ctorch\nper_channel_affine\n"
+
+START_TEST(a_quantized_tensor)
+{
+    run r;
+    bytes b = BYTES(QUANTIZED(WHOLE ONE_HALF "J\xfe\xff\xff\xff" "t"));
+    ck_assert_msg(start(&r, b) == OCT_OK, "%s", oct_last_error());
+    ck_assert_int_eq(r.root->kind, OCT_PICKLE_TENSOR);
+    const oct_pickle_quantizer *q = r.root->tensor->quantizer;
+    ck_assert(q && q->scale->f == 0.5 && q->zero->i == -2 && q->axis == 0);
+    finish(&r);
+    bytes lists = BYTES(QUANTIZED(EACH "](" ONE_HALF ONE_HALF "e](K\0K\1eK\1t"));
+    ck_assert_msg(start(&r, lists) == OCT_OK, "%s", oct_last_error());
+    q = r.root->tensor->quantizer;
+    ck_assert(q->scale->kind == OCT_PICKLE_LIST && q->scale->n == 2 && q->axis == 1);
+    finish(&r);
+    static const bytes wrong[] = {
+        BYTES(QUANTIZED("N")), BYTES(QUANTIZED(")")), BYTES(QUANTIZED("K\1\x85")),
+        BYTES(QUANTIZED(WHOLE ONE_HALF "t")),
+        BYTES(QUANTIZED(WHOLE "K\1K\0t")),
+        BYTES(QUANTIZED(WHOLE ONE_HALF ONE_HALF "t")),
+        BYTES(QUANTIZED(WHOLE ONE_HALF "K\0K\0t")),
+        BYTES(QUANTIZED(EACH ONE_HALF "K\0K\0t")),
+        BYTES(QUANTIZED(EACH "](" ONE_HALF "e](K\0et")),
+        BYTES(QUANTIZED(EACH "](" ONE_HALF "e](K\0eJ\xff\xff\xff\xff" "t")),
+        BYTES(QUANTIZED(EACH "NNK\0t")),
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        ck_assert_int_eq(start(&r, wrong[i]), OCT_ERR_FORMAT);
+        ck_assert_msg(strstr(oct_last_error(), "with unexpected arguments") != NULL, "%zu: %s", i,
+                      oct_last_error());
+        finish(&r);
+    }
+}
+END_TEST
+
 static void fill_and_run(const char *head, char op, size_t n, const char *tail, oct_status want,
                          const char *words)
 {
@@ -204,10 +244,8 @@ START_TEST(depth_and_cycles)
 }
 END_TEST
 
-START_TEST(every_mutation_of_a_small_pickle) /* ends with a status; sanitizers watch */
+static void mutate(bytes b) /* every run ends with a status; sanitizers watch */
 {
-    bytes b = BYTES("\x80\2}q\0(X\1\0\0\0aq\1" REBUILD STORAGE "K\0K\2K\3\x86q\2K\3K\1\x86\x89"
-                    "ccollections\nOrderedDict\n)RtRq\3X\1\0\0\0b(h\1h\2l" "]q\4(h\3h\3eu}bb.");
     char *text = malloc(b.size);
     run r;
     for (size_t i = 0; i < b.size; i++) {
@@ -223,12 +261,21 @@ START_TEST(every_mutation_of_a_small_pickle) /* ends with a status; sanitizers w
     }
     free(text);
 }
+
+START_TEST(every_mutation_of_a_small_pickle)
+{
+    bytes b = BYTES("\x80\2}q\0(X\1\0\0\0aq\1" REBUILD STORAGE "K\0K\2K\3\x86q\2K\3K\1\x86\x89"
+                    "ccollections\nOrderedDict\n)RtRq\3X\1\0\0\0b(h\1h\2l" "]q\4(h\3h\3eu}bb.");
+    bytes q = BYTES(QUANTIZED(EACH "](" ONE_HALF ONE_HALF "e](K\0K\1eK\1t"));
+    mutate(b);
+    mutate(q);
+}
 END_TEST
 
 int main(void)
 {
     setenv("CK_DEFAULT_TIMEOUT", "120", 0);
-    const TTest *const tests[] = { refusals, opcodes, plain_values, a_tensor, depth_and_cycles,
-                                   every_mutation_of_a_small_pickle };
+    const TTest *const tests[] = { refusals, opcodes, plain_values, a_tensor, a_quantized_tensor,
+                                   depth_and_cycles, every_mutation_of_a_small_pickle };
     return suite_run("pickle", tests, sizeof tests / sizeof *tests);
 }

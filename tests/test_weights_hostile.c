@@ -30,7 +30,8 @@ static void refused(const void *bytes, size_t size, oct_status want, const char 
 START_TEST(cut_at_every_byte)
 {
     static const char *const names[] = { "types.safetensors", "types.pt", "types_legacy.pt",
-                                         "types_legacy_protocol4.pt", "deflated.pt" };
+                                         "types_legacy_protocol4.pt", "deflated.pt",
+                                         "quantized_legacy.pt", "quantized_lists.pt" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         size_t size;
         char *bytes = golden(names[i], &size);
@@ -89,6 +90,7 @@ static void mutate(const char *name, size_t limit, bool has_checksums)
 START_TEST(safetensors_mutated) { mutate("types.safetensors", 1100, false); } END_TEST
 START_TEST(legacy_mutated) { mutate("types_legacy.pt", 1600, false); } END_TEST
 START_TEST(legacy_views_mutated) { mutate("views_legacy.pt", 1800, false); } END_TEST
+START_TEST(quantized_mutated) { mutate("quantized_legacy.pt", 2700, false); } END_TEST
 START_TEST(zip_mutated) { mutate("types.pt", SIZE_MAX, true); } END_TEST
 START_TEST(deflated_mutated) { mutate("deflated.pt", SIZE_MAX, true); } END_TEST
 
@@ -340,7 +342,8 @@ int main(void)
 {
     setenv("CK_DEFAULT_TIMEOUT", "300", 0);
     const TTest *const tests[] = {
-        cut_at_every_byte, safetensors_mutated, legacy_mutated, legacy_views_mutated, zip_mutated,
+        cut_at_every_byte, safetensors_mutated, legacy_mutated, legacy_views_mutated,
+        quantized_mutated, zip_mutated,
         deflated_mutated, safetensors_headers, files_of_other_kinds, cut_while_it_is_open,
         legacy_objects, legacy_shapes_against_storage, large_headers, long_strings, deep_arrays,
         many_dicts, many_memos, deep_tuples, memo_then_frames, many_zip_entries,

@@ -7,8 +7,7 @@
 #include "tensor/f16.h"
 #include "weights/file.h"
 
-/* Anonymous pages for size bytes and the 64 readable ones behind them. */
-static oct_status region_new(oct_weights *w, size_t size, void **data)
+oct_status oct_data_new(oct_weights *w, size_t size, void **data)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
     oct_region *r = malloc(sizeof *r);
@@ -82,10 +81,10 @@ static oct_status read_store(oct_weights *w, const oct_weights_item *it, void *t
 /* The tensor in fresh pages, row-major, without its mask. */
 static oct_status load(oct_weights *w, const oct_weights_item *it, void **data)
 {
-    OCT_TRY(region_new(w, it->entry.size, data));
+    OCT_TRY(oct_data_new(w, it->entry.size, data));
     if (it->entry.size == 0) return OCT_OK;
     void *span = *data;
-    oct_status status = it->dense ? OCT_OK : region_new(w, (size_t)it->span, &span);
+    oct_status status = it->dense ? OCT_OK : oct_data_new(w, (size_t)it->span, &span);
     if (status == OCT_OK) status = read_store(w, it, span);
     if (status == OCT_OK && !it->dense) gather(it, span, *data);
     if (span != *data) oct_data_free(w, span);
@@ -119,6 +118,7 @@ static void multiply(oct_dtype dtype, size_t size, void *a, const void *b)
 
 oct_status oct_data_load(oct_weights *w, const oct_weights_item *it, void **data)
 {
+    if (it->scales) return oct_scales_load(w, it, data);
     OCT_TRY(load(w, it, data));
     if (!it->mask) return OCT_OK;
     void *mask;

@@ -17,8 +17,18 @@ typedef struct oct_store {
     bool checked;         /* the archive has a CRC of it */
 } oct_store;
 
+/* Where the scales of a quantized tensor are, and its zero points, which have to be 0. */
+typedef struct oct_scales {
+    const struct oct_weights_item *of;           /* the tensor */
+    const struct oct_weights_item *scale, *zero; /* F64 and I64 in the file; or NULL, then: */
+    const double *value;
+    int64_t zero_value;                          /* the first that is not 0 */
+    bool one;                                    /* value[0] is the scale of all */
+} oct_scales;
+
 typedef struct oct_weights_item {
     oct_weights_entry entry;
+    const oct_scales *scales;       /* it is NAME.scale and made of these; no store */
     const oct_store *store;
     uint64_t offset;                /* of the first element in the store, bytes */
     uint64_t span;                  /* bytes from the first element to the end of the last one */
@@ -72,6 +82,9 @@ typedef struct oct_weights_claim {
     const uint64_t *size;          /* the bytes the file gives it; NULL: it does not say */
 } oct_weights_claim;
 oct_status oct_names_add(oct_weights *w, const oct_weights_claim *c);
+/* The same in two steps: *out belongs to no list yet. */
+oct_status oct_names_item(oct_weights *w, const oct_weights_claim *c, oct_weights_item **out);
+void oct_names_link(oct_weights *w, oct_weights_item *it);
 /* Takes prefixes off, pairs masks, sorts, refuses duplicates. */
 oct_status oct_names_finish(oct_weights *w);
 
@@ -85,7 +98,12 @@ oct_status oct_archive_bytes(oct_weights *w, const oct_store *s, uint64_t from, 
                              size_t size);
 void oct_archive_close(oct_weights *w);
 
-/* data.c: a tensor in pages of its own, row-major, its mask applied. */
+/* scales.c: NAME.scale, F32 [first dimension of NAME]. */
+oct_status oct_scales_load(oct_weights *w, const oct_weights_item *it, void **data);
+
+/* data.c: pages of their own for size bytes and OCT_TAIL more; a tensor in such, row-major, its mask
+ * applied. */
+oct_status oct_data_new(oct_weights *w, size_t size, void **data);
 oct_status oct_data_load(oct_weights *w, const oct_weights_item *it, void **data);
 void oct_data_free(oct_weights *w, const void *data);
 void oct_data_free_all(oct_weights *w);

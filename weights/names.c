@@ -64,7 +64,7 @@ static oct_status measure(oct_weights_item *it, const oct_weights_claim *c)
     return OCT_OK;
 }
 
-oct_status oct_names_add(oct_weights *w, const oct_weights_claim *c)
+oct_status oct_names_item(oct_weights *w, const oct_weights_claim *c, oct_weights_item **out)
 {
     if (!is_utf8(c->name, c->name_size))
         return oct_fail(OCT_ERR_FORMAT, "a tensor name is not UTF-8 text");
@@ -89,26 +89,46 @@ oct_status oct_names_add(oct_weights *w, const oct_weights_claim *c)
                         it->entry.name, (unsigned long long)it->offset,
                         (unsigned long long)(it->offset + it->span),
                         (unsigned long long)it->store->size);
+    *out = it;
+    return OCT_OK;
+}
+
+void oct_names_link(oct_weights *w, oct_weights_item *it)
+{
     it->next = w->first;
     w->first = it;
     w->n_items++;
+}
+
+oct_status oct_names_add(oct_weights *w, const oct_weights_claim *c)
+{
+    oct_weights_item *it;
+    OCT_TRY(oct_names_item(w, c, &it));
+    oct_names_link(w, it);
     return OCT_OK;
 }
+
 
 /* A few bytes can describe tensors without end: views that repeat one element, many views of one
  * storage, compressed zeros.  So the bytes that must be read and written to hand all of them out
  * once are bounded: 8 times the file and 64 MiB are far above anything a trained model needs. */
+static bool add_cost(const oct_weights_item *it, uint64_t *cost) /* false: an overflow */
+{
+    uint64_t one = it->span > it->entry.size ? it->span : it->entry.size;
+    if (it->store && it->store->deflated) one += it->offset; /* inflated from its beginning only */
+    const oct_scales *s = it->scales;
+    if (s && s->scale && !(add_cost(s->scale, cost) && add_cost(s->zero, cost))) return false;
+    return !__builtin_add_overflow(*cost, one, cost);
+}
+
 static oct_status check_cost(const oct_weights *w)
 {
     const uint64_t limit = 8 * w->size + (64u << 20);
     uint64_t cost = 0;
-    for (const oct_weights_item *it = w->first; it; it = it->next) {
-        uint64_t one = it->span > it->entry.size ? it->span : it->entry.size;
-        if (it->store->deflated) one += it->offset; /* can only be inflated from its beginning */
-        if (__builtin_add_overflow(cost, one, &cost) || cost > limit)
+    for (const oct_weights_item *it = w->first; it; it = it->next)
+        if (!add_cost(it, &cost) || cost > limit)
             return oct_fail(OCT_ERR_FORMAT, "the tensors claim more than %llu bytes, the file has "
                             "%llu", (unsigned long long)limit, (unsigned long long)w->size);
-    }
     return OCT_OK;
 }
 

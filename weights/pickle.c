@@ -195,13 +195,16 @@ static oct_status op_long(machine *m, uint8_t op) /* two's complement, any lengt
     return OCT_OK;
 }
 
-static oct_status op_float(machine *m, uint8_t op) /* no float in a pickle says where a tensor is */
+static oct_status op_float(machine *m, uint8_t op) /* big-endian */
 {
     uint64_t bits;
     value *v;
     (void)op;
     OCT_TRY(take_number(m, 8, &bits));
-    return push_new(m, OCT_PICKLE_FLOAT, &v);
+    OCT_TRY(push_new(m, OCT_PICKLE_FLOAT, &v));
+    bits = __builtin_bswap64(bits);
+    memcpy(&v->f, &bits, sizeof v->f);
+    return OCT_OK;
 }
 
 static oct_status op_text(machine *m, uint8_t op)

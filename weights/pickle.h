@@ -24,7 +24,7 @@ typedef enum oct_pickle_kind {
     OCT_PICKLE_STORAGE, OCT_PICKLE_TENSOR,
     OCT_PICKLE_CLASS,     /* of a TorchScript module; text is its name */
     OCT_PICKLE_OBJECT,    /* such a module; its attributes, as in a dict */
-    OCT_PICKLE_OPAQUE     /* torch.float32, device('cpu'), numpy scalars: known, not needed */
+    OCT_PICKLE_OPAQUE     /* device('cpu'), numpy scalars: known, not needed */
 } oct_pickle_kind;
 
 typedef struct oct_pickle_value oct_pickle_value;
@@ -43,8 +43,16 @@ typedef struct oct_pickle_storage {
     struct oct_pickle_storage *next;
 } oct_pickle_storage;
 
+/* How a tensor is quantized: real = scale (q - zero), one scale and zero for all or for each index of
+ * dimension `axis`.  TENSOR, LIST (of floats, of integers), or FLOAT and INT: one for all. */
+typedef struct oct_pickle_quantizer {
+    const struct oct_pickle_value *scale, *zero;
+    int64_t axis;                  /* >= 0, not yet held against the rank; 0 if one for all */
+} oct_pickle_quantizer;
+
 typedef struct oct_pickle_tensor {
     oct_pickle_storage *storage;
+    const oct_pickle_quantizer *quantizer; /* NULL: its numbers are what they are */
     uint64_t offset;               /* elements */
     int rank;
     int64_t dim[OCT_MAX_RANK], stride[OCT_MAX_RANK]; /* >= 0, not yet held against the storage */
@@ -55,6 +63,7 @@ struct oct_pickle_value {
     uint32_t n;                    /* bytes of text, items of a tuple, cells of a list or dict */
     union {
         int64_t i;                 /* BOOL, INT */
+        double f;                  /* FLOAT */
         const char *text;          /* STR, BYTES, LONG, CLASS; terminated */
         oct_pickle_value **item;   /* TUPLE */
         struct { oct_pickle_cell *first, *last; } list; /* LIST, DICT, OBJECT */

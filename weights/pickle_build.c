@@ -14,7 +14,7 @@ typedef enum what {
     VALUE,       /* only passed around */
     OPAQUE,      /* a call whose result nobody needs */
     FIRST,       /* a call that is its first argument, for us */
-    DICT, SET, TYPE, STORAGE, TENSOR, PARAMETER, FROM_TYPE
+    DICT, SET, TYPE, STORAGE, TENSOR, QUANTIZED, PER_TENSOR, PER_CHANNEL, PARAMETER, FROM_TYPE
 } what;
 
 static const struct row {
@@ -27,6 +27,7 @@ static const struct row {
     { "collections.Counter", DICT, 0, 0, 1 },
     { "torch._utils._rebuild_tensor", TENSOR, 0, 4, 4 },
     { "torch._utils._rebuild_tensor_v2", TENSOR, 0, 6, 7 },
+    { "torch._utils._rebuild_qtensor", QUANTIZED, 0, 7, 7 },
     { "torch._utils._rebuild_parameter", PARAMETER, 0, 3, 3 },
     { "torch._utils._rebuild_parameter_with_state", PARAMETER, 0, 4, 4 },
     { "torch._tensor._rebuild_from_type_v2", FROM_TYPE, 0, 4, 4 },
@@ -42,6 +43,12 @@ static const struct row {
     { "torch.IntStorage", STORAGE, OCT_S32, 0, 0 },
     { "torch.LongStorage", STORAGE, OCT_S64, 0, 0 },
     { "torch.BoolStorage", STORAGE, OCT_BOOL, 0, 0 },
+    { "torch.QInt8Storage", STORAGE, OCT_S8, 0, 0 },
+    { "torch.QUInt8Storage", STORAGE, OCT_U8, 0, 0 },
+    { "torch.per_tensor_affine", PER_TENSOR, 0, 0, 0 },
+    { "torch.per_channel_affine", PER_CHANNEL, 0, 0, 0 },
+    { "torch.qint8", VALUE, 0, 0, 0 },
+    { "torch.quint8", VALUE, 0, 0, 0 },
     { "torch.Size", FIRST, 0, 1, 1 },
     { "torch.device", OPAQUE, 0, 1, 2 },
     { "torch.serialization._get_layout", OPAQUE, 0, 1, 1 },
@@ -192,6 +199,39 @@ static oct_status make_tensor(oct_pickle *p, const struct row *r, const value *a
     return OCT_OK;
 }
 
+/* The fifth argument of _rebuild_qtensor: (per_tensor_affine, scale, zero) or
+ * (per_channel_affine, scales, zeros, axis), tensors both or, by PyTorch 1.3, lists. */
+static oct_status make_quantizer(oct_pickle *p, const struct row *r, const value *params,
+                                 const oct_pickle_quantizer **out)
+{
+    value *const *a = params->item;
+    const struct row *scheme = params->kind == OCT_PICKLE_TUPLE && params->n ? row_of(a[0]) : NULL;
+    oct_pickle_quantizer *q = oct_slab_alloc(p->slab, sizeof *q);
+    if (!q) return oct_slab_error(p->slab);
+    *out = q;
+    if (scheme && scheme->what == PER_TENSOR && params->n == 3) {
+        if (a[1]->kind != OCT_PICKLE_FLOAT || a[2]->kind != OCT_PICKLE_INT) return wrong(p, r);
+    } else if (scheme && scheme->what == PER_CHANNEL && params->n == 4) {
+        if (a[1]->kind != a[2]->kind || !natural(a[3])) return wrong(p, r);
+        if (a[1]->kind != OCT_PICKLE_TENSOR && a[1]->kind != OCT_PICKLE_LIST) return wrong(p, r);
+        q->axis = a[3]->i;
+    } else {
+        return wrong(p, r);
+    }
+    q->scale = a[1];
+    q->zero = a[2];
+    return OCT_OK;
+}
+
+/* (storage, offset, size, stride, quantizer, requires_grad, hooks) */
+static oct_status make_quantized(oct_pickle *p, const struct row *r, const value *args,
+                                 value **out)
+{
+    const value plain = { .kind = OCT_PICKLE_TUPLE, .n = 4, .item = args->item };
+    OCT_TRY(make_tensor(p, r, &plain, out));
+    return make_quantizer(p, r, args->item[4], &(*out)->tensor->quantizer);
+}
+
 /* OrderedDict(): empty; Counter({...}): that; OrderedDict([[key, value], ...]) of Python 2. */
 static oct_status make_dict(oct_pickle *p, const struct row *r, const value *args, value **out)
 {
@@ -227,6 +267,8 @@ static oct_status call(oct_pickle *p, const struct row *r, const value *args, va
         return args->n ? wrong(p, r) : oct_pickle_new(p, OCT_PICKLE_LIST, out);
     case TENSOR:
         return make_tensor(p, r, args, out);
+    case QUANTIZED:
+        return make_quantized(p, r, args, out);
     case PARAMETER:
         if (args->item[0]->kind != OCT_PICKLE_TENSOR) return wrong(p, r);
         break;
@@ -249,7 +291,7 @@ oct_status oct_pickle_reduce(oct_pickle *p, const oct_pickle_value *func,
             (r->what != TENSOR && r->what != PARAMETER))
             return oct_pickle_fail(p, "a tensor of a type that is not allowed");
     }
-    if (!r || r->what == VALUE || r->what == TYPE || r->what == STORAGE || r->what == FROM_TYPE)
+    if (!r || r->most == 0 || r->what == FROM_TYPE)
         return oct_pickle_fail(p, "a call of what is not an allowed function");
     if (args->n < (uint32_t)r->least || args->n > (uint32_t)r->most) return wrong(p, r);
     return call(p, r, args, out);

@@ -26,7 +26,8 @@ void oct_pth_budget(const oct_weights *w, oct_slab *slab)
     *slab = (oct_slab){ .budget = (size_t)w->size + (16u << 20) };
 }
 
-static oct_status add(oct_weights *w, const char *name, size_t size, const oct_pickle_tensor *t)
+oct_status oct_pth_claim(oct_weights *w, const char *name, size_t size, const oct_pickle_tensor *t,
+                         oct_weights_claim *out)
 {
     oct_pickle_storage *s = t->storage;
     if (!s->store) OCT_TRY(oct_pth_zip_store(w, s, &s->store));
@@ -35,9 +36,17 @@ static oct_status add(oct_weights *w, const char *name, size_t size, const oct_p
         __builtin_mul_overflow(offset, (uint64_t)oct_dtype_size(s->dtype), &offset))
         return oct_fail(OCT_ERR_FORMAT, "%.*s: its offset is out of range",
                         size < 80 ? (int)size : 80, name);
-    const oct_weights_claim c = { .name = name, .name_size = size, .dtype = s->dtype,
-                                  .rank = t->rank, .dim = t->dim, .stride = t->stride,
-                                  .store = s->store, .offset = offset };
+    *out = (oct_weights_claim){ .name = name, .name_size = size, .dtype = s->dtype,
+                                .rank = t->rank, .dim = t->dim, .stride = t->stride,
+                                .store = s->store, .offset = offset };
+    return OCT_OK;
+}
+
+static oct_status add(oct_weights *w, const char *name, size_t size, const oct_pickle_tensor *t)
+{
+    oct_weights_claim c;
+    if (t->quantizer) return oct_scales_add(w, name, size, t);
+    OCT_TRY(oct_pth_claim(w, name, size, t, &c));
     return oct_names_add(w, &c);
 }
 
@@ -83,6 +92,47 @@ static oct_status find_sole(const value *dict, const value **out)
     return OCT_OK;
 }
 
+/* What torch.ao.quantization calls the weight and bias of a linear layer; both become LINEAR.weight
+ * and LINEAR.bias.
+ *   LINEAR._packed_params._packed_params          (weight, bias or None)
+ *   LINEAR._packed_params.weight, .bias           PyTorch 1.4 */
+static const char packed[] = "._packed_params.";
+
+static bool is_packed(const value *v)
+{
+    return v->kind == OCT_PICKLE_TUPLE && v->n == 2 && v->item[0]->kind == OCT_PICKLE_TENSOR &&
+           (v->item[1]->kind == OCT_PICKLE_TENSOR || v->item[1]->kind == OCT_PICKLE_NONE);
+}
+
+static oct_status add_part(oct_weights *w, const value *key, size_t linear, const char *part,
+                           const oct_pickle_tensor *t)
+{
+    const size_t n = strlen(part);
+    char name[MAX_NAME];
+    if (linear > sizeof name - 1 - n)
+        return oct_fail(OCT_ERR_FORMAT, "the name of a tensor is longer than %d", MAX_NAME);
+    memcpy(name, key->text, linear);
+    name[linear] = '.';
+    memcpy(name + linear + 1, part, n);
+    return add(w, name, linear + 1 + n, t);
+}
+
+static oct_status take_cell(oct_weights *w, const oct_pickle_cell *c)
+{
+    if (c->key->kind != OCT_PICKLE_STR) return OCT_OK;
+    const char *at = strstr(c->key->text, packed);
+    const size_t linear = at ? (size_t)(at - c->key->text) : 0;
+    if (at && strcmp(at + strlen(packed), "_packed_params") == 0 && is_packed(c->value)) {
+        value *const *item = c->value->item;
+        OCT_TRY(add_part(w, c->key, linear, "weight", item[0]->tensor));
+        if (item[1]->kind == OCT_PICKLE_NONE) return OCT_OK;
+        return add_part(w, c->key, linear, "bias", item[1]->tensor);
+    }
+    if (c->value->kind != OCT_PICKLE_TENSOR) return OCT_OK;
+    if (at) return add_part(w, c->key, linear, at + strlen(packed), c->value->tensor);
+    return add(w, c->key->text, c->key->n, c->value->tensor);
+}
+
 static oct_status take_dict(oct_weights *w, const value *dict)
 {
     const value *inner = unwrap(dict, 0);
@@ -90,8 +140,7 @@ static oct_status take_dict(oct_weights *w, const value *dict)
         dict = inner;
     else if (!has_tensors(dict))
         OCT_TRY(find_sole(dict, &dict));
-    for (const oct_pickle_cell *c = dict->list.first; c; c = c->next)
-        if (is_tensor(c)) OCT_TRY(add(w, c->key->text, c->key->n, c->value->tensor));
+    for (const oct_pickle_cell *c = dict->list.first; c; c = c->next) OCT_TRY(take_cell(w, c));
     return OCT_OK;
 }
 

@@ -13,7 +13,10 @@
  *
  * Told apart by their first bytes, never by their names.  PyTorch's wrappers are taken off
  * ({"state_dict": ...}, {"model": ...}, "module." in front of every name), and weight_orig with
- * weight_mask becomes weight = orig * mask.
+ * weight_mask becomes weight = orig * mask.  Of a state dict quantized by torch.ao.quantization a
+ * weight is I8 with a sibling NAME.scale, F32 [out], as in octet's own files (weights/scales.c);
+ * fc._packed_params becomes fc.weight and fc.bias; conv1.scale and conv1.zero_point, of the output,
+ * stay.
  *
  * Data are read with pread into anonymous memory when they are asked for: a file cut short
  * meanwhile is an error and not a signal, as it would be with a mapped file. */

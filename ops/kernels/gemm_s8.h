@@ -110,7 +110,7 @@ typedef struct oct_gemm_s8_weights {
     int zero;                  /* of A, 0 .. 255 */
     const int32_t *bias;       /* [n] or NULL */
     const float *scale;        /* [n] */
-    const float *fbias;        /* [n], F32 output only, or NULL */
+    const float *fbias;        /* [n], F32 and U8 output, or NULL */
 } oct_gemm_s8_weights;
 
 /* Bytes of a panel, a multiple of 64; packs columns first .. first + count into panels numbered

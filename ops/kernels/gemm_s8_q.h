@@ -5,7 +5,7 @@
 #include "ops/kernels/gemm_s8_rows.h"
 
 typedef struct u8_params {
-    float32x4_t scale[2], residual_scale, residual_zero;
+    float32x4_t bias[2], scale[2], residual_scale, residual_zero;
     int16x8_t low, high, zero;
 } u8_params;
 
@@ -17,8 +17,10 @@ static inline void store_part(void *c, const void *from, int cols, size_t size)
 static inline void row_u8(const oct_gemm_s8_args *t, const u8_params *p, const int32_t *acc,
                           row_pos x)
 {
-    float32x4_t y0 = vmulq_f32(vcvtq_f32_s32(vld1q_s32(acc)), p->scale[0]);
-    float32x4_t y1 = vmulq_f32(vcvtq_f32_s32(vld1q_s32(acc + LANES)), p->scale[1]);
+    float32x4_t y0 = vaddq_f32(vcvtq_f32_s32(vld1q_s32(acc)), p->bias[0]);
+    float32x4_t y1 = vaddq_f32(vcvtq_f32_s32(vld1q_s32(acc + LANES)), p->bias[1]);
+    y0 = vmulq_f32(y0, p->scale[0]);
+    y1 = vmulq_f32(y1, p->scale[1]);
     if (t->residual[0]) {
         const uint16x8_t w = vmovl_u8(vld1_u8((const uint8_t *)t->residual[x.group] + x.at));
         const float32x4_t r0 = vcvtq_f32_u32(vmovl_u16(vget_low_u16(w)));
@@ -64,8 +66,9 @@ static void row_f32(const oct_gemm_s8_args *t, const int32_t *acc, row_pos x)
 static __attribute__((noinline)) void finish(const oct_gemm_s8_args *t, const int32_t (*acc)[NR])
 {
     const oct_requant *q = t->out;
-    const float *scale = (const float *)t->panel + NR;
+    const float *scale = (const float *)t->panel + NR, *fbias = scale + NR;
     const u8_params p = {
+        .bias = { vld1q_f32(fbias), vld1q_f32(fbias + LANES) },
         .scale = { vld1q_f32(scale), vld1q_f32(scale + LANES) },
         .residual_scale = vdupq_n_f32(q->residual_scale),
         .residual_zero = vdupq_n_f32((float)q->residual_zero),

@@ -39,6 +39,7 @@ static void put(const oct_gemm_s8_args *t, int g, int i, int j, int32_t acc)
         ((float *)t->c[g])[at] = oct_requant_act(y, q->act);
         break;
     case OCT_REQUANT_U8:
+        y = ((float)acc + fbias[j]) * scale[j];
         if (t->residual[0]) y = oct_requant_add(y, ((const uint8_t *)t->residual[g])[at], q);
         ((uint8_t *)t->c[g])[at] = oct_requant_u8(y, q);
         break;

@@ -3,15 +3,17 @@
 #include "ops/kernels/gemm_s8_rows.h"
 
 typedef struct u8_params {
-    __m256 scale[2], top, residual_scale, residual_zero;
+    __m256 bias[2], scale[2], top, residual_scale, residual_zero;
     __m256i low, zero;
 } u8_params;
 
 /* 16 words of one row, still in pack order; r: its residual or NULL. */
 INLINE __m256i row_words(const u8_params *p, const int32_t *acc, const uint8_t *r)
 {
-    __m256 y0 = _mm256_mul_ps(_mm256_cvtepi32_ps(vec_load(acc)), p->scale[0]);
-    __m256 y1 = _mm256_mul_ps(_mm256_cvtepi32_ps(vec_load(acc + LANES)), p->scale[1]);
+    __m256 y0 = _mm256_add_ps(_mm256_cvtepi32_ps(vec_load(acc)), p->bias[0]);
+    __m256 y1 = _mm256_add_ps(_mm256_cvtepi32_ps(vec_load(acc + LANES)), p->bias[1]);
+    y0 = _mm256_mul_ps(y0, p->scale[0]);
+    y1 = _mm256_mul_ps(y1, p->scale[1]);
     if (r) { /* words of columns 8l .. 8l + 7 in lane l, unpacked: pack order */
         const __m256i none = _mm256_setzero_si256();
         const __m256i w = _mm256_cvtepu8_epi16(_mm_loadu_si128((const void *)r));
@@ -113,9 +115,10 @@ static void row_s32(const oct_gemm_s8_args *t, const int32_t *acc, row_pos x)
 static __attribute__((noinline)) void finish(const oct_gemm_s8_args *t, const int32_t (*acc)[NR])
 {
     const oct_requant *q = t->out;
-    const float *scale = (const float *)t->panel + NR;
+    const float *scale = (const float *)t->panel + NR, *fbias = scale + NR;
     if (q->kind == OCT_REQUANT_U8) {
         const u8_params p = {
+            .bias = { _mm256_load_ps(fbias), _mm256_load_ps(fbias + LANES) },
             .scale = { _mm256_load_ps(scale), _mm256_load_ps(scale + LANES) },
             .top = _mm256_set1_ps((float)(q->hi - q->zero)),
             .residual_scale = _mm256_set1_ps(q->residual_scale),

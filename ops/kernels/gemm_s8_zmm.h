@@ -9,7 +9,7 @@
 #include "ops/kernels/gemm_s8_rows.h"
 
 typedef struct u8_params {
-    __m512 scale[2], top, residual_scale, residual_zero;
+    __m512 bias[2], scale[2], top, residual_scale, residual_zero;
     __m512i low, zero;
     __mmask32 cols;
 } u8_params;
@@ -17,8 +17,10 @@ typedef struct u8_params {
 /* 32 words of one row, still in pack order; r: its residual or NULL. */
 INLINE __m512i row_words(const u8_params *p, const int32_t *acc, const uint8_t *r)
 {
-    __m512 y0 = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_load_si512(acc)), p->scale[0]);
-    __m512 y1 = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_load_si512(acc + LANES)), p->scale[1]);
+    __m512 y0 = _mm512_add_ps(_mm512_cvtepi32_ps(_mm512_load_si512(acc)), p->bias[0]);
+    __m512 y1 = _mm512_add_ps(_mm512_cvtepi32_ps(_mm512_load_si512(acc + LANES)), p->bias[1]);
+    y0 = _mm512_mul_ps(y0, p->scale[0]);
+    y1 = _mm512_mul_ps(y1, p->scale[1]);
     if (r) { /* words of columns 8l .. 8l + 7 in lane l, unpacked: pack order */
         const __m512i none = _mm512_setzero_si512();
         const __m512i w = _mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(p->cols, r));
@@ -115,9 +117,10 @@ static void row_s32(const oct_gemm_s8_args *t, const int32_t *acc, row_pos x)
 static __attribute__((noinline)) void finish(const oct_gemm_s8_args *t, const int32_t (*acc)[NR])
 {
     const oct_requant *q = t->out;
-    const float *scale = (const float *)t->panel + NR;
+    const float *scale = (const float *)t->panel + NR, *fbias = scale + NR;
     if (q->kind == OCT_REQUANT_U8) {
         const u8_params p = {
+            .bias = { _mm512_load_ps(fbias), _mm512_load_ps(fbias + LANES) },
             .scale = { _mm512_load_ps(scale), _mm512_load_ps(scale + LANES) },
             .top = _mm512_set1_ps((float)(q->hi - q->zero)),
             .residual_scale = _mm512_set1_ps(q->residual_scale),

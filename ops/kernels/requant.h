@@ -11,10 +11,11 @@
  *
  *   real = scale (q - zero), q uint8.     scale[n] below is s_in * s_weight[n] / s_out for U8 and
  *                                         s_in * s_weight[n] for F32 (1 / s_out left out)
- *   U8    y = (float)acc * scale[n]
+ *   U8    y = ((float)acc + fbias[n]) * scale[n]
  *         y = fma((float)(r - residual_zero), residual_scale, y)   if there is a residual, uint8;
  *                                                                  residual_scale = s_r / s_out
  *         q = clamp(round_half_even(y), lo - zero, hi - zero) + zero
+ *         fbias in units of s_in * s_weight[n]: a bias that is no integer (FBGEMM's); else 0
  *   F32   y = (float)acc * scale[n];  y = y * row_scale[m] if given;  y = y + fbias[n];
  *         y = y + r if there is a residual, FP32;  y = act(y), NONE, RELU or RELU6
  *   S32   acc as it is: for tests, and for whoever has an epilogue of his own

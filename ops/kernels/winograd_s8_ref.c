@@ -88,6 +88,7 @@ static void put(const oct_winograd_s8_out *args, size_t at, int j, int32_t acc)
         ((float *)args->y)[at] = oct_requant_act(y, q->act);
         break;
     case OCT_REQUANT_U8:
+        y = ((float)acc + fbias[j]) * scale[j];
         if (args->residual) y = oct_requant_add(y, ((const uint8_t *)args->residual)[at], q);
         ((uint8_t *)args->y)[at] = oct_requant_u8(y, q);
         break;

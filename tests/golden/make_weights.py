@@ -12,6 +12,7 @@ shared.tsv     file, tensors, SHA-256 over "name dtype shape\n" and bytes of eac
 """
 import collections
 import hashlib
+import math
 import os
 import sys
 import zipfile
@@ -131,6 +132,95 @@ def without_checksums(source, target):
         f.write(text)
 
 
+class Rebuilt:
+    """A quantized tensor whose pickle says something else: change(scheme, scale, zero[, axis])."""
+
+    def __init__(self, t, change):
+        self.t, self.change = t, change
+
+    def __reduce__(self):
+        f, args = self.t.__reduce_ex__(2)
+        return f, (*args[:4], self.change(*args[4]), *args[5:])
+
+
+def quantized(old):
+    """Tensors and packed linear layers of torch.ao.quantization."""
+    scales = torch.tensor([0.25, 0.5, 0.001], dtype=torch.float64)
+
+    def channels(shape, zeros=(0, 0, 0), axis=0, dtype=torch.qint8):
+        x = torch.arange(-20, math.prod(shape) - 20).reshape(shape) * 0.1
+        if len(shape) == 4:
+            x = x.to(memory_format=torch.channels_last)
+        return torch.quantize_per_channel(x, scales, torch.tensor(zeros), axis, dtype)
+
+    def whole(shape, zero=0, dtype=torch.qint8):
+        return torch.quantize_per_tensor(torch.arange(-3, math.prod(shape) - 3).reshape(shape) * 0.1,
+                                         0.0625, zero, dtype)
+
+    def both(name, t):
+        n = t.shape[0] if t.dim() else 1
+        each = t.qscheme() == torch.per_channel_affine
+        s = t.q_per_channel_scales().float() if each else torch.full((n,), t.q_scale())
+        return {name: t.int_repr(), name + ".scale": s}
+
+    conv, fc, one = channels((3, 2, 2, 2)), channels((3, 5)), whole((4, 3))
+    plain = {"conv.bias": torch.tensor([1.0, -2.0, 3.0]), "conv.scale": torch.tensor(0.5),
+             "conv.zero_point": torch.tensor(7)}
+    bias = torch.tensor([0.5, 0.25, -1.0])
+    state = {"conv.weight": conv, **plain, "fc._packed_params.dtype": torch.qint8,
+             "fc._packed_params._packed_params": (fc, torch.nn.Parameter(bias)),
+             "one._packed_params._packed_params": (one, None), "u": whole((2,), 0, torch.quint8),
+             "alone": whole(()), "empty": whole((0, 3)), "part": fc[1:]}
+    want = {**both("conv.weight", conv), **plain, **both("fc.weight", fc), "fc.bias": bias,
+            **both("one.weight", one), **both("u", state["u"]), **both("alone", state["alone"]),
+            **both("empty", state["empty"]), **both("part", state["part"])}
+    save("quantized.pt", state, want)
+    save("quantized_legacy.pt", state, want, **old)
+
+    def lists(scheme, s, z, axis):
+        return scheme, s.tolist(), z.tolist(), axis
+
+    listed = {"fc._packed_params.weight": Rebuilt(fc, lists), "fc._packed_params.bias": bias,
+              "fc._packed_params.dtype": torch.qint8, "a": Rebuilt(conv, lists)}
+    save("quantized_lists.pt", listed, {**both("fc.weight", fc), "fc.bias": bias, **both("a", conv)},
+         **old)
+
+    other = lambda s=None, z=None, a=None: lambda scheme, scale, zero, axis: (
+        scheme, scale if s is None else s, zero if z is None else z, axis if a is None else a)
+    refuse = {
+        "zero": (whole((2, 3), 3), "a: quantized with a zero point of 3: only symmetric"),
+        "unsigned": (whole((2,), 128, torch.quint8), "a: quantized with a zero point of 128"),
+        "zeros": (channels((3, 2), (0, 0, -5)), "a: quantized with a zero point of -5"),
+        "zero_list": (Rebuilt(channels((3, 2), (0, 9, 1)), lists), "a: quantized with a zero point "
+                      "of 9"),
+        "axis": (channels((2, 3), axis=1), "a: scales along dimension 1 of 2, only the first"),
+        "no_axis": (Rebuilt(fc, other(a=-1)), "_rebuild_qtensor' with unexpected arguments"),
+        "int32": (whole((2,), 0, torch.qint32), "QInt32Storage' is not allowed"),
+        "few": (Rebuilt(fc, other(s=scales[:2])), "a: its scales are not F64 [3]"),
+        "float": (Rebuilt(fc, other(s=scales.float())), "a: its scales are not F64 [3]"),
+        "column": (Rebuilt(fc, other(s=scales[:, None])), "a: its scales are not F64 [3]"),
+        "int": (Rebuilt(fc, other(z=torch.zeros(3, dtype=torch.int32))), "a: its zero points are "
+                "not I64 [3]"),
+        "again": (Rebuilt(fc, other(s=whole((3,)))), "a: its scales are not F64 [3]"),
+        "nan": (Rebuilt(fc, other(s=scales * math.nan)), "a: scale 0 is nan, expected a positive"),
+        "sign": (Rebuilt(fc, other(s=-scales)), "a: scale 0 is -0.25, expected a positive float"),
+        "tiny": (Rebuilt(fc, other(s=scales * 1e-60)), "a: scale 0 is 2.5e-61, expected a positive"),
+        "large": (Rebuilt(fc, other(s=scales * 1e60)), "a: scale 0 is 2.5e+59, expected a positive"),
+        "mixed": (Rebuilt(fc, other(s=[1.0] * 3)), "_rebuild_qtensor' with unexpected arguments"),
+        "short": (Rebuilt(fc, other([1.0] * 2, [0] * 3)), "a: 2 scales and 3 zero points, expected "
+                  "3"),
+        "words": (Rebuilt(fc, other(["b"] * 3, [0] * 3)), "a: a scale that is no float"),
+        "halves": (Rebuilt(fc, other([1.0] * 3, [0.5] * 3)), "a: a zero point that is no integer"),
+        "scheme": (Rebuilt(fc, lambda *a: (torch.float32, *a[1:])), "with unexpected arguments"),
+        "nothing": (Rebuilt(fc, lambda *a: ()), "with unexpected arguments"),
+        "number": (Rebuilt(one, lambda *a: (a[0], 1, 0)), "with unexpected arguments"),
+    }
+    for name, (t, words) in refuse.items():
+        save(f"quantized_{name}.pt", {"a": t, "b": bias}, words=words, **old)
+    save("quantized_twice.pt", {"a.weight": fc, "a._packed_params._packed_params": (fc, None)},
+         words="a.weight: two tensors of this name", **old)
+
+
 def make():
     torch.manual_seed(7)
     old = {"_use_new_zipfile_serialization": False}
@@ -208,6 +298,7 @@ def make():
                                 os.path.join(HERE, "f8.safetensors"))
     refused.append("f8.safetensors\ta: dtype F8_E4M3 is not supported")
 
+    quantized(old)
     for name, lines in ("expected.tsv", expected), ("refused.tsv", refused):
         with open(os.path.join(HERE, name), "w", encoding="utf-8") as f:
             f.write("\n".join(lines) + "\n")
