@@ -142,10 +142,11 @@ static void tile(const oct_conv2d_job *job, const oct_conv2d_place *at)
     const work *w = job->own;
     const state *s = w->s;
     const int row = at->image * s->s8.gemm->rows;
-    oct_gemm_s8_args args = oct_conv2d_s8_tile(&s->s8, job, at);
-    args.row_scale[0] = args.row_scale[1] = w->scale + row;
-    if (w->zero[row]) args.row_zero[0] = args.row_zero[1] = w->zero + row;
-    s->s8.gemm->tile(&args);
+    oct_gemm_s8_args t;
+    oct_conv2d_s8_place(&s->s8, job, at, &t);
+    t.row_scale[0] = t.row_scale[1] = w->scale + row;
+    if (w->zero[row]) t.row_zero[0] = t.row_zero[1] = w->zero + row;
+    s->s8.gemm->tile(&t);
 }
 
 void oct_conv2d_dynamic_run(const oct_args *args, const void *opaque, const oct_run *r)

@@ -21,8 +21,9 @@ OCT_MUST_CHECK oct_status oct_conv2d_s8_make(const oct_args *args, oct_prepare *
 oct_conv2d_job oct_conv2d_s8_job(const oct_args *args, const oct_conv2d_s8 *s,
                                  oct_conv2d_do *tile, const void *own, int fill);
 
-/* The tile at a place of such a job, its rows without a scale and zero of their own. */
-oct_gemm_s8_args oct_conv2d_s8_tile(const oct_conv2d_s8 *s, const oct_conv2d_job *job,
-                                    const oct_conv2d_place *at);
+/* The tile at a place of such a job, its rows without a scale and zero of their own.  Member by
+ * member, into what need not be clear: clearing it takes as long as a short sum. */
+void oct_conv2d_s8_place(const oct_conv2d_s8 *s, const oct_conv2d_job *job,
+                         const oct_conv2d_place *at, oct_gemm_s8_args *t);
 
 #endif

@@ -34,6 +34,16 @@ void test_op_run(test_op *t, oct_op_kind kind, oct_args *args, int n)
     op->run(args, state, &r);
 }
 
+void test_op_refused(test_op *t, oct_op_kind kind, oct_args *args, const char *message)
+{
+    void *state;
+    oct_prepare how = { .cpu = 0, .threads = 1, .arena = &t->arena };
+    oct_status status = oct_ops[kind]->infer(args);
+    if (status == OCT_OK) status = oct_ops[kind]->prepare(args, &how, &state);
+    ck_assert_int_ne(status, OCT_OK);
+    ck_assert_str_eq(oct_last_error(), message);
+}
+
 void test_op_fill(test_op *t, oct_tensor *x)
 {
     const size_t n = oct_tensor_count(x);

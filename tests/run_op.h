@@ -17,6 +17,9 @@ typedef struct test_op {
  * bytes first, so that what a run reads without having written shows.  Asserts on failures. */
 void test_op_run(test_op *t, oct_op_kind kind, oct_args *args, int n);
 
+/* infer or, if that accepts them, prepare refuses these operands, with this message. */
+void test_op_refused(test_op *t, oct_op_kind kind, oct_args *args, const char *message);
+
 /* data of a tensor, filled with seeded uniform values in -1 .. 1 (F32 only), in t's arena. */
 void test_op_fill(test_op *t, oct_tensor *x);
 

@@ -314,13 +314,7 @@ END_TEST
 
 static void refused(conv *t, const char *message)
 {
-    const oct_op *conv2d = oct_ops[OCT_OP_CONV2D];
-    void *state;
-    oct_prepare how = { .cpu = 0, .threads = 1, .arena = &op.arena };
-    oct_status status = conv2d->infer(&t->args);
-    if (status == OCT_OK) status = conv2d->prepare(&t->args, &how, &state);
-    ck_assert_int_ne(status, OCT_OK);
-    ck_assert_str_eq(oct_last_error(), message);
+    test_op_refused(&op, OCT_OP_CONV2D, &t->args, message);
 }
 
 START_TEST(odd_operands_are_refused)
@@ -348,8 +342,7 @@ START_TEST(odd_operands_are_refused)
     t.w.rank = 2;
     t.w.dim[1] = 64 * 49;
     oct_args linear = { &attr, { &t.x, &t.w }, &t.y };
-    ck_assert_int_eq(oct_ops[OCT_OP_LINEAR]->infer(&linear), OCT_ERR_UNSUPPORTED);
-    ck_assert_str_eq(oct_last_error(), "linear: weight is I32, not a float");
+    test_op_refused(&op, OCT_OP_LINEAR, &linear, "linear: weight is I32, not a float");
     close_op();
 }
 END_TEST
