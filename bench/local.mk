@@ -38,3 +38,9 @@ CLEANFILES += bench/quant_ranges$(EXEEXT)
 EXTRA_PROGRAMS += bench/quant_accuracy
 bench_quant_accuracy_SOURCES = tests/quantize_case.h tests/quantize_case.c bench/quant_accuracy.c
 CLEANFILES += bench/quant_accuracy$(EXEEXT)
+
+# Token ids beside Hugging Face's: bench/wordpiece.py.
+EXTRA_PROGRAMS += bench/wordpiece
+bench_wordpiece_SOURCES = bench/wordpiece.c
+EXTRA_DIST += bench/wordpiece.py
+CLEANFILES += bench/wordpiece$(EXEEXT)
