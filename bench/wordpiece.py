@@ -159,7 +159,7 @@ def main():
         sys.exit(__doc__)
     program, folder, files = sys.argv[1], sys.argv[2], sys.argv[3:]
     with open(os.path.join(folder, "vocab.txt"), encoding="utf-8") as f:
-        words = f.read().splitlines()
+        words = f.read().split("\n")
     total = wrong = 0
     with tempfile.TemporaryDirectory() as where:
         for lower in True, False:

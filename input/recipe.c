@@ -120,7 +120,9 @@ static oct_status parse(json_t *root, oct_recipe *r)
     static const char *const types[] = { "image", "text" };
     if (!json_is_object(root)) return oct_fail(OCT_ERR_FORMAT, "recipe: not a JSON object");
     const json_t *type = json_object_get(root, "type");
-    if (type) OCT_TRY(read_choice("type", type, types, 2, "image or text", &r->text));
+    int text = 0;
+    if (type) OCT_TRY(read_choice("type", type, types, 2, "image or text", &text));
+    *r = oct_recipe_default(text);
     const char *key;
     json_t *v;
     json_object_foreach(root, key, v)
@@ -136,11 +138,18 @@ static oct_status parse(json_t *root, oct_recipe *r)
     return OCT_OK;
 }
 
+oct_recipe oct_recipe_default(int text)
+{
+    if (text)
+        return (oct_recipe) { .text = 1, .lowercase = 1, .strip_accents = -1,
+                              .tokenize_chinese_chars = 1, .max_length = 512 };
+    return (oct_recipe) { .channels = 3, .filter = OCT_BILINEAR, .antialias = 1,
+                          .scale = 1.0 / 255 };
+}
+
 oct_status oct_recipe_parse(const char *json, oct_recipe *out)
 {
-    oct_recipe r = { .channels = 3, .filter = OCT_BILINEAR, .antialias = 1, .scale = 1.0 / 255,
-                     .lowercase = 1, .strip_accents = -1, .tokenize_chinese_chars = 1,
-                     .max_length = 512 };
+    oct_recipe r;
     json_error_t error;
     json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, &error);
     if (!root) return oct_fail(OCT_ERR_FORMAT, "recipe: %s (byte %d)", error.text, error.position);

@@ -33,6 +33,7 @@ enum { OCT_RECIPE_MAX_LENGTH = 1 << 20 };
 /* {"type":"image", ...}; absent keys get Pillow's and torchvision's defaults (no resize, bilinear,
  * antialias, scale 1/255).  {"type":"text", ...}: BERT's (lowercase, accents stripped with it,
  * ideographs apart, 512 tokens).  Unknown keys are refused by name, as are values out of range. */
+oct_recipe oct_recipe_default(int text); /* 0: an image */
 OCT_MUST_CHECK oct_status oct_recipe_parse(const char *json, oct_recipe *out);
 /* Canonical JSON: sorted keys, shortest numbers that come back exactly.  In arena. */
 OCT_MUST_CHECK oct_status oct_recipe_write(const oct_recipe *r, oct_arena *arena, char **json);

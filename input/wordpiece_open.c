@@ -84,7 +84,7 @@ oct_status oct_wordpiece_open_folder(const char *path, oct_recipe *r, oct_wordpi
 {
     oct_wordpiece *w;
     *out = NULL;
-    OCT_TRY(oct_recipe_parse("{\"type\":\"text\"}", r));
+    *r = oct_recipe_default(1);
     r->max_length = OCT_RECIPE_MAX_LENGTH;
     OCT_TRY(make(&w));
     oct_status status = read_vocabulary(path, w, r);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes input/unicode_bert_table.h from Hugging Face's tokenizers.
+"""Makes input/unicode_bert_table.h and unicode_bert.tsv from Hugging Face's tokenizers.
 
     python3 tests/golden/make_unicode.py         (needs tokenizers; a minute)
 
@@ -10,11 +10,13 @@ be the same.  Made with the versions in VERSIONS.
 
 import os
 import unicodedata
+import zlib
 
 from tokenizers import normalizers, pre_tokenizers
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 OUT = os.path.join(HERE, "..", "..", "input", "unicode_bert_table.h")
+SUMS = os.path.join(HERE, "unicode_bert.tsv")
 POINTS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
 NOT_ASKED = "clean_text handle_chinese_chars strip_accents lowercase".split()
 
@@ -119,10 +121,9 @@ def combining():
     return {**found, **{ord(marks[k]): k for k in order}}
 
 
-def nfd_ranges():
+def nfd_ranges(classes):
     """Where utf8proc may be asked: every code point there has the tokenizer's decomposition and
     combining class in Unicode, where neither ever changes once the code point is assigned."""
-    classes = combining()
     rows = []
     for c in POINTS:
         ch = chr(c)
@@ -151,10 +152,26 @@ def table(head, cells):
     return "\n".join(lines + [row, "};", ""])
 
 
+def write_sums(combines):
+    names = [None, "DROP", "SPACE", "CJK", "PUNCT", "MARK"]
+    with open(SUMS, "w", encoding="ascii") as f:
+        for first in range(0, 0x110000, 0x1000):
+            crc = 0
+            for c in range(first, first + 0x1000):
+                if 0xD800 <= c < 0xE000:
+                    continue
+                parts = [ord(p) for p in NFD(chr(c))]
+                both = " ".join(f"{p:x}:{combines.get(p, 0)}" for p in parts)
+                line = f"{names.index(class_of(c))} {ord(LOWER(chr(c))[0]):x} {both}\n"
+                crc = zlib.crc32(line.encode(), crc)
+            f.write(f"{first:x}\t{crc:08x}\n")
+
+
 def main():
+    combines = combining()
     classes = [(f"{{ 0x{a:x}, 0x{b:x} }}, OCT_BERT_{v}") for a, b, v in ranges(class_of)]
     lower = [f"{{ 0x{a:x}, 0x{b:x} }}, {s}, {d}" for a, b, s, d in lower_rows()]
-    nfd = [f"0x{a:x}, 0x{b:x}" for a, b, _ in nfd_ranges()]
+    nfd = [f"0x{a:x}, 0x{b:x}" for a, b, _ in nfd_ranges(combines)]
     with open(OUT, "w", encoding="ascii") as f:
         f.write("/* Made by tests/golden/make_unicode.py.  For unicode_bert.c alone. */\n\n")
         f.write("/* What is not OCT_BERT_PLAIN. */\n")
@@ -163,6 +180,7 @@ def main():
         f.write(table("static const lower_range lowers[] = {", ["{ %s }" % r for r in lower]))
         f.write("\n/* Where a canonical decomposition or a combining class may be. */\n")
         f.write(table("static const range nfds[] = {", ["{ %s }" % r for r in nfd]))
+    write_sums(combines)
     print(len(classes), "classes,", len(lower), "rows of lower case,", len(nfd), "ranges of NFD")
 
 
