@@ -241,8 +241,8 @@ const char *oct_source_class_name(const oct_source *s, int label)
     return s->class_name && label >= 0 && label < s->classes ? s->class_name[label] : NULL;
 }
 
-/* A file of records, or of texts, may have many; their names are made when somebody asks.  Out of memory: the
- * file's name alone. */
+/* A file of records, or of texts, may have many; their names are made when somebody asks.  Out of
+ * memory: the file's name alone. */
 static const char *record_name(oct_source_names *names, const oct_source *s, int i)
 {
     if (!names->name) names->name = calloc((size_t)s->n, sizeof *names->name);

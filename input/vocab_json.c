@@ -172,7 +172,8 @@ static oct_status tokenizer_member(void *arg, oct_scan *s, const char *key)
 /* Memory for the tokens of a text: a member has a colon, a string is no longer than it was. */
 static oct_status make_room(reader *to, const char *bytes, size_t size, oct_arena *scratch)
 {
-    for (size_t i = 0; i < size && to->most < OCT_WORDPIECE_TOKENS; i++) to->most += bytes[i] == ':';
+    for (size_t i = 0; i < size && to->most < OCT_WORDPIECE_TOKENS; i++)
+        to->most += bytes[i] == ':';
     to->room = size;
     to->text = oct_arena_alloc(scratch, size + 1);
     to->token = oct_arena_alloc(scratch, ((size_t)to->most + 1) * sizeof *to->token);

@@ -25,7 +25,7 @@ typedef struct word {
     int32_t c[MAX_WORD]; /* decomposed and in lower case */
     uint8_t class[MAX_WORD];
     int n;               /* MAX_WORD + 1: too long */
-    int run;             /* where the present run of combining classes begins */
+    int run;             /* no character moves before it: an accent of class 0 stood there */
 } word;
 
 static void put_id(sink *to, int32_t id)
@@ -66,7 +66,7 @@ static void end_word(word *d)
     d->n = d->run = 0;
 }
 
-/* c, of this combining class, behind all of the run that are not greater. */
+/* c, of this combining class, before all of its run that are greater. */
 static void add(word *d, int32_t c, int class)
 {
     if (d->n >= MAX_WORD) {
@@ -74,7 +74,6 @@ static void add(word *d, int32_t c, int class)
         return;
     }
     int i = d->n++;
-    if (class == 0) d->run = d->n;
     for (; class && i > d->run && d->class[i - 1] > class; i--) {
         d->c[i] = d->c[i - 1];
         d->class[i] = d->class[i - 1];

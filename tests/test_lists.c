@@ -1,4 +1,5 @@
-/* Sources of files: folders, lists, texts, standard input; which order, which labels, what is refused. */
+/* Sources of files: folders, lists, texts, standard input; which order, which labels, what is
+ * refused. */
 #include <fcntl.h>
 #include <sys/stat.h>
 

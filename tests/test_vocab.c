@@ -46,7 +46,7 @@ START_TEST(vocab_txt)
     vocab_encodes(FIVE "d \ne\u00a0\nf\xc2\x85\ng\u2028\nh\x0b\ni\x1c\nj\u200b\nk\t\n l\nz\n",
                   "d e f g h i j k l z", "5 6 7 8 9 1 1 12 1 14", 15);
     vocab_encodes(FIVE "\n\nz\n\n", "a z", "1 7", 9);
-    vocab_encodes("\ufeff" FIVE "a", "a [PAD]", "5 1 1 1", 6);        /* a mark is part of a token */
+    vocab_encodes("\ufeff" FIVE "a", "a [PAD]", "5 1 1 1", 6);       /* a mark is part of a token */
     vocab_encodes("[UNK]\n[CLS]\n[SEP]\na", "a [MASK]", "3 0 0 0", 4); /* not in the vocabulary */
     vocab_encodes(FIVE "##\n###\na\n#", "a## #", "7 8 8 8", 9);
     /* the longest piece, from the longest of several that begin alike */
@@ -91,8 +91,8 @@ END_TEST
     "\"continuing_subword_prefix\":\"##\",\"max_input_chars_per_word\":100,\"vocab\":{" \
     "\"[PAD]\":0,\"[UNK]\":1,\"[CLS]\":2,\"[SEP]\":3,\"[MASK]\":4,\"a\":5,\"\\u0041\":7" more "}}"
 #define ADDED(id, content, flag) "{\"id\":" id ",\"content\":\"" content "\",\"" flag "\":true}"
-#define TOKENIZER(lower, added, more) "{\"version\":\"1.0\",\"truncation\":null,\"added_tokens\":[" \
-    added "]," NORMALIZER(lower) "," PARTS "," MODEL(more) "}"
+#define TOKENIZER(lower, added, more) \
+    "{\"version\":\"1.0\",\"truncation\":null,\"added_tokens\":[" added "]," NORMALIZER(lower) "," PARTS "," MODEL(more) "}"
 
 static oct_wordpiece *open_folder(oct_recipe *r)
 {

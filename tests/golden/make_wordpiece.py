@@ -23,7 +23,8 @@ OUT = os.path.join(HERE, "wordpiece")
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 ACCENTED = (
     "Éé\u00c5\u0130\u0131ßẞÑñÇüǅǆΑΩΣσςЙйЁёḀẛữ\u1e9b\u0390ΐ가각힣ㄱ각かがカガ\u3099"
-    "\u0958\u0344\u1b44\u302e\U0001d165\U0001d16d\U0001d15e\U00010400\U00010428\ua7ce\U00016ea0"
+    "\u0958\u0344\u1b44\u302e\u302f\u0901\U0001d165\U0001d16d\U0001d15e\U00010400\U00010428"
+    "\ua7ce\U00016ea0"
     "\U0001e900\ufb03\u2126Å\uff21\uff41\U0001f600\u0301\u0323\u0307\u0e33\u0f73"
 )
 WORDS = "unaffable it's naïve café I love this unbelievably good movie . not so bad".split()
@@ -40,11 +41,15 @@ ODD = [  # every branch: what is dropped, what is white space, accents, order, l
     "a\u200db", "a\x0bb", "a\x1cb", "a\u180eb", "中文", "a中b", "\uf900x", "\U0002f800y",
     "\u2f00x", "カタカナ", "한국어", "\u1100\u1161\u11a8", "İstanbul", "I\u0307", "ΌΣΟΣ", "ǅ",
     "ẛ̣", "\u0344", "\u0390", "\U0001d15e\U0001d165\u302e", "\U0001d165\U0001d16d\u302e\u1b44",
-    "a\u302e\u0300\u1b44b", "a\u1b44\u0f7f\u302eb", "a\u05b0\u094db", "\u302e\U0001d165", "a\u0f73b",
-    "a\u16ff0b", "a\U00016ff0\u302eb", "\U00011938", "\U0001e900\U0001e922", "\U00010400", "\ua7ce",
+    "a\u302e\u0300\u1b44b", "a\u1b44\u0f7f\u302eb", "a\u05b0\u094db", "\u302e\U0001d165",
+    "a\u0f73b", "\u302e\u302f\u302e", "\u302f\u302e",
+    "\u302e\u0901\u1b44", "\u302e\u0301\u1b44", "a\u302f\u0901\u0301\u302e\u1b44b",
+    "\u302e\u0e33\u1b44", "a\u16ff0b", "a\U00016ff0\u302eb", "\U00011938", "\U0001e900\U0001e922",
+    "\U00010400", "\ua7ce",
     "!", "a!b", "...", "a-b_c", "$5.99", "#hash ##ing", "##ing", "`~^|<>=+", "a\u2014b", "«a»",
     "a\u00b7b", "\u037e\u0387\u1fef", "\u2e2f", "\u00a7\u00b6", "don't", "a\u2019b", "é!è?",
-    "[CLS]", "[SEP] a", "a[MASK]b", "[mask]", "[ MASK ]", "[MASK", "MASK]", "[[MASK]]", "[PAD][UNK]",
+    "[CLS]", "[SEP] a", "a[MASK]b", "[mask]", "[ MASK ]", "[MASK", "MASK]", "[[MASK]]",
+    "[PAD][UNK]",
     " [CLS]  b ", "[CL\x00S]", "[CLS\u0301]", "e[SEP]\u0301", "\u1b44[SEP]\u302e", "x [UNK] y",
     "[unused1]", "[unused999]", "zzzzqqq", "loveqqq", "unaffable", "unaffablez", "\U0001f600 ok",
     "fi \ufb01 ﬃ", "Ａ ａ", "x" * 99, "x" * 100, "x" * 101, "é" * 100, "é" * 101, "가" * 33,
