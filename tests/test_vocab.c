@@ -92,7 +92,8 @@ END_TEST
     "\"[PAD]\":0,\"[UNK]\":1,\"[CLS]\":2,\"[SEP]\":3,\"[MASK]\":4,\"a\":5,\"\\u0041\":7" more "}}"
 #define ADDED(id, content, flag) "{\"id\":" id ",\"content\":\"" content "\",\"" flag "\":true}"
 #define TOKENIZER(lower, added, more) \
-    "{\"version\":\"1.0\",\"truncation\":null,\"added_tokens\":[" added "]," NORMALIZER(lower) "," PARTS "," MODEL(more) "}"
+    "{\"version\":\"1.0\",\"truncation\":null,\"added_tokens\":[" added "]," \
+    NORMALIZER(lower) "," PARTS "," MODEL(more) "}"
 
 static oct_wordpiece *open_folder(oct_recipe *r)
 {
