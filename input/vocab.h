@@ -45,7 +45,8 @@ typedef struct oct_token {
 } oct_token;
 
 /* Fills w->word and w->rest, and w->text, from n tokens in any order; of two equal ones that with
- * the larger id counts.  The strings are copied.  ERR_FORMAT: an id twice. */
+ * the larger id counts; *twice: how many others there are.  The strings are copied.  ERR_FORMAT: an
+ * id twice. */
 OCT_MUST_CHECK oct_status oct_vocab_build(oct_wordpiece *w, const oct_token *token, int n,
                                           int *twice);
 

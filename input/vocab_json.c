@@ -12,9 +12,9 @@ typedef struct reader {
     oct_recipe *r;
     char *text;                  /* all tokens, one after the other */
     size_t room;                 /* left of it */
-    oct_token *token;            /* [most], then MAX_ADDED */
+    oct_token *token;            /* [most] */
     int n, most;
-    oct_token *added;
+    oct_token *added;            /* [MAX_ADDED] */
     int n_added;
     bool model, normalizer, pre_tokenizer, post_processor;
 } reader;
@@ -122,6 +122,7 @@ static oct_status post_processor_member(void *arg, oct_scan *s, const char *key)
     return read_choice(s, "post_processor.type", "TemplateProcessing", "BertProcessing");
 }
 
+/* Where an added token goes. */
 typedef struct added { char **text; size_t *room; oct_token *t; } added;
 
 static oct_status added_member(void *arg, oct_scan *s, const char *key)
@@ -169,7 +170,7 @@ static oct_status tokenizer_member(void *arg, oct_scan *s, const char *key)
     return oct_scan_skip(s);
 }
 
-/* Memory for the tokens of a text: a member has a colon, a string is no longer than it was. */
+/* Memory for the tokens: a member has a colon, a string is no longer than it was. */
 static oct_status make_room(reader *to, const char *bytes, size_t size, oct_arena *scratch)
 {
     for (size_t i = 0; i < size && to->most < OCT_WORDPIECE_TOKENS; i++)
