@@ -36,19 +36,23 @@ typedef struct oct_source oct_source;
 
 typedef enum oct_source_kind {
     OCT_SOURCE_IMAGES, OCT_SOURCE_IMAGEFOLDER, OCT_SOURCE_IDX, OCT_SOURCE_CIFAR,
-    OCT_SOURCE_TSV, OCT_SOURCE_NPY
+    OCT_SOURCE_TSV, OCT_SOURCE_NPY, OCT_SOURCE_TEXTS
 } oct_source_kind;
 
 OCT_MUST_CHECK oct_status oct_source_open(const char *path, oct_source **out);
 /* Image files, one sample each, in this order; nothing is opened or checked before it is read.  The
  * paths must outlive the source. */
 OCT_MUST_CHECK oct_status oct_source_open_images(const char *const *paths, int n, oct_source **out);
+/* Texts, for a text model: a line each of a file or, "-", of standard input, text<TAB>label (the
+ * last tab counts; a header line or not) or only the text.  Empty lines are left out. */
+OCT_MUST_CHECK oct_status oct_source_open_texts(const char *path, oct_source **out);
 void oct_source_close(oct_source *s); /* NULL is fine */
 oct_source_kind oct_source_type(const oct_source *s);
 int oct_source_count(const oct_source *s);
 const char *oct_source_name(const oct_source *s, int i);  /* as shown to the user: path, FILE#7 */
 int oct_source_label(const oct_source *s, int i);         /* -1: not labelled */
 int oct_source_classes(const oct_source *s);      /* 0: not labelled; else 1 + the largest */
+const char *oct_source_text(const oct_source *s, int i); /* s's; NULL: not a source of texts */
 const char *oct_source_class_name(const oct_source *s, int label); /* ImageFolder's; else NULL */
 
 /* Shape one sample has after the recipe: known before decoding for idx, .bin, .npy and when the

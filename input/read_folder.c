@@ -58,7 +58,7 @@ static char *join(oct_source *s, const char *folder, const char *name)
 {
     const size_t n = strlen(folder), m = strlen(name);
     const int slash = n > 0 && folder[n - 1] != '/';
-    char *path = oct_source_text(s, n + m + 2);
+    char *path = oct_source_room(s, n + m + 2);
     if (!path) return NULL;
     memcpy(path, folder, n);
     path[n] = '/';

@@ -6,15 +6,19 @@
 #include "input/file.h"
 #include "input/source.h"
 
-/* A list: a line per image, "path<TAB>label" or only "path"; relative paths are relative to the
- * list.  The first line may be a header: then its label is no number, or, without labels, it is
- * not a file.  A label is a whole number.  Lists of text<TAB>label are told apart and refused. */
+/* A list of images: a line each, "path<TAB>label" or only "path"; relative paths are relative to
+ * the list.  The first line may be a header: then its label is no number, or, without labels, it
+ * is not a file.  A label is a whole number.  Lists of text<TAB>label are told apart and refused.
+ *
+ * A list of texts: a line each, "text<TAB>label" or only "text".  Only a labelled one can have a
+ * header. */
 enum { MAX_LABEL = 999999 };
 
 typedef struct list {
     char *next, *end;    /* the lines not read yet */
     int line;            /* number of the last one read, from 1 */
     char *path, *label;  /* of the last one; label NULL: no tab */
+    int texts;           /* path is a text, which may have tabs: the last one counts */
 } list;
 
 /* The next line that is not empty, cut at its tab; 0: there is none. */
@@ -29,7 +33,7 @@ static int next_line(list *l)
         *stop = 0;
         if (stop == line) continue;
         l->path = line;
-        l->label = strchr(line, '\t');
+        l->label = l->texts ? strrchr(line, '\t') : strchr(line, '\t');
         if (l->label) *l->label++ = 0;
         return 1;
     }
@@ -74,7 +78,7 @@ static oct_status add(oct_source *s, const list *l, int labelled)
         s->label[s->n] = label;
         if (label >= s->classes) s->classes = label + 1;
     }
-    s->file[s->n++] = l->path;
+    (l->texts ? s->text : s->file)[s->n++] = l->path;
     return OCT_OK;
 }
 
@@ -92,39 +96,55 @@ static oct_status begin(oct_source *s, list *l, int *more)
     return oct_fail(OCT_ERR_FORMAT, "line %d: \"%.40s\" is no image and no file", l->line, l->path);
 }
 
+static oct_status begin_texts(list *l, int *more)
+{
+    *more = next_line(l);
+    if (*more && l->label && to_label(l->label) < 0) *more = next_line(l);
+    return *more ? OCT_OK : oct_fail(OCT_ERR_FORMAT, "no text in the list");
+}
+
 static oct_status read_lines(oct_source *s, list *l)
 {
     int more = 0;
-    OCT_TRY(begin(s, l, &more));
+    OCT_TRY(l->texts ? begin_texts(l, &more) : begin(s, l, &more));
     size_t lines = 1;
     for (const char *p = l->next; p < l->end; p++) lines += *p == '\n';
     if (++lines > INT_MAX) return oct_fail(OCT_ERR_UNSUPPORTED, "%zu lines", lines);
     const int labelled = l->label != NULL;
-    s->kind = labelled ? OCT_SOURCE_TSV : OCT_SOURCE_IMAGES;
-    s->layout = OCT_IN_FILES;
-    s->file = oct_arena_alloc(&s->arena, lines * sizeof *s->file);
+    s->kind = l->texts ? OCT_SOURCE_TEXTS : labelled ? OCT_SOURCE_TSV : OCT_SOURCE_IMAGES;
+    s->layout = l->texts ? OCT_IN_TEXTS : OCT_IN_FILES;
+    const char **line = oct_arena_alloc(&s->arena, lines * sizeof *line);
     int *label = oct_arena_alloc(&s->arena, lines * sizeof *label);
-    if (!s->file || !label) return oct_fail(OCT_ERR_MEMORY, "out of memory");
+    if (!line || !label) return oct_fail(OCT_ERR_MEMORY, "out of memory");
+    if (l->texts) s->text = line;
+    else s->file = line;
     if (labelled) s->label = label;
     for (; more; more = next_line(l)) OCT_TRY(add(s, l, labelled));
     return OCT_OK;
 }
 
-/* The text stays the source's: its lines, cut in place, are the names. */
-oct_status oct_read_tsv(oct_source *s)
+/* The bytes stay the source's: its lines, cut in place, are the names or the texts. */
+static oct_status read_bytes(oct_source *s, int texts)
 {
     OCT_TRY(oct_file_read_all(s->path, &s->bytes, &s->size));
     if (memchr(s->bytes, 0, s->size)) return oct_fail(OCT_ERR_FORMAT, "a zero byte in a list");
+    const int bom = s->size >= 3 && !memcmp(s->bytes, "\xef\xbb\xbf", 3) ? 3 : 0;
+    list l = { .next = (char *)s->bytes + bom, .end = (char *)s->bytes + s->size, .texts = texts };
+    return read_lines(s, &l);
+}
+
+oct_status oct_read_texts(oct_source *s) { return read_bytes(s, 1); }
+
+oct_status oct_read_tsv(oct_source *s)
+{
     const char *slash = strrchr(s->path, '/');
     if (slash) {
         const size_t n = (size_t)(slash + 1 - s->path);
-        char *folder = oct_source_text(s, n + 1);
+        char *folder = oct_source_room(s, n + 1);
         if (!folder) return oct_fail(OCT_ERR_MEMORY, "out of memory");
         memcpy(folder, s->path, n);
         folder[n] = 0;
         s->folder = folder;
     }
-    const int bom = s->size >= 3 && !memcmp(s->bytes, "\xef\xbb\xbf", 3) ? 3 : 0;
-    list l = { .next = (char *)s->bytes + bom, .end = (char *)s->bytes + s->size };
-    return read_lines(s, &l);
+    return read_bytes(s, 0);
 }

@@ -7,8 +7,7 @@
 
 #include <jansson.h>
 
-/* A side of resize and crop; a text's tokens. */
-enum { MAX_SIDE = 65535, MAX_LENGTH = 1 << 20 };
+enum { MAX_SIDE = 65535 }; /* of resize and crop */
 
 static const char *const filter_names[] = {
     [OCT_NEAREST] = "nearest", [OCT_BOX] = "box", [OCT_BILINEAR] = "bilinear",
@@ -104,9 +103,13 @@ static oct_status read_image_key(const char *key, const json_t *v, oct_recipe *r
 static oct_status read_text_key(const char *key, const json_t *v, oct_recipe *r)
 {
     if (!strcmp(key, "lowercase")) return read_flag(key, v, &r->lowercase);
+    if (!strcmp(key, "strip_accents")) return read_flag(key, v, &r->strip_accents);
+    if (!strcmp(key, "tokenize_chinese_chars"))
+        return read_flag(key, v, &r->tokenize_chinese_chars);
     if (strcmp(key, "max_length"))
         return oct_fail(OCT_ERR_FORMAT, "recipe: unknown key \"%.80s\" for text", key);
-    if (!json_is_integer(v) || json_integer_value(v) < 1 || json_integer_value(v) > MAX_LENGTH)
+    if (!json_is_integer(v) || json_integer_value(v) < 1 ||
+        json_integer_value(v) > OCT_RECIPE_MAX_LENGTH)
         return bad(key, "a whole number from 1 to 1048576");
     r->max_length = (int)json_integer_value(v);
     return OCT_OK;
@@ -117,7 +120,9 @@ static oct_status parse(json_t *root, oct_recipe *r)
     static const char *const types[] = { "image", "text" };
     if (!json_is_object(root)) return oct_fail(OCT_ERR_FORMAT, "recipe: not a JSON object");
     const json_t *type = json_object_get(root, "type");
-    if (type) OCT_TRY(read_choice("type", type, types, 2, "image or text", &r->text));
+    int text = 0;
+    if (type) OCT_TRY(read_choice("type", type, types, 2, "image or text", &text));
+    *r = oct_recipe_default(text);
     const char *key;
     json_t *v;
     json_object_foreach(root, key, v)
@@ -133,10 +138,18 @@ static oct_status parse(json_t *root, oct_recipe *r)
     return OCT_OK;
 }
 
+oct_recipe oct_recipe_default(int text)
+{
+    if (text)
+        return (oct_recipe) { .text = 1, .lowercase = 1, .strip_accents = -1,
+                              .tokenize_chinese_chars = 1, .max_length = 512 };
+    return (oct_recipe) { .channels = 3, .filter = OCT_BILINEAR, .antialias = 1,
+                          .scale = 1.0 / 255 };
+}
+
 oct_status oct_recipe_parse(const char *json, oct_recipe *out)
 {
-    oct_recipe r = { .channels = 3, .filter = OCT_BILINEAR, .antialias = 1, .scale = 1.0 / 255,
-                     .lowercase = 1, .max_length = 512 };
+    oct_recipe r;
     json_error_t error;
     json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, &error);
     if (!root) return oct_fail(OCT_ERR_FORMAT, "recipe: %s (byte %d)", error.text, error.position);
@@ -181,6 +194,12 @@ static void put_number(writer *w, double v)
     put(w, s);
 }
 
+static void put_flag(writer *w, const char *key, int flag)
+{
+    put_key(w, key);
+    put(w, flag ? "true" : "false");
+}
+
 static void put_list(writer *w, const char *key, int n, const double *v)
 {
     if (n == 0) return;
@@ -211,17 +230,16 @@ oct_status oct_recipe_write(const oct_recipe *r, oct_arena *arena, char **json)
 {
     writer w = { .text = "{", .n = 1 };
     if (r->text) {
-        put_key(&w, "lowercase");
-        put(&w, r->lowercase ? "true" : "false");
+        put_flag(&w, "lowercase", r->lowercase);
         put_key(&w, "max_length");
         put_number(&w, r->max_length);
+        if (r->strip_accents >= 0) put_flag(&w, "strip_accents", r->strip_accents);
+        if (!r->tokenize_chinese_chars) put_flag(&w, "tokenize_chinese_chars", 0);
         put(&w, ",\"type\":\"text\"}");
     } else {
         const int how = r->resize[0] || r->filter != OCT_BILINEAR || !r->antialias;
-        if (how) { /* else they are the defaults of a step that may not come */
-            put_key(&w, "antialias");
-            put(&w, r->antialias ? "true" : "false");
-        }
+        /* else they are the defaults of a step that may not come */
+        if (how) put_flag(&w, "antialias", r->antialias);
         put_key(&w, "channels");
         put(&w, r->channels == 1 ? "\"L\"" : r->bgr ? "\"BGR\"" : "\"RGB\"");
         put_sides(&w, "crop", r->crop, r->crop[0] == r->crop[1]);

@@ -12,20 +12,20 @@
 
 enum { TEXT_CHUNK = 65536 };
 
-char *oct_source_text(oct_source *s, size_t size)
+char *oct_source_room(oct_source *s, size_t size)
 {
-    if (size > s->text_size) {
-        s->text_size = size > TEXT_CHUNK ? size : TEXT_CHUNK;
-        s->text = oct_arena_alloc(&s->arena, s->text_size);
-        if (!s->text) {
-            s->text_size = 0;
+    if (size > s->room_size) {
+        s->room_size = size > TEXT_CHUNK ? size : TEXT_CHUNK;
+        s->room = oct_arena_alloc(&s->arena, s->room_size);
+        if (!s->room) {
+            s->room_size = 0;
             return NULL;
         }
     }
-    char *text = s->text;
-    s->text += size;
-    s->text_size -= size;
-    return text;
+    char *room = s->room;
+    s->room += size;
+    s->room_size -= size;
+    return room;
 }
 
 size_t oct_source_record_size(const oct_source *s)
@@ -203,6 +203,14 @@ oct_status oct_source_open_images(const char *const *paths, int n, oct_source **
     return made(s, OCT_OK, out);
 }
 
+oct_status oct_source_open_texts(const char *path, oct_source **out)
+{
+    oct_source *s;
+    *out = NULL;
+    OCT_TRY(make(path, &s));
+    return made(s, s->path ? oct_read_texts(s) : oct_fail(OCT_ERR_MEMORY, "out of memory"), out);
+}
+
 void oct_source_close(oct_source *s)
 {
     if (!s) return;
@@ -226,13 +234,15 @@ int oct_source_label(const oct_source *s, int i)
     return s->label ? s->label[i] : s->label8 ? s->label8[i] : -1;
 }
 
+const char *oct_source_text(const oct_source *s, int i) { return s->text ? s->text[i] : NULL; }
+
 const char *oct_source_class_name(const oct_source *s, int label)
 {
     return s->class_name && label >= 0 && label < s->classes ? s->class_name[label] : NULL;
 }
 
-/* A file of records may have many; their names are made when somebody asks.  Out of memory: the
- * file's name alone. */
+/* A file of records, or of texts, may have many; their names are made when somebody asks.  Out of
+ * memory: the file's name alone. */
 static const char *record_name(oct_source_names *names, const oct_source *s, int i)
 {
     if (!names->name) names->name = calloc((size_t)s->n, sizeof *names->name);
@@ -369,6 +379,8 @@ oct_status oct_source_read(const oct_source *s, int i, const oct_recipe *r, int 
         return oct_fail(OCT_ERR_SHAPE, "sample %d of %d, counted from 0", i, s->n);
     if (s->layout == OCT_IN_FLOATS) return read_floats(s, i, height, width, out);
     if (r->text) return oct_fail(OCT_ERR_SHAPE, "the model takes text, this is an image");
+    if (s->layout == OCT_IN_TEXTS)
+        return oct_fail(OCT_ERR_SHAPE, "the model takes images, this is a text");
     if (s->layout == OCT_IN_FILES) return read_file(s, i, r, height, width, out);
     if (s->layout == OCT_IN_MEMORY) return read_image(s->bytes, s->size, r, height, width, out);
     return read_record(s, i, r, height, width, out);

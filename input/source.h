@@ -8,13 +8,14 @@
 /* What the readers fill in.  Private to input/.
  *
  * A source is a list of files, each an image, or a file of records of one size, or one image in
- * memory (standard input).  Nothing but *names changes once it is open. */
+ * memory (standard input), or a list of texts.  Nothing but *names changes once it is open. */
 typedef enum oct_layout_kind {
     OCT_IN_FILES,      /* path[i] is an image */
     OCT_IN_MEMORY,     /* bytes[0..size) is the one image, still coded */
     OCT_IN_PLANES,     /* records of bytes [c][h][w] */
     OCT_IN_PIXELS,     /* records of bytes [h][w][c] */
-    OCT_IN_FLOATS      /* records of FP32 [c][h][w], fed as they are */
+    OCT_IN_FLOATS,     /* records of FP32 [c][h][w], fed as they are */
+    OCT_IN_TEXTS       /* text[i], in bytes */
 } oct_layout_kind;
 
 struct oct_source {
@@ -23,13 +24,14 @@ struct oct_source {
     int n;
     int classes;             /* 0: not labelled */
     oct_arena arena;         /* strings and lists */
-    char *text;              /* the rest of the last chunk of strings */
-    size_t text_size;
+    char *room;              /* the rest of the last chunk of strings */
+    size_t room_size;
     const char *path;        /* as the user wrote it, less "#7" */
 
     const char **file;       /* [n] FILES: as shown to the user */
     const char *folder;      /* what relative ones are relative to, ends with '/'; NULL: nothing */
-    int *label;              /* [n] FILES; or NULL */
+    const char **text;       /* [n] TEXTS */
+    int *label;              /* [n] FILES, TEXTS; or NULL */
     const char **class_name; /* [classes] or NULL */
 
     int c, h, w;             /* of a record */
@@ -50,7 +52,7 @@ typedef struct oct_source_names {
 } oct_source_names;
 
 /* Room for a string, in the arena; an arena's own blocks are too big for a million of them. */
-char *oct_source_text(oct_source *s, size_t size);
+char *oct_source_room(oct_source *s, size_t size);
 
 /* Bytes of a record's pixels. */
 size_t oct_source_record_size(const oct_source *s);
@@ -61,6 +63,7 @@ OCT_MUST_CHECK oct_status oct_read_folder(oct_source *s);
 OCT_MUST_CHECK oct_status oct_read_idx(oct_source *s, int only);
 OCT_MUST_CHECK oct_status oct_read_cifar(oct_source *s, int only);
 OCT_MUST_CHECK oct_status oct_read_tsv(oct_source *s);
+OCT_MUST_CHECK oct_status oct_read_texts(oct_source *s);
 OCT_MUST_CHECK oct_status oct_read_npy(oct_source *s, int only);
 
 /* A file name that torchvision's ImageFolder would take and that we can read. */

@@ -52,6 +52,11 @@ static void fuzz_source(const uint8_t *bytes, size_t size, const char *suffix)
         (void)oct_source_label(s, oct_source_count(s) - 1);
         oct_source_close(s);
     }
+    if (put == (ssize_t)size && oct_source_open_texts(path, &s) == OCT_OK) {
+        for (int i = 0; i < oct_source_count(s); i++)
+            if (strlen(oct_source_text(s, i)) > size) abort();
+        oct_source_close(s);
+    }
     unlink(path);
 }
 

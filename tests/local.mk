@@ -20,7 +20,8 @@ tests_check_kernels_SOURCES = tests/check_kernels.h tests/check_kernels.c \
 	tests/check_winograd_f32.c tests/check_winograd_s8.c tests/winograd_matrices.h
 
 # Readers of files against what fuzzing found; with libFuzzer, the fuzzers themselves.
-check_PROGRAMS += tests/fuzz_input tests/fuzz_weights
+check_PROGRAMS += tests/fuzz_input tests/fuzz_weights tests/fuzz_wordpiece
+tests_fuzz_wordpiece_SOURCES = tests/fuzz_main.h tests/fuzz_wordpiece.c
 tests_fuzz_weights_SOURCES = tests/fuzz_main.h tests/fuzz_weights.c
 
 # The built programs, as a user runs them.
@@ -118,7 +119,7 @@ tests_test_pickle_LDADD          = $(LDADD) $(CHECK_LIBS)
 
 # input: decoding, resizing and recipes against Pillow and torchvision; sources; the loader.
 unit_tests   += tests/test_image tests/test_resize tests/test_recipe tests/test_input \
-	tests/test_lists tests/test_loader
+	tests/test_lists tests/test_loader tests/test_wordpiece tests/test_vocab
 thread_tests += tests/test_loader
 tests_test_image_SOURCES  = tests/files.h tests/test_image.c
 tests_test_image_LDADD    = $(LDADD) $(CHECK_LIBS)
@@ -131,6 +132,11 @@ tests_test_lists_SOURCES  = tests/files.h tests/sources.h tests/test_lists.c
 tests_test_lists_LDADD    = $(LDADD) $(CHECK_LIBS)
 tests_test_loader_SOURCES = tests/files.h tests/test_loader.c
 tests_test_loader_LDADD   = $(LDADD) $(CHECK_LIBS)
+tests_test_wordpiece_SOURCES = tests/files.h tests/wordpiece_case.h tests/test_wordpiece.c
+tests_test_wordpiece_LDADD   = $(LDADD) $(CHECK_LIBS)
+tests_test_vocab_SOURCES     = tests/files.h tests/wordpiece_case.h tests/fail_alloc.c \
+	tests/fail_alloc.h tests/test_vocab.c
+tests_test_vocab_LDADD       = $(LDADD) $(CHECK_LIBS)
 
 # models
 unit_tests += tests/test_layers tests/test_builders tests/test_models tests/test_compile \

@@ -1,4 +1,5 @@
-/* Sources of files: folders, lists, standard input; which order, which labels, what is refused. */
+/* Sources of files: folders, lists, texts, standard input; which order, which labels, what is
+ * refused. */
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -175,6 +176,54 @@ START_TEST(lists)
 }
 END_TEST
 
+static void texts_are(const char *list, int n, const char *last, int label)
+{
+    oct_source *s = NULL;
+    file_write(in_folder("texts"), list, strlen(list));
+    ck_assert_msg(oct_source_open_texts(in_folder("texts"), &s) == OCT_OK, "%s", oct_last_error());
+    ck_assert_int_eq(oct_source_type(s), OCT_SOURCE_TEXTS);
+    ck_assert_int_eq(oct_source_count(s), n);
+    ck_assert_str_eq(oct_source_text(s, n - 1), last);
+    ck_assert_int_eq(oct_source_label(s, n - 1), label);
+    ck_assert_int_eq(oct_source_classes(s), label < 0 ? 0 : label + 1);
+    char name[40];
+    snprintf(name, sizeof name, "texts#%d", n - 1);
+    ck_assert_ptr_nonnull(strstr(oct_source_name(s, n - 1), name));
+    float out[1];
+    ck_assert_int_eq(oct_source_read(s, 0, &gray, 1, 1, out), OCT_ERR_SHAPE);
+    oct_source_close(s);
+}
+
+static void texts_refused(const char *list, size_t size, const char *why)
+{
+    oct_source *s;
+    file_write(in_folder("texts"), list, size);
+    ck_assert_int_eq(oct_source_open_texts(in_folder("texts"), &s), OCT_ERR_FORMAT);
+    ck_assert_ptr_null(s);
+    ck_assert_msg(strstr(oct_last_error(), why), "%s", oct_last_error());
+}
+
+START_TEST(texts)
+{
+    texts_are("sentence\tlabel\ngood film \t0\nbad\ttwo tabs\t1\n", 2, "bad\ttwo tabs", 1);
+    texts_are("good\t0\n\nbad \t 3 \r\n", 2, "bad ", 3);
+    texts_are("\t0\n\t2", 2, "", 2);
+    texts_are("a.png\nno label", 2, "no label", -1);
+    texts_are("\xef\xbb\xbf\x01\xff only bytes", 1, "\x01\xff only bytes", -1);
+    texts_refused("", 0, "no text in the list");
+    texts_refused("sentence\tlabel\n", 15, "no text in the list");
+    texts_refused("a\t1\nb\n", 6, "line 2: no tab and label");
+    texts_refused("a\t1\nb\tx\n", 8, "line 2: label \"x\"");
+    texts_refused("a\0b", 3, "zero byte");
+    oct_source *s = NULL;
+    ck_assert_int_eq(oct_source_open_texts(in_folder("missing"), &s), OCT_ERR_IO);
+    copy_image("data/digits/digit_3.png", "b.png");
+    s = open_ok(in_folder("b.png"));
+    ck_assert_ptr_null(oct_source_text(s, 0));
+    oct_source_close(s);
+}
+END_TEST
+
 START_TEST(standard_input_and_pipes)
 {
     /* a pipe is one image, too */
@@ -209,7 +258,7 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        image_folder, sorted_like_torchvision, plain_folder, lists, standard_input_and_pipes,
+        image_folder, sorted_like_torchvision, plain_folder, lists, texts, standard_input_and_pipes,
     };
     return suite_run_in("lists", tests, sizeof tests / sizeof *tests, setup, teardown);
 }

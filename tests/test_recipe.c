@@ -45,6 +45,12 @@ START_TEST(canonical)
     comes_back("{\"type\":\"text\"}", "{\"lowercase\":true,\"max_length\":512,\"type\":\"text\"}");
     comes_back("{\"type\":\"text\",\"max_length\":128,\"lowercase\":false}",
                "{\"lowercase\":false,\"max_length\":128,\"type\":\"text\"}");
+    comes_back("{\"type\":\"text\",\"tokenize_chinese_chars\":false,\"strip_accents\":true}",
+               "{\"lowercase\":true,\"max_length\":512,\"strip_accents\":true,"
+               "\"tokenize_chinese_chars\":false,\"type\":\"text\"}");
+    comes_back("{\"type\":\"text\",\"tokenize_chinese_chars\":true,\"strip_accents\":false}",
+               "{\"lowercase\":true,\"max_length\":512,\"strip_accents\":false,"
+               "\"type\":\"text\"}");
 }
 END_TEST
 
@@ -84,6 +90,9 @@ START_TEST(refusals)
         { "{\"std\":[0,1,1]}", "std" }, { "{\"std\":[1e-50,1,1]}", "std" },
         { "{\"antialias\":1}", "antialias" }, { "{\"type\":\"text\",\"max_length\":0}", "max" },
         { "{\"type\":\"text\",\"lowercase\":\"no\"}", "lowercase" },
+        { "{\"type\":\"text\",\"strip_accents\":null}", "strip_accents" },
+        { "{\"type\":\"text\",\"tokenize_chinese_chars\":1}", "tokenize_chinese_chars" },
+        { "{\"type\":\"text\",\"max_length\":1048577}", "max_length" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         oct_recipe r;
