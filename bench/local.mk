@@ -43,6 +43,7 @@ CLEANFILES += bench/quant_accuracy$(EXEEXT)
 EXTRA_PROGRAMS += bench/bench_dynamic
 bench_bench_dynamic_SOURCES = bench/bench_dynamic.c
 CLEANFILES += bench/bench_dynamic$(EXEEXT)
+
 # Token ids beside Hugging Face's: bench/wordpiece.py.
 EXTRA_PROGRAMS += bench/wordpiece
 bench_wordpiece_SOURCES = bench/wordpiece.c
