@@ -259,8 +259,7 @@ static oct_status read_precision(oct_model *m, const oct_options *o, const json_
         return oct_fail(OCT_ERR_FORMAT, "%s: precision '%.80s' is none of fp32, fp16, bf16, int8",
                         what, name ? name : "");
     m->precision = known[i];
-    const char *asked = o->precision && strcmp(o->precision, "int8") == 0 ? known[0] : o->precision;
-    if (!asked || strcmp(asked, known[i]) == 0) return OCT_OK;
+    if (!o->precision || strcmp(o->precision, known[i]) == 0) return OCT_OK;
     return oct_fail(OCT_ERR_UNSUPPORTED, "compiled with --precision %s, not %.80s: use the model "
                     "it was made from", known[i], o->precision);
 }

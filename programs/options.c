@@ -73,9 +73,9 @@ static const option_row rows[] = {
     { "gemm", "NAME", CLI_ALL & ~CLI_QUANTIZE, TEXT, AT(gemm), 1, 0, 0,
       "FP32 matrix products: ours (default) or openblas" },
     { "precision", "NAME", CLI_ALL & ~CLI_QUANTIZE, WORDS, AT(precision), 0, 0, 0,
-      "of an FP32 file: fp32 (default), fp16 (weights in half, half the memory), bf16\n"
-      "(operands in bfloat16; fast with AVX-512 BF16), int8 (activation ranges at run\n"
-      "time); in diff: of B. A quantized file is int8" },
+      "of an FP32 file: fp32 (default), fp16 (weights in half, half the memory),\n"
+      "bf16 (operands in bfloat16; fast with AVX-512 BF16), int8 (activation ranges\n"
+      "at run time); in diff: of B. A quantized file is int8" },
     { "device", "NAME", CLI_ALL, TEXT, AT(device), 1, 0, 0, "cpu (default)" },
     { "top", "K", CLI_INFER, INTS, AT(top), 1, 1, 1 << 20, "classes shown (default 1)" },
     { "labels", "FILE", CLI_INFER | CLI_COMPILE | CLI_QUANTIZE, TEXT, AT(labels), 1, 0, 0,

@@ -64,8 +64,6 @@ refuse 1 "--batch '1,2'" ./cnn_infer "$good" "$image" --batch 1,2
 refuse 1 "--std '0'" ./cnn_infer "$good" "$image" --std 0
 refuse 1 "--mean has 2 values for 1 channels" ./cnn_infer "$good" "$image" --mean 1,2
 refuse 1 "--isa" ./octet inspect "$good" --isa avx1024
-refuse 2 "precision 'int8': the weights of this model are floats" \
-    ./octet bench "$good" --precision int8
 refuse 1 "--precision 'fp31'" ./octet bench "$good" --precision fp31
 refuse 1 "--precision 'fp16,bf16'" ./cnn_infer "$good" "$image" --precision fp16,bf16
 refuse 1 "--gemm openblas" ./octet bench "$good" --precision fp16 --gemm openblas

@@ -251,7 +251,7 @@ START_TEST(refuses_an_unknown_precision)
     oct_model *m;
     const oct_options o = { .precision = "fp8" };
     ck_assert_int_eq(oct_model_load(at_source(subjects[0].path), &o, &m), OCT_ERR_UNSUPPORTED);
-    ck_assert_str_eq(oct_last_error(), "precision 'fp8': unknown; fp32, int8, bf16 or fp16 "
+    ck_assert_str_eq(oct_last_error(), "precision 'fp8': unknown; fp32, bf16, fp16 or int8 "
                      "expected");
 }
 END_TEST
