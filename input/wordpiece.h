@@ -38,8 +38,8 @@
  * Characters are classified as that tokenizer does (input/unicode_bert.h).  Text is any bytes:
  * what is not UTF-8 is U+FFFD, as Python decodes with errors="replace", and so vanishes.
  *
- * Limits: 600,000 tokens, 2^24 bytes of vocabulary file (about 72 bytes a token while it is read, so
- * no file costs more than 64 MB and twice its size).  Time is linear in the text, and does not
+ * Limits: 600,000 tokens, 2^24 bytes of vocabulary file; one costs about 72 bytes a token while it
+ * is read, so never more than 64 MB and twice its size.  Time is linear in the text, and does not
  * depend on it otherwise but for at most 100 characters' greed a word; a single text is read no
  * further than it is needed.  Nothing is allocated, nothing is kept: one tokenizer, any number of
  * threads. */
