@@ -122,20 +122,35 @@ static int usable(const oct_token *t)
     return t->size && !memchr(t->s, '\n', t->size) && trimmed(t->s, t->size) == t->size;
 }
 
-/* w->text: the usable tokens, a line each, in the order of ids; line[id] is where. */
-static oct_status write_lines(oct_wordpiece *w, const oct_token *token, int n, oct_arena *scratch,
-                              const char ***line)
+static void add(oct_pieces *list, const char *s, size_t size, int32_t id)
 {
-    size_t size = 0;
-    w->n = 0;
+    list->piece[list->n++] = (oct_piece) { .key = key_of(s, size), .s = s, .size = (uint32_t)size,
+                                           .id = id };
+}
+
+/* A token of the vocabulary to its list, if it is not too long for any word. */
+static void add_token(oct_wordpiece *w, const char *s, size_t size, int32_t id)
+{
+    if (continues(s, size)) {
+        if (size - 2 <= MAX_PIECE) add(&w->rest, s + 2, size - 2, id);
+    } else if (size <= MAX_PIECE) {
+        add(&w->word, s, size, id);
+    }
+}
+
+static oct_status build(oct_wordpiece *w, const oct_token *token, int n, oct_arena *scratch)
+{
+    size_t size = 0, rest = 0;
     for (int i = 0; i < n; i++) {
         size += token[i].size;
+        rest += continues(token[i].s, token[i].size) ? 1 : 0;
         if (token[i].id >= w->n) w->n = token[i].id + 1;
     }
     const oct_token **by_id = oct_arena_zalloc(scratch, ((size_t)w->n + 1) * sizeof *by_id);
-    *line = oct_arena_alloc(scratch, ((size_t)n + 1) * sizeof **line);
     w->text = oct_arena_alloc(&w->arena, size + (size_t)w->n + 1);
-    if (!by_id || !*line || !w->text) return no_memory();
+    w->rest.piece = oct_arena_alloc(&w->arena, (rest + 1) * sizeof *w->rest.piece);
+    w->word.piece = oct_arena_alloc(&w->arena, ((size_t)n - rest + 1) * sizeof *w->word.piece);
+    if (!by_id || !w->text || !w->rest.piece || !w->word.piece) return no_memory();
     for (int i = 0; i < n; i++) {
         if (by_id[token[i].id])
             return oct_fail(OCT_ERR_FORMAT, "vocabulary: two tokens with the id %d", token[i].id);
@@ -144,9 +159,9 @@ static oct_status write_lines(oct_wordpiece *w, const oct_token *token, int n, o
     char *to = w->text;
     for (int id = 0; id < w->n; id++) {
         const oct_token *t = by_id[id];
-        if (t) (*line)[t - token] = to;
         if (t && usable(t)) {
             memcpy(to, t->s, t->size);
+            add_token(w, to, t->size, id);
             to += t->size;
         }
         *to++ = '\n';
@@ -155,41 +170,15 @@ static oct_status write_lines(oct_wordpiece *w, const oct_token *token, int n, o
     return OCT_OK;
 }
 
-static void add(oct_pieces *list, const char *s, size_t size, int32_t id)
-{
-    list->piece[list->n++] = (oct_piece) { .key = key_of(s, size), .s = s, .size = (uint32_t)size,
-                                           .id = id };
-}
-
-static oct_status build(oct_wordpiece *w, const oct_token *token, int n, oct_arena *scratch,
-                        int *twice)
-{
-    const char **line;
-    int rest = 0;
-    OCT_TRY(write_lines(w, token, n, scratch, &line));
-    for (int i = 0; i < n; i++) rest += continues(token[i].s, token[i].size);
-    w->rest.piece = oct_arena_alloc(&w->arena, (size_t)(rest + 1) * sizeof *w->rest.piece);
-    w->word.piece = oct_arena_alloc(&w->arena, (size_t)(n - rest + 1) * sizeof *w->word.piece);
-    if (!w->rest.piece || !w->word.piece) return no_memory();
-    for (int i = 0; i < n; i++) {
-        const oct_token *t = &token[i];
-        if (!usable(t)) continue;
-        if (!continues(t->s, t->size) && t->size <= MAX_PIECE)
-            add(&w->word, line[i], t->size, t->id);
-        else if (continues(t->s, t->size) && t->size <= MAX_PIECE + 2)
-            add(&w->rest, line[i] + 2, t->size - 2, t->id);
-    }
-    *twice = order(&w->rest);
-    *twice += order(&w->word);
-    return OCT_OK;
-}
-
 oct_status oct_vocab_build(oct_wordpiece *w, const oct_token *token, int n, int *twice)
 {
     oct_arena scratch = { 0 };
-    const oct_status status = build(w, token, n, &scratch, twice);
+    const oct_status status = build(w, token, n, &scratch);
     oct_arena_free(&scratch);
-    return status;
+    OCT_TRY(status);
+    *twice = order(&w->rest);
+    *twice += order(&w->word);
+    return OCT_OK;
 }
 
 oct_status oct_vocab_special(oct_wordpiece *w, const oct_token *more, int n)

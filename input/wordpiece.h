@@ -38,7 +38,8 @@
  * Characters are classified as that tokenizer does (input/unicode_bert.h).  Text is any bytes:
  * what is not UTF-8 is U+FFFD, as Python decodes with errors="replace", and so vanishes.
  *
- * Limits: 2^20 tokens, 2^26 bytes of vocabulary file.  Time is linear in the text, and does not
+ * Limits: 600,000 tokens, 2^24 bytes of vocabulary file; one costs about 72 bytes a token while it
+ * is read, so never more than 64 MB and twice its size.  Time is linear in the text, and does not
  * depend on it otherwise but for at most 100 characters' greed a word; a single text is read no
  * further than it is needed.  Nothing is allocated, nothing is kept: one tokenizer, any number of
  * threads. */
@@ -51,7 +52,7 @@ typedef struct oct_wordpiece_text {
     size_t pair_size;
 } oct_wordpiece_text;
 
-enum { OCT_WORDPIECE_TOKENS = 1 << 20, OCT_WORDPIECE_BYTES = 1 << 26 };
+enum { OCT_WORDPIECE_TOKENS = 600000, OCT_WORDPIECE_BYTES = 1 << 24 };
 
 /* From the bytes of a vocab.txt, or of the tensor octet.vocab: a token a line, its id the number of
  * the line from 0, white space at the end of a line (CR, too) left out; of two equal lines the

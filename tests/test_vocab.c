@@ -70,10 +70,10 @@ START_TEST(bad_vocab_txt)
     refused("[UNK]\n[CLS]\n", 12, "no token [SEP]");
     refused(FIVE "\xff\n", sizeof FIVE + 1, "line 6: not UTF-8");
     refused(FIVE "a\n\xc3\n", sizeof FIVE + 3, "line 7: not UTF-8");
-    refused(FIVE, OCT_WORDPIECE_BYTES + (size_t)1, "67108865 bytes, at most 67108864");
+    refused(FIVE, OCT_WORDPIECE_BYTES + (size_t)1, "16777217 bytes, at most 16777216");
     char *lines = malloc(OCT_WORDPIECE_TOKENS + 1);
     memset(lines, '\n', OCT_WORDPIECE_TOKENS + 1);
-    refused(lines, OCT_WORDPIECE_TOKENS + 1, "more than 1048576 lines");
+    refused(lines, OCT_WORDPIECE_TOKENS + 1, "more than 600000 lines");
     memcpy(lines, FIVE, sizeof FIVE - 1);
     oct_wordpiece *w = open_vocab(lines, OCT_WORDPIECE_TOKENS);
     ck_assert_int_lt(oct_wordpiece_count(w), OCT_WORDPIECE_TOKENS);
@@ -162,9 +162,9 @@ START_TEST(bad_tokenizer_json)
         { "{\"model\":{\"continuing_subword_prefix\":\"@\"}}", "\"@\"", OCT_ERR_UNSUPPORTED },
         { "{\"model\":{\"max_input_chars_per_word\":200}}", "100 to 100", OCT_ERR_FORMAT },
         { "{\"model\":{\"vocab\":[]}}", "model.vocab", OCT_ERR_UNSUPPORTED },
-        { "{\"model\":{\"vocab\":{\"a\":-1}}}", "from 0 to 1048575", OCT_ERR_FORMAT },
-        { "{\"model\":{\"vocab\":{\"a\":1048576}}}", "from 0 to 1048575", OCT_ERR_FORMAT },
-        { "{\"model\":{\"vocab\":{\"a\":1e3}}}", "from 0 to 1048575", OCT_ERR_FORMAT },
+        { "{\"model\":{\"vocab\":{\"a\":-1}}}", "from 0 to 599999", OCT_ERR_FORMAT },
+        { "{\"model\":{\"vocab\":{\"a\":600000}}}", "from 0 to 599999", OCT_ERR_FORMAT },
+        { "{\"model\":{\"vocab\":{\"a\":1e3}}}", "from 0 to 599999", OCT_ERR_FORMAT },
         { "{\"model\":{\"vocab\":{\"a\":99999999999999999999}}}", "from 0", OCT_ERR_FORMAT },
         { "{\"normalizer\":{\"type\":\"Lowercase\"}}", "\"Lowercase\"", OCT_ERR_UNSUPPORTED },
         { "{\"normalizer\":{\"clean_text\":false}}", "clean_text", OCT_ERR_UNSUPPORTED },
