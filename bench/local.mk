@@ -38,3 +38,8 @@ CLEANFILES += bench/quant_ranges$(EXEEXT)
 EXTRA_PROGRAMS += bench/quant_accuracy
 bench_quant_accuracy_SOURCES = tests/quantize_case.h tests/quantize_case.c bench/quant_accuracy.c
 CLEANFILES += bench/quant_accuracy$(EXEEXT)
+
+# FP32 and INT8 side by side, in all and layer by layer; what bench/peers/bench.py asks.
+EXTRA_PROGRAMS += bench/bench_quantized
+bench_bench_quantized_SOURCES = tests/quantize_case.h tests/quantize_case.c bench/bench_quantized.c
+CLEANFILES += bench/bench_quantized$(EXEEXT)
