@@ -68,11 +68,13 @@ oct_status oct_conv2d_s8_prepare(const oct_args *args, oct_prepare *how, void **
     s->packed = packed;
     how->weight_size = size;
     OCT_TRY(oct_kernel_name(how, "conv2d_s8", s->gemm->isa));
-    if (ready) return OCT_OK;
-    memset(packed, 0, size); /* what lies between panels of unequal size */
+    oct_status status = OCT_OK;
     oct_arena tmp = { 0 };
-    const oct_status status = pack(args, s, &tmp);
+    if (!ready) memset(packed, 0, size); /* what lies between panels of unequal size */
+    if (!ready) status = pack(args, s, &tmp);
     oct_arena_free(&tmp);
+    s->out.bounded = oct_gemm_s8_bounded(&s->out, s->gemm->nr, packed, s->panel_size,
+                                         s->g.n_panels);
     return status;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "ops/conv2d_tiles.h"
+#include "ops/kernels/gemm_s8.h"
 #include "ops/kernels/winograd_s8.h"
 #include "ops/quantized.h"
 #include "tensor/cpu.h"
@@ -41,9 +42,9 @@ static int possible(const oct_conv2d_shape *c)
 }
 
 /* Where it pays, measured (bench/RESULTS.md): the transforms need channels to be spread over, and U
- * is eight times the weights of F(4x4), so it must stay in a cache or serve many tiles.  Dot products
- * of bytes do four times what vpmaddwd does, so only their owners' widest vectors make F(4x4) pay,
- * and F(2x2) never; with neondot nothing does. */
+ * of F(4x4) is eight times the weights, so it must stay in a cache or serve many tiles.  A dot
+ * product of bytes does twice the products of a pair of words, which leaves F(4x4) half of its four
+ * and F(2x2) nothing; NEON's does four times as many. */
 typedef struct rule {
     unsigned cpu;              /* the first whose flag is there */
     int m;                     /* the smallest that pays; 0: none */
@@ -165,10 +166,12 @@ oct_status oct_conv2d_winograd_s8_prepare(const oct_args *args, oct_prepare *how
     how->thread_size = (size_t)n_xi_of(s) * (s->v_step * sizeof(int16_t) +
                                              s->m_step * sizeof(int32_t));
     OCT_TRY(oct_kernel_name(how, family[m == 4], s->wino->isa));
-    if (ready) return OCT_OK;
+    oct_status status = OCT_OK;
     oct_arena tmp = { 0 };
-    const oct_status status = pack(args, s, packed, &tmp);
+    if (!ready) status = pack(args, s, packed, &tmp);
     oct_arena_free(&tmp);
+    s->out.bounded = oct_gemm_s8_bounded(&s->out, s->wino->nr, packed, s->panel_size,
+                                         s->t.n_panels);
     return status;
 }
 

@@ -270,7 +270,8 @@ START_TEST(conv2d_s8_way)
     };
     for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
         const choice *w = &choices[i];
-        const shape s = { 1, w->c, w->side, w->side, 160, 3, 3, ATTR(1, 1, 1, 1, 1, 1, 1, RELU), 0 };
+        const shape s = { 1, w->c, w->side, w->side, 160, 3, 3,
+                          ATTR(1, 1, 1, 1, 1, 1, 1, RELU), 0 };
         chosen c = { .w = w };
         open_op();
         build(&c.t, &s, 255, 0);

@@ -119,6 +119,9 @@ size_t oct_gemm_s8_panel_size(const oct_gemm_s8 *g, int n_segs, const oct_gemm_s
 void oct_gemm_s8_pack(const oct_gemm_s8 *g, const oct_gemm_s8_weights *w, int first, int count,
                       void *packed);
 
+/* q->bounded of n panels (of winograd_s8.h, too), panel_size bytes apart. */
+int oct_gemm_s8_bounded(const oct_requant *q, int nr, const void *packed, size_t panel_size, int n);
+
 /* Where column j of a panel stands in the order of the sums: packssdw of two vectors of int32, then
  * packuswb, put column 8l + i into 128-bit lane l. */
 static inline int oct_pack_order(int lanes, int j)
