@@ -154,17 +154,22 @@ static void by_layer(const options *o, const oct_calibration *c, const char *isa
 
 static void serve(const options *o, const oct_calibration *c)
 {
-    char precision[8], isa[16];
-    int batch, threads;
-    double seconds;
-    while (scanf("%7s %15s %d %d %lf", precision, isa, &batch, &threads, &seconds) == 5) {
-        quantized q;
-        open_plan(o, strcmp(precision, "int8") == 0 ? c : NULL, isa, threads, batch, &q);
-        turn(&q, TURN_MS);
+    char line[80], last[80] = "", isa[16], precision[8];
+    int batch, threads, at;
+    quantized q = { .layers = -1 };
+    while (fgets(line, sizeof line, stdin) &&
+           sscanf(line, "%7s %15s %d %d %n", precision, isa, &batch, &threads, &at) == 4) {
+        const double seconds = atof(line + at);
+        line[at] = 0;
+        if (strcmp(line, last) != 0) { /* another plan than the last one's */
+            if (q.layers >= 0) quantized_close(&q);
+            open_plan(o, strcmp(precision, "int8") == 0 ? c : NULL, isa, threads, batch, &q);
+            strcpy(last, line);
+        }
         printf("%.6f\n", turn(&q, 1e3 * seconds));
         fflush(stdout);
-        quantized_close(&q);
     }
+    if (q.layers >= 0) quantized_close(&q);
 }
 
 int main(int argc, char **argv)
