@@ -88,14 +88,26 @@ static void tile(const oct_conv2d_job *job, const oct_conv2d_place *at)
 {
     const state *s = job->own;
     const uint8_t *x = at->x;
-    s->gemm->tile(&(oct_gemm_s8_args){
-        .n_segs = at->segs->n, .seg = at->segs->seg, .a = { x, x },
-        .pos = { at->tile->in[0], at->tile->in[1] }, .step = s->g.c.stride[1],
-        .rows = at->tile->rows, .groups = at->tile->groups, .cols = at->panel->cols,
-        .panel = at->packed, .ahead = at->ahead, .out = &s->out, .ldc = at->width,
-        .c = { element(job, job->y, at->at[0]), element(job, job->y, at->at[1]) },
-        .residual = { element(job, job->residual, at->at[0]),
-                      element(job, job->residual, at->at[1]) } });
+    oct_gemm_s8_args t; /* member by member: to clear it first takes gcc as long as 64 k take */
+    t.n_segs = at->segs->n;
+    t.seg = at->segs->seg;
+    t.a[0] = t.a[1] = x;
+    t.step = s->g.c.stride[1];
+    t.rows = at->tile->rows;
+    t.groups = at->tile->groups;
+    t.cols = at->panel->cols;
+    t.panel = at->packed;
+    t.ahead = at->ahead;
+    t.out = &s->out;
+    t.ldc = at->width;
+    for (int i = 0; i < 2; i++) {
+        t.pos[i] = at->tile->in[i];
+        t.c[i] = element(job, job->y, at->at[i]);
+        t.residual[i] = element(job, job->residual, at->at[i]);
+        t.row_scale[i] = NULL;
+        t.row_zero[i] = NULL;
+    }
+    s->gemm->tile(&t);
 }
 
 void oct_conv2d_s8_run(const oct_args *args, const void *opaque, const oct_run *r)

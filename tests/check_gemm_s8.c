@@ -127,8 +127,9 @@ static void make_out(sample *s, oct_requant_kind kind)
     const int lo = check_rand() % 2 ? zero : (int)(check_rand() % 256);
     s->out = (oct_requant){ kind, zero, lo, lo + (int)(check_rand() % (uint32_t)(256 - lo)),
                             between(0, 2), (int)(check_rand() % 256), (oct_act)(check_rand() % 3),
-                            0 };
+                            .bounded = 0 };
     if (check_rand() % 2) s->out.lo = 0, s->out.hi = 255;
+    oct_requant_spread(&s->out);
     if (u8 && check_rand() % 2) {
         uint8_t *r = check_in(s->c_count, 1);
         fill_bytes(r, s->c_count, any_fill(), 0, 255);
@@ -461,7 +462,8 @@ static void bench(int v)
     const oct_gemm_s8 *g = oct_gemm_s8_all[v];
     static _Alignas(64) uint8_t a[64 * PIXEL + MOST], c[32 * 64];
     static const float scale[OCT_GEMM_S8_MAX_NR];
-    const oct_requant out = { .kind = OCT_REQUANT_U8, .hi = 127, .bounded = 1 };
+    oct_requant out = { .kind = OCT_REQUANT_U8, .hi = 127, .bounded = 1 };
+    oct_requant_spread(&out);
     for (size_t i = 0; i < sizeof ks / sizeof *ks; i++) {
         char what[32];
         const oct_gemm_s8_seg seg = { 0, ks[i], PIXEL };

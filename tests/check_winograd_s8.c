@@ -69,7 +69,8 @@ static sample make(int m, int c, int n, int h, int w, int x_max, fill fx, fill f
     const int zero = (int)(check_rand() % 256), lo = check_rand() % 2 ? 0 : zero;
     s.out = (oct_requant){ (oct_requant_kind)(check_rand() % 3), zero, lo,
                            check_rand() % 2 ? 255 : max_int(lo, 127), 0.7f, 100,
-                           (oct_act)(check_rand() % 3), 0 };
+                           (oct_act)(check_rand() % 3), .bounded = 0 };
+    oct_requant_spread(&s.out);
     if (s.out.kind != OCT_REQUANT_S32 && check_rand() % 2) {
         uint8_t *r = check_in(y_count(&s) * element(&s), 4);
         if (element(&s) == 1) fill_bytes(r, y_count(&s), RANDOM, 0, 255);
@@ -318,6 +319,7 @@ static void bench(int v)
             timed t = { .g = g, .s = make(m, c, c, side, side, 127, RANDOM, RANDOM) };
             t.s.pad = 1, t.s.oh = t.s.ow = side, t.s.pixel = (size_t)c, t.s.residual = NULL;
             t.s.out = (oct_requant){ .kind = OCT_REQUANT_U8, .hi = 127, .bounded = 1 };
+            oct_requant_spread(&t.s.out);
             const int tile = (m + 2) * (m + 2) * (2 * c + 4 * g->nr); /* bytes of V and M */
             t.s.block = max_int(14, (450 << 10) / tile / 14 * 14);
             t.b = sizes(g, &t.s);

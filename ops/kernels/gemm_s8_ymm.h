@@ -41,22 +41,20 @@ INLINE void rows_u8(const int with_residual, const int bounded, const oct_gemm_s
                     const u8_params *p, const int32_t (*acc)[NR])
 {
     const int n = t->rows * t->groups;
+    row_walk at = first_row(t);
     for (int r = 0; r < n; r += 2) { /* two rows; the last one twice if it is alone */
-        const int other = r + 1 < n ? r + 1 : r;
-        const row_pos x = row_of(t, r), y = row_of(t, other);
-        const uint8_t *rx = NULL, *ry = NULL;
-        if (with_residual) {
-            rx = (const uint8_t *)t->residual[x.group] + x.at;
-            ry = (const uint8_t *)t->residual[y.group] + y.at;
-        }
-        const __m256i upper = row_words(bounded, p, acc[r], rx);
-        const __m256i lower = row_words(bounded, p, acc[other], ry);
+        const row_walk x = at;
+        if (r + 1 < n) next_row(t, &at);
+        const __m256i upper = row_words(bounded, p, acc[r], with_residual ? x.residual : NULL);
+        const __m256i lower = row_words(bounded, p, acc[r + 1 < n ? r + 1 : r],
+                                        with_residual ? at.residual : NULL);
         __m256i v = _mm256_packus_epi16(upper, lower);
         v = _mm256_min_epu8(_mm256_max_epu8(v, p->lo), p->hi);
         const __m256i bytes = _mm256_permute4x64_epi64(v, 0xd8); /* 0 2 1 3 */
-        store_u8((uint8_t *)t->c[x.group] + x.at, t->cols, _mm256_castsi256_si128(bytes));
-        if (other != r)
-            store_u8((uint8_t *)t->c[y.group] + y.at, t->cols, _mm256_extracti128_si256(bytes, 1));
+        store_u8(x.c, t->cols, _mm256_castsi256_si128(bytes));
+        if (r + 1 == n) break;
+        store_u8(at.c, t->cols, _mm256_extracti128_si256(bytes, 1));
+        if (r + 2 < n) next_row(t, &at);
     }
 }
 
@@ -119,11 +117,12 @@ static __attribute__((noinline)) void finish(const oct_gemm_s8_args *t, const in
     if (q->kind == OCT_REQUANT_U8) {
         const u8_params p = {
             .scale = { _mm256_load_ps(scale), _mm256_load_ps(scale + LANES) },
-            .top = _mm256_set1_ps((float)(q->hi - q->zero)),
+            .top = _mm256_set1_ps(q->spread.top),
             .residual_scale = _mm256_set1_ps(q->residual_scale),
-            .residual_zero = _mm256_set1_ps((float)(0x800000 + q->residual_zero)),
-            .zero = _mm256_set1_epi16((short)q->zero),
-            .lo = _mm256_set1_epi8((char)q->lo), .hi = _mm256_set1_epi8((char)q->hi) };
+            .residual_zero = _mm256_set1_ps(q->spread.residual_zero),
+            .zero = _mm256_set1_epi32((int)q->spread.zero),
+            .lo = _mm256_set1_epi32((int)q->spread.lo),
+            .hi = _mm256_set1_epi32((int)q->spread.hi) };
         if (!q->bounded) rows_u8(t->residual[0] != NULL, 0, t, &p, acc);
         else if (t->residual[0]) rows_u8(1, 1, t, &p, acc);
         else rows_u8(0, 1, t, &p, acc);

@@ -42,24 +42,20 @@ INLINE void rows_u8(const int with_residual, const int bounded, const oct_gemm_s
 {
     const __m512i order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
     const int n = t->rows * t->groups;
+    row_walk at = first_row(t);
     for (int r = 0; r < n; r += 2) { /* two rows; the last one twice if it is alone */
-        const int other = r + 1 < n ? r + 1 : r;
-        const row_pos x = row_of(t, r), y = row_of(t, other);
-        const uint8_t *rx = NULL, *ry = NULL;
-        if (with_residual) {
-            rx = (const uint8_t *)t->residual[x.group] + x.at;
-            ry = (const uint8_t *)t->residual[y.group] + y.at;
-        }
-        const __m512i upper = row_words(bounded, p, acc[r], rx);
-        const __m512i lower = row_words(bounded, p, acc[other], ry);
+        const row_walk x = at;
+        if (r + 1 < n) next_row(t, &at);
+        const __m512i upper = row_words(bounded, p, acc[r], with_residual ? x.residual : NULL);
+        const __m512i lower = row_words(bounded, p, acc[r + 1 < n ? r + 1 : r],
+                                        with_residual ? at.residual : NULL);
         __m512i v = _mm512_packus_epi16(upper, lower);
         v = _mm512_min_epu8(_mm512_max_epu8(v, p->lo), p->hi);
         v = _mm512_permutexvar_epi64(order, v);
-        _mm256_mask_storeu_epi8((uint8_t *)t->c[x.group] + x.at, p->cols,
-                                _mm512_castsi512_si256(v));
-        if (other != r)
-            _mm256_mask_storeu_epi8((uint8_t *)t->c[y.group] + y.at, p->cols,
-                                    _mm512_extracti64x4_epi64(v, 1));
+        _mm256_mask_storeu_epi8(x.c, p->cols, _mm512_castsi512_si256(v));
+        if (r + 1 == n) break;
+        _mm256_mask_storeu_epi8(at.c, p->cols, _mm512_extracti64x4_epi64(v, 1));
+        if (r + 2 < n) next_row(t, &at);
     }
 }
 
@@ -125,11 +121,11 @@ static __attribute__((noinline)) void finish(const oct_gemm_s8_args *t, const in
     if (q->kind == OCT_REQUANT_U8) {
         const u8_params p = {
             .scale = { _mm512_load_ps(scale), _mm512_load_ps(scale + LANES) },
-            .top = _mm512_set1_ps((float)(q->hi - q->zero)),
+            .top = _mm512_set1_ps(q->spread.top),
             .residual_scale = _mm512_set1_ps(q->residual_scale),
-            .residual_zero = _mm512_set1_ps((float)(0x800000 + q->residual_zero)),
-            .zero = _mm512_set1_epi16((short)q->zero),
-            .lo = _mm512_set1_epi8((char)q->lo), .hi = _mm512_set1_epi8((char)q->hi),
+            .residual_zero = _mm512_set1_ps(q->spread.residual_zero),
+            .zero = _mm512_set1_epi32((int)q->spread.zero),
+            .lo = _mm512_set1_epi32((int)q->spread.lo), .hi = _mm512_set1_epi32((int)q->spread.hi),
             .cols = t->cols >= NR ? ~(__mmask32)0 : ((__mmask32)1 << t->cols) - 1 };
         if (!q->bounded) rows_u8(t->residual[0] != NULL, 0, t, &p, acc);
         else if (t->residual[0]) rows_u8(1, 1, t, &p, acc);

@@ -35,7 +35,21 @@ typedef struct oct_requant {
     oct_act act;               /* F32 */
     int bounded;               /* U8: |y| < 2^31 always, so a kernel need not clamp first; 0: it
                                   is not known */
+    struct {                   /* U8: what oct_requant_spread makes of the others for vectors, */
+        uint32_t zero, lo, hi; /* zero in two words, lo and hi in four bytes */
+        float top;             /* hi - zero */
+        float residual_zero;   /* 2^23 + residual_zero, see gemm_s8_zmm.h */
+    } spread;
 } oct_requant;
+
+static inline void oct_requant_spread(oct_requant *q)
+{
+    q->spread.zero = (uint32_t)q->zero * 0x10001u;
+    q->spread.lo = (uint32_t)q->lo * 0x1010101u;
+    q->spread.hi = (uint32_t)q->hi * 0x1010101u;
+    q->spread.top = (float)(q->hi - q->zero);
+    q->spread.residual_zero = (float)(0x800000 + q->residual_zero);
+}
 
 /* Is it so, of scales up to this one?  2^31 * 2^-1 + 2^29 < 2^31. */
 static inline int oct_requant_is_bounded(const oct_requant *q, float scale)
