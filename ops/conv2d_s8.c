@@ -10,7 +10,9 @@
 #include "ops/kernels/gemm_s8.h"
 #include "ops/quantized.h"
 
-enum { ALONE = 1600000 };      /* multiply-adds: about 3 us, not worth a parallel region */
+/* Multiply-adds that take about 3 us, not worth a parallel region, times nr * nr: kernels of twice
+ * the columns have twice the lanes and twice as many products in each. */
+enum { ALONE = 1600 };
 
 typedef struct state {
     oct_conv2d_geometry g;
@@ -115,8 +117,9 @@ void oct_conv2d_s8_run(const oct_args *args, const void *opaque, const oct_run *
     const state *s = opaque;
     const oct_tensor *x = args->in[OCT_CONV2D_X], *residual = args->in[OCT_CONV2D_RESIDUAL];
     oct_conv2d_job job = { .g = &s->g, .tile = tile, .own = s, .packed = s->packed,
-                           .panel_size = s->panel_size, .alone = ALONE, .fill = x->zero,
-                           .x = x->data, .y = args->out->data,
+                           .panel_size = s->panel_size,
+                           .alone = (double)ALONE * s->gemm->nr * s->gemm->nr,
+                           .fill = x->zero, .x = x->data, .y = args->out->data,
                            .residual = residual ? residual->data : NULL,
                            .y_size = oct_dtype_size(args->out->dtype) };
     oct_conv2d_walk(&job, r);
