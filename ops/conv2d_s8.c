@@ -100,6 +100,7 @@ static void tile(const oct_conv2d_job *job, const oct_conv2d_place *at)
     t.cols = at->panel->cols;
     t.panel = at->packed;
     t.ahead = at->ahead;
+    t.ahead_parts = at->ahead_parts;
     t.out = &s->out;
     t.ldc = at->width;
     for (int i = 0; i < 2; i++) {

@@ -60,7 +60,8 @@ typedef struct oct_gemm_s8_args {
     int step;                  /* pixels from a row to the next: the stride */
     int rows, groups, cols;    /* 1 .. g->rows, 1 .. 2, 1 .. g->nr */
     const void *panel;
-    const void *ahead;         /* prefetched meanwhile, as many bytes as panel; or NULL */
+    const void *ahead;         /* prefetched meanwhile; or NULL */
+    int ahead_parts;           /* 1, 2 or 4: a panel's bytes from ahead on, divided by this */
     void *c[2];
     const void *residual[2];   /* [0] NULL: none */
     size_t ldc;                /* elements */

@@ -98,14 +98,15 @@ INLINE void body(const int rows, const oct_gemm_s8_args *t)
     const int32_t *off = part + OCT_GEMM_S8_PART * table[0];
     const unsigned char *b = (const unsigned char *)t->panel + table[1];
     const unsigned char *ahead = t->ahead ? t->ahead : b + AHEAD;
+    const int ahead_step = ahead_by(t, 2 * GROUP), second = ahead_step < 2 * GROUP ? 0 : 64;
     UNROLL for (int i = 0; i < 2 * rows; i++) s[i] = vec_load(bias + i % 2 * LANES);
     for (int p = 0; p < table[0]; p++, part += OCT_GEMM_S8_PART) {
         const uint8_t *const x0 = row_at(t, 0, part[0]), *const x1 = row_at(t, 1, part[0]);
         const uint8_t *const x2 = row_at(t, 2, part[0]), *const x3 = row_at(t, 3, part[0]);
         const int32_t *const mid = off + 2 * part[1], *const end = mid + part[2];
-        for (; off != mid; off += 2, b += 2 * GROUP, ahead += 2 * GROUP) {
+        for (; off != mid; off += 2, b += 2 * GROUP, ahead += ahead_step) {
             __builtin_prefetch(ahead);
-            __builtin_prefetch(ahead + 64);
+            __builtin_prefetch(ahead + second);
             two_rows(rows, 1, s, x0, x1, off, b);
             if (rows == 4) two_rows(2, 1, s + 4, x2, x3, off, b);
         }

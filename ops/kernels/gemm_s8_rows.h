@@ -21,6 +21,12 @@ static inline row_pos row_of(const oct_gemm_s8_args *t, int r)
     return (row_pos){ g, i, (size_t)i * t->ldc };
 }
 
+/* Bytes of t->ahead to prefetch for each `group` bytes of the panel. */
+static inline int ahead_by(const oct_gemm_s8_args *t, int group)
+{
+    return t->ahead && t->ahead_parts > 1 ? group / t->ahead_parts : group;
+}
+
 /* U8 rows one after the other, through both groups. */
 typedef struct row_walk {
     int left;                  /* of this group */
