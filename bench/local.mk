@@ -43,3 +43,8 @@ CLEANFILES += bench/quant_accuracy$(EXEEXT)
 EXTRA_PROGRAMS += bench/bench_dynamic
 bench_bench_dynamic_SOURCES = bench/bench_dynamic.c
 CLEANFILES += bench/bench_dynamic$(EXEEXT)
+
+# FP32 and INT8 side by side, in all and layer by layer; what bench/peers/bench.py asks.
+EXTRA_PROGRAMS += bench/bench_quantized
+bench_bench_quantized_SOURCES = tests/quantize_case.h tests/quantize_case.c bench/bench_quantized.c
+CLEANFILES += bench/bench_quantized$(EXEEXT)
