@@ -49,3 +49,8 @@ EXTRA_PROGRAMS += bench/wordpiece
 bench_wordpiece_SOURCES = bench/wordpiece.c
 EXTRA_DIST += bench/wordpiece.py
 CLEANFILES += bench/wordpiece$(EXEEXT)
+
+# FP32 and INT8 side by side, in all and layer by layer; what bench/peers/bench.py asks.
+EXTRA_PROGRAMS += bench/bench_quantized
+bench_bench_quantized_SOURCES = tests/quantize_case.h tests/quantize_case.c bench/bench_quantized.c
+CLEANFILES += bench/bench_quantized$(EXEEXT)

@@ -15,6 +15,7 @@
 
 #include "ops/common.h"
 #include "ops/conv2d_winograd.h"
+#include "ops/conv2d_winograd_s8.h"
 #include "ops/quantized.h"
 
 typedef struct way {
@@ -37,11 +38,23 @@ static oct_status winograd4_prepare(const oct_args *args, oct_prepare *how, void
     return oct_conv2d_winograd_prepare(args, how, 4, out);
 }
 
+static oct_status winograd2_s8_prepare(const oct_args *args, oct_prepare *how, void **out)
+{
+    return oct_conv2d_winograd_s8_prepare(args, how, 2, out);
+}
+
+static oct_status winograd4_s8_prepare(const oct_args *args, oct_prepare *how, void **out)
+{
+    return oct_conv2d_winograd_s8_prepare(args, how, 4, out);
+}
+
 static const way direct = { oct_conv2d_direct_prepare, oct_conv2d_direct_run };
 static const way winograd2 = { winograd2_prepare, oct_conv2d_winograd_run };
 static const way winograd4 = { winograd4_prepare, oct_conv2d_winograd_run };
 static const way s8 = { oct_conv2d_s8_prepare, oct_conv2d_s8_run };
 static const way dynamic = { oct_conv2d_dynamic_prepare, oct_conv2d_dynamic_run };
+static const way winograd2_s8 = { winograd2_s8_prepare, oct_conv2d_winograd_s8_run };
+static const way winograd4_s8 = { winograd4_s8_prepare, oct_conv2d_winograd_s8_run };
 static const way im2col = { oct_conv2d_im2col_prepare, oct_conv2d_im2col_run };
 
 oct_conv2d_shape oct_conv2d_shape_of(const oct_args *args)
@@ -154,14 +167,23 @@ static const way *choose(const oct_conv2d_shape *c, const oct_prepare *how)
     }
 }
 
+static const way *choose_s8(const oct_args *args, const oct_prepare *how)
+{
+    switch (oct_conv2d_winograd_s8_pick(args, how)) {
+    case 4: return &winograd4_s8;
+    case 2: return &winograd2_s8;
+    default: return &s8;
+    }
+}
+
 static oct_status prepare(const oct_args *args, oct_prepare *how, void **out)
 {
     const oct_conv2d_shape c = oct_conv2d_shape_of(args);
     const oct_tensor *x = args->in[OCT_CONV2D_X], *w = args->in[OCT_CONV2D_W];
     state *s = oct_arena_zalloc(how->arena, sizeof *s);
     if (!s) return oct_fail(OCT_ERR_MEMORY, "conv2d: out of memory");
-    if (w->dtype == OCT_S8) s->way = x->dtype == OCT_U8 ? &s8 : &dynamic;
-    else s->way = choose(&c, how);
+    if (w->dtype != OCT_S8) s->way = choose(&c, how);
+    else s->way = x->dtype == OCT_U8 ? choose_s8(args, how) : &dynamic;
     *out = s;
     how->macs = (double)c.oh * c.ow * c.out * (c.c / c.groups) * c.kernel[0] * c.kernel[1];
     return s->way->prepare(args, how, &s->own);

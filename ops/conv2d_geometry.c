@@ -137,7 +137,13 @@ oct_status oct_conv2d_geometry_make(const oct_args *args, oct_prepare *how, int 
     return status;
 }
 
-static void one_tile(const oct_conv2d_job *j, int p, int t, int image, const void *ahead)
+/* What a tile prefetches, see item(). */
+typedef struct ahead {
+    const char *at;
+    int parts;
+} ahead;
+
+static void one_tile(const oct_conv2d_job *j, int p, int t, int image, ahead next)
 {
     const oct_conv2d_geometry *g = j->g;
     const oct_conv2d_panel *panel = &g->panel[p];
@@ -148,8 +154,8 @@ static void one_tile(const oct_conv2d_job *j, int p, int t, int image, const voi
                         (size_t)b * OCT_BLOCK * (size_t)g->c.oh * (size_t)g->c.ow;
     j->tile(j, &(oct_conv2d_place){
         .panel = panel, .segs = &g->segs[panel->group], .tile = tile,
-        .packed = (const char *)j->packed + (size_t)p * j->panel_size, .ahead = ahead,
-        .image = image,
+        .packed = (const char *)j->packed + (size_t)p * j->panel_size,
+        .ahead = next.at, .ahead_parts = next.parts, .image = image,
         .x = (const char *)j->x + (size_t)image * j->x_count * g->x_size,
         .at = { base + (size_t)tile->out[0] * width, base + (size_t)tile->out[1] * width },
         .width = width });
@@ -168,12 +174,17 @@ static void item(void *arg, int i, int thread)
     const int t1 = (int)((long long)g->n_tiles * (ti + 1) / j->tile_items);
     const size_t tile_size = j->x_count * g->x_size / (size_t)g->n_tiles + 1;
     const int chunk = 1 + (int)(CHUNK_SIZE / tile_size);
-    for (int c = t0; c < t1; c += chunk)
+    for (int c = t0; c < t1; c += chunk) {
+        const int n = min_int(chunk, t1 - c), parts = n >= 4 ? 4 : n >= 2 ? 2 : 1;
         for (int p = p0; p < p1; p++)
-            for (int t = c; t < t1 && t < c + chunk; t++) {
-                const char *next = (const char *)j->packed + (size_t)(p + 1) * j->panel_size;
-                one_tile(j, p, t, image, t == c && p + 1 < p1 ? next : NULL);
+            for (int t = 0; t < n; t++) {
+                ahead next = { NULL, parts };
+                if (t < parts && p + 1 < p1)
+                    next.at = (const char *)j->packed + (size_t)(p + 1) * j->panel_size +
+                              j->panel_size / (size_t)parts * (size_t)t;
+                one_tile(j, p, c + t, image, next);
             }
+    }
 }
 
 /* As many items as keep all threads busy to the end, cut first by image, then by panel where the

@@ -67,7 +67,9 @@ typedef struct oct_conv2d_place {
     const oct_conv2d_panel *panel;
     const oct_conv2d_segs *segs;
     const oct_conv2d_tile *tile;
-    const void *packed, *ahead;   /* ahead: the panel to prefetch meanwhile, or NULL */
+    const void *packed;
+    const void *ahead;            /* of the next panel, to prefetch meanwhile; or NULL */
+    int ahead_parts;              /* a panel's bytes divided by this */
     int image;                    /* of the job */
     const void *x;                /* the image, padded */
     size_t at[2];                 /* from the job's y, elements */

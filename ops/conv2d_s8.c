@@ -10,7 +10,9 @@
 
 #include "ops/quantized.h"
 
-enum { ALONE = 1600000 };      /* multiply-adds: about 3 us, not worth a parallel region */
+/* Multiply-adds that take about 3 us, not worth a parallel region, times nr * nr: kernels of twice
+ * the columns have twice the lanes and twice as many products in each. */
+enum { ALONE = 1600 };
 
 static oct_status pack(const oct_args *args, const oct_conv2d_s8 *s, oct_arena *tmp)
 {
@@ -55,11 +57,13 @@ oct_status oct_conv2d_s8_make(const oct_args *args, oct_prepare *how, const char
     s->packed = packed;
     how->weight_size = size;
     OCT_TRY(oct_kernel_name(how, family, s->gemm->isa));
-    if (ready) return OCT_OK;
-    memset(packed, 0, size); /* what lies between panels of unequal size */
+    oct_status status = OCT_OK;
     oct_arena tmp = { 0 };
-    const oct_status status = pack(args, s, &tmp);
+    if (!ready) memset(packed, 0, size); /* what lies between panels of unequal size */
+    if (!ready) status = pack(args, s, &tmp);
     oct_arena_free(&tmp);
+    s->out.bounded = oct_gemm_s8_bounded(&s->out, s->gemm->nr, packed, s->panel_size,
+                                         s->g.n_panels);
     return status;
 }
 
@@ -89,6 +93,7 @@ void oct_conv2d_s8_place(const oct_conv2d_s8 *s, const oct_conv2d_job *job,
     t->cols = at->panel->cols;
     t->panel = at->packed;
     t->ahead = at->ahead;
+    t->ahead_parts = at->ahead_parts;
     t->out = &s->out;
     t->ldc = at->width;
     for (int i = 0; i < 2; i++) {
@@ -105,7 +110,8 @@ oct_conv2d_job oct_conv2d_s8_job(const oct_args *args, const oct_conv2d_s8 *s,
 {
     const oct_tensor *x = args->in[OCT_CONV2D_X], *residual = args->in[OCT_CONV2D_RESIDUAL];
     return (oct_conv2d_job){ .g = &s->g, .tile = tile, .own = own, .packed = s->packed,
-                             .panel_size = s->panel_size, .alone = ALONE, .fill = fill,
+                             .panel_size = s->panel_size, .fill = fill,
+                             .alone = (double)ALONE * s->gemm->nr * s->gemm->nr,
                              .x = x->data, .y = args->out->data,
                              .residual = residual ? residual->data : NULL,
                              .y_size = oct_dtype_size(args->out->dtype) };

@@ -81,10 +81,12 @@ oct_status oct_linear_s8_prepare(const oct_args *args, oct_prepare *how, void **
         how->shared_size = rows_size(x->dim[0], k);
     }
     OCT_TRY(oct_kernel_name(how, dynamic ? "gemm_s8_dynamic" : "gemm_s8", s->gemm->isa));
-    if (ready) return OCT_OK;
+    oct_status status = OCT_OK;
     oct_arena tmp = { 0 };
-    const oct_status status = pack(args, s, packed, &tmp);
+    if (!ready) status = pack(args, s, packed, &tmp);
     oct_arena_free(&tmp);
+    s->out.bounded = oct_gemm_s8_bounded(&s->out, s->gemm->nr, packed, s->panel_size,
+                                         (int)(size / s->panel_size));
     return status;
 }
 

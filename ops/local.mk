@@ -5,7 +5,8 @@ liboctet_core_la_SOURCES += \
 	ops/kernels/vec_u8.h ops/kernels/vec_u8.c ops/kernels/vec_u8_ref.c ops/kernels/vec_u8_tmpl.h \
 	ops/common.h ops/common.c ops/spread.h ops/spread.c ops/channels.h ops/channels.c \
 	ops/conv2d.h ops/conv2d.c ops/conv2d_direct.c ops/conv2d_im2col.c \
-	ops/conv2d_winograd.h ops/conv2d_winograd.c \
+	ops/conv2d_winograd.h ops/conv2d_winograd.c ops/conv2d_tiles.h ops/conv2d_tiles.c \
+	ops/conv2d_winograd_s8.h ops/conv2d_winograd_s8.c \
 	ops/sgemm.h ops/sgemm.c ops/linear.c ops/precision.h ops/precision.c \
 	ops/layout.c ops/batchnorm.c ops/activation.c ops/pool.c ops/add.c ops/concat.c \
 	ops/pad.c ops/flatten.c ops/softmax.c \

@@ -50,6 +50,7 @@ oct_requant oct_quant_requant(const oct_tensor *out, oct_act act, const oct_tens
         q.residual_scale = *residual->scale / *out->scale;
         q.residual_zero = residual->zero;
     }
+    oct_requant_spread(&q);
     return q;
 }
 

@@ -69,7 +69,8 @@ static sample make(int m, int c, int n, int h, int w, int x_max, fill fx, fill f
     const int zero = (int)(check_rand() % 256), lo = check_rand() % 2 ? 0 : zero;
     s.out = (oct_requant){ (oct_requant_kind)(check_rand() % 3), zero, lo,
                            check_rand() % 2 ? 255 : max_int(lo, 127), 0.7f, 100,
-                           (oct_act)(check_rand() % 3) };
+                           (oct_act)(check_rand() % 3), .bounded = 0 };
+    oct_requant_spread(&s.out);
     if (s.out.kind != OCT_REQUANT_S32 && check_rand() % 2) {
         uint8_t *r = check_in(y_count(&s) * element(&s), 4);
         if (element(&s) == 1) fill_bytes(r, y_count(&s), RANDOM, 0, 255);
@@ -160,7 +161,11 @@ static unsigned char *compute(const oct_winograd_s8 *g, const sample *s)
     b.v = check_out(n_xi * b.v_step * sizeof *b.v, 64);
     b.mm = check_out(n_xi * b.m_step * sizeof *b.mm, 64);
     oct_winograd_s8_pack(g, &s->weights, 0, s->n, packed);
-    convolve(g, s, packed, &b, c);
+    sample one = *s;
+    const size_t size = oct_winograd_s8_panel_size(g, s->m, s->c);
+    one.out.bounded = s->block % 2 &&
+        oct_gemm_s8_bounded(&s->out, g->nr, packed, size, (s->n + g->nr - 1) / g->nr);
+    convolve(g, &one, packed, &b, c);
     CHECK(check_intact(packed) && check_intact(b.v) && check_intact(b.mm) && check_intact(c),
           "winograd_s8/%s wrote outside", g->isa);
     return c;
@@ -315,7 +320,8 @@ static void bench(int v)
             const int c = shape[i][0], side = shape[i][1];
             timed t = { .g = g, .s = make(m, c, c, side, side, 127, RANDOM, RANDOM) };
             t.s.pad = 1, t.s.oh = t.s.ow = side, t.s.pixel = (size_t)c, t.s.residual = NULL;
-            t.s.out = (oct_requant){ .kind = OCT_REQUANT_U8, .hi = 127 };
+            t.s.out = (oct_requant){ .kind = OCT_REQUANT_U8, .hi = 127, .bounded = 1 };
+            oct_requant_spread(&t.s.out);
             const int tile = (m + 2) * (m + 2) * (2 * c + 4 * g->nr); /* bytes of V and M */
             t.s.block = max_int(14, (450 << 10) / tile / 14 * 14);
             t.b = sizes(g, &t.s);

@@ -20,7 +20,8 @@ void test_op_run(test_op *t, oct_op_kind kind, oct_args *args, int n)
     void *state = NULL;
     ck_assert_msg(op->infer(args) == OCT_OK, "%s", oct_last_error());
     t->how = (oct_prepare){ .cpu = t->cpu, .threads = pool.threads,
-                            .precision = t->precision, .sgemm = t->sgemm, .arena = &t->arena };
+                            .precision = t->precision, .sgemm = t->sgemm, .given = t->given,
+                            .n_given = t->n_given, .arena = &t->arena };
     ck_assert_msg(op->prepare(args, &t->how, &state) == OCT_OK, "%s", oct_last_error());
     const size_t size = oct_tensor_size(args->out);
     if (!args->out->data) args->out->data = oct_arena_alloc(&t->arena, size);

@@ -9,6 +9,8 @@ typedef struct test_op {
     int threads;           /* ids handed to bodies; all work is done by the caller, in odd order */
     oct_dtype precision;
     oct_sgemm *sgemm;
+    const oct_packed *given; /* as in oct_prepare */
+    int n_given;
     oct_prepare how;       /* what prepare said */
     oct_arena arena;
 } test_op;

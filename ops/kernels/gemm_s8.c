@@ -100,3 +100,13 @@ void oct_gemm_s8_pack(const oct_gemm_s8 *g, const oct_gemm_s8_weights *w, int fi
         if (g->order) oct_gemm_s8_sort(g, w->n_segs, w->seg, panel);
     }
 }
+
+int oct_gemm_s8_bounded(const oct_requant *q, int nr, const void *packed, size_t panel_size, int n)
+{
+    for (int p = 0; p < n; p++) {
+        const float *scale = (const float *)((const char *)packed + (size_t)p * panel_size) + nr;
+        for (int j = 0; j < nr; j++)
+            if (!oct_requant_is_bounded(q, scale[j], scale[nr + j])) return 0;
+    }
+    return 1;
+}

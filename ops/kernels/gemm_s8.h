@@ -60,7 +60,8 @@ typedef struct oct_gemm_s8_args {
     int step;                  /* pixels from a row to the next: the stride */
     int rows, groups, cols;    /* 1 .. g->rows, 1 .. 2, 1 .. g->nr */
     const void *panel;
-    const void *ahead;         /* prefetched meanwhile, as many bytes as panel; or NULL */
+    const void *ahead;         /* prefetched meanwhile; or NULL */
+    int ahead_parts;           /* 1, 2 or 4: a panel's bytes from ahead on, divided by this */
     void *c[2];
     const void *residual[2];   /* [0] NULL: none */
     size_t ldc;                /* elements */
@@ -118,6 +119,9 @@ typedef struct oct_gemm_s8_weights {
 size_t oct_gemm_s8_panel_size(const oct_gemm_s8 *g, int n_segs, const oct_gemm_s8_seg *seg);
 void oct_gemm_s8_pack(const oct_gemm_s8 *g, const oct_gemm_s8_weights *w, int first, int count,
                       void *packed);
+
+/* q->bounded of n panels (of winograd_s8.h, too), panel_size bytes apart. */
+int oct_gemm_s8_bounded(const oct_requant *q, int nr, const void *packed, size_t panel_size, int n);
 
 /* Where column j of a panel stands in the order of the sums: packssdw of two vectors of int32, then
  * packuswb, put column 8l + i into 128-bit lane l. */

@@ -72,17 +72,18 @@ INLINE void body(const int rows, const int groups, const oct_gemm_s8_args *t)
     const int32_t *off = part + OCT_GEMM_S8_PART * table[0];
     const unsigned char *b = (const unsigned char *)t->panel + table[1];
     const unsigned char *ahead = t->ahead ? t->ahead : b + AHEAD;
+    const int ahead_step = ahead_by(t, GROUP);
     UNROLL for (int i = 0; i < 2 * rows * groups; i++) s[i] = vec_load(bias + i % 2 * LANES);
     for (int p = 0; p < table[0]; p++, part += OCT_GEMM_S8_PART) {
         const ptrdiff_t px = (ptrdiff_t)t->step * part[0];
         const uint8_t *const a0 = t->a[0] + t->pos[0] * part[0];
         const uint8_t *const a1 = groups == 2 ? t->a[1] + t->pos[1] * part[0] : a0;
         const int32_t *const mid = off + part[1], *const end = mid + part[2];
-        for (; off != mid; off++, b += GROUP, ahead += GROUP) {
+        for (; off != mid; off++, b += GROUP, ahead += ahead_step) {
             __builtin_prefetch(ahead);
             step(SAFE, rows, groups, s, a0 + *off, a1 + *off, px, vec_load(b), vec_load(b + 32));
         }
-        for (; off != end; off++, b += GROUP, ahead += GROUP) {
+        for (; off != end; off++, b += GROUP, ahead += ahead_step) {
             const vec b0 = vec_load(b), b1 = vec_load(b + 32);
             __builtin_prefetch(ahead);
             step(EVEN, rows, groups, s, a0 + *off, a1 + *off, px, even(b0), even(b1));

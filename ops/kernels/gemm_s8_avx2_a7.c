@@ -1,5 +1,5 @@
-/* gemm_s8, AVX2 for 7-bit activations, tiles of two groups of up to 2 rows x 16 columns.  Contract
- * in gemm_s8.h.
+/* gemm_s8, AVX2 for 7-bit activations, tiles of two groups of up to 8 rows x 16 columns, four rows
+ * in registers at a time.  Contract in gemm_s8.h.
  *
  * vpmaddubsw adds two products in int16 and saturates; with a <= 127 it cannot: 2 * 127 * 128 =
  * 32,512 < 32,767.  Two of its results are added in int16 where the packer has proved that this
@@ -16,7 +16,8 @@
  *                     +-----------+-----------+
  *   registers: 8 sums + 2 int16 + 4 a + 1 b + ones = 16 of 16.   8 k of 4 rows: 24 multiplies (12
  *   cycles on two ports), 8 + 8 adds, 8 + 8 loads, 2 prefetches.  The barrier keeps two rows apart:
- *   there is no register to hold b for the other two. */
+ *   there is no register to hold b for the other two.   A tile has more rows than that because
+ * reaching it and leaving it takes as long as 64 k of four rows. */
 #include <immintrin.h>
 #include <string.h>
 
@@ -24,7 +25,7 @@
 #include "ops/kernels/gemm_s8_sort.h"
 #include "tensor/cpu.h"
 
-enum { ROWS = 2, LANES = 8, KR = 4 };
+enum { ROWS = 8, LANES = 8, KR = 4, AT_ONCE = 4 };
 
 typedef __m256i vec;
 static inline vec vec_load(const void *p) { return _mm256_load_si256(p); }
@@ -89,23 +90,23 @@ static inline const uint8_t *row_at(const oct_gemm_s8_args *t, int r, int width)
     return t->a[g] + (t->pos[g] + (ptrdiff_t)i * t->step) * width;
 }
 
-/* rows: 1, 2 or 4 */
-INLINE void body(const int rows, const oct_gemm_s8_args *t)
+/* Sums of 1, 2 or 4 rows of the tile from row r on to acc. */
+INLINE void sums(const int rows, const oct_gemm_s8_args *t, int r, const unsigned char *ahead,
+                 int ahead_step, int32_t (*acc)[NR])
 {
-    _Alignas(64) int32_t acc[2 * ROWS][NR];
-    vec s[4 * ROWS];
+    vec s[2 * AT_ONCE];
+    const int second = ahead_step < 2 * GROUP ? 0 : 64;
     const int32_t *bias = t->panel, *table = bias + 4 * NR, *part = table + 2;
     const int32_t *off = part + OCT_GEMM_S8_PART * table[0];
     const unsigned char *b = (const unsigned char *)t->panel + table[1];
-    const unsigned char *ahead = t->ahead ? t->ahead : b + AHEAD;
     UNROLL for (int i = 0; i < 2 * rows; i++) s[i] = vec_load(bias + i % 2 * LANES);
     for (int p = 0; p < table[0]; p++, part += OCT_GEMM_S8_PART) {
-        const uint8_t *const x0 = row_at(t, 0, part[0]), *const x1 = row_at(t, 1, part[0]);
-        const uint8_t *const x2 = row_at(t, 2, part[0]), *const x3 = row_at(t, 3, part[0]);
+        const uint8_t *const x0 = row_at(t, r, part[0]), *const x1 = row_at(t, r + 1, part[0]);
+        const uint8_t *const x2 = row_at(t, r + 2, part[0]), *const x3 = row_at(t, r + 3, part[0]);
         const int32_t *const mid = off + 2 * part[1], *const end = mid + part[2];
-        for (; off != mid; off += 2, b += 2 * GROUP, ahead += 2 * GROUP) {
+        for (; off != mid; off += 2, b += 2 * GROUP, ahead += ahead_step) {
             __builtin_prefetch(ahead);
-            __builtin_prefetch(ahead + 64);
+            __builtin_prefetch(ahead + second);
             two_rows(rows, 1, s, x0, x1, off, b);
             if (rows == 4) two_rows(2, 1, s + 4, x2, x3, off, b);
         }
@@ -116,16 +117,28 @@ INLINE void body(const int rows, const oct_gemm_s8_args *t)
     }
     UNROLL for (int i = 0; i < 2 * rows; i++)
         _mm256_store_si256((vec *)(void *)(acc[i / 2] + i % 2 * LANES), s[i]);
-    finish(t, (const int32_t (*)[NR])acc);
 }
 
-static void tile1(const oct_gemm_s8_args *t) { body(1, t); }
-static void tile2(const oct_gemm_s8_args *t) { body(2, t); }
-static void tile4(const oct_gemm_s8_args *t) { body(4, t); }
+#define DEFINE(rows)                                                                              \
+    static __attribute__((noinline)) void sums##rows(const oct_gemm_s8_args *t, int r,            \
+                                                     const unsigned char *ahead, int ahead_step,  \
+                                                     int32_t (*acc)[NR])                          \
+    {                                                                                             \
+        sums(rows, t, r, ahead, ahead_step, acc);                                                 \
+    }
+DEFINE(1) DEFINE(2) DEFINE(4)
+
 static void tile(const oct_gemm_s8_args *t)
 {
-    const int rows = t->rows * t->groups;
-    (rows > 2 ? tile4 : rows > 1 ? tile2 : tile1)(t);
+    _Alignas(64) int32_t acc[2 * ROWS][NR];
+    const int n = t->rows * t->groups;
+    const unsigned char *own = (const unsigned char *)t->panel + AHEAD;
+    for (int r = 0; r < n; r += AT_ONCE) { /* the first prefetch for the tile */
+        const unsigned char *ahead = r == 0 && t->ahead ? t->ahead : own;
+        const int step = r == 0 ? ahead_by(t, 2 * GROUP) : 2 * GROUP, left = n - r;
+        (left > 2 ? sums4 : left > 1 ? sums2 : sums1)(t, r, ahead, step, acc + r);
+    }
+    finish(t, (const int32_t (*)[NR])acc);
 }
 
 static int place(int j, int p) { return oct_pack_order(LANES, j) * KR + p; }

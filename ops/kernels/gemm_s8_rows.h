@@ -21,5 +21,33 @@ static inline row_pos row_of(const oct_gemm_s8_args *t, int r)
     return (row_pos){ g, i, (size_t)i * t->ldc };
 }
 
+/* Bytes of t->ahead to prefetch for each `group` bytes of the panel. */
+static inline int ahead_by(const oct_gemm_s8_args *t, int group)
+{
+    return t->ahead && t->ahead_parts > 1 ? group / t->ahead_parts : group;
+}
+
+/* U8 rows one after the other, through both groups. */
+typedef struct row_walk {
+    int left;                  /* of this group */
+    uint8_t *c;
+    const uint8_t *residual;
+} row_walk;
+
+static inline row_walk first_row(const oct_gemm_s8_args *t)
+{
+    return (row_walk){ t->rows, t->c[0], t->residual[0] };
+}
+
+static inline void next_row(const oct_gemm_s8_args *t, row_walk *w)
+{
+    if (--w->left) {
+        w->c += t->ldc;
+        w->residual += t->residual[0] ? t->ldc : 0;
+    } else {
+        *w = (row_walk){ t->rows, t->c[1], t->residual[1] };
+    }
+}
+
 /* The sums of t->rows * t->groups rows -> c, as t->out says; of t it reads nothing about A. */
 static void finish(const oct_gemm_s8_args *t, const int32_t (*acc)[NR]);

@@ -48,14 +48,16 @@ INLINE void body(const int rows, const int groups, const oct_gemm_s8_args *t)
     const int32_t *bias = t->panel;
     const unsigned char *b = (const unsigned char *)(bias + 4 * NR);
     const unsigned char *ahead = t->ahead ? t->ahead : b + AHEAD;
+    const int ahead_step = ahead_by(t, GROUP), second = ahead_step < GROUP ? 0 : GROUP - 64;
     UNROLL for (int i = 0; i < 2 * rows * groups; i++) s[i] = vec_load(bias + i % 2 * LANES);
     for (int q = 0; q < t->n_segs; q++) {
         const oct_gemm_s8_seg seg = t->seg[q];
         const ptrdiff_t px = (ptrdiff_t)t->step * seg.width;
         const uint8_t *a0 = t->a[0] + seg.offset + t->pos[0] * seg.width, *a1 = a0;
         if (groups == 2) a1 = t->a[1] + seg.offset + t->pos[1] * seg.width;
-        for (int c = 0; c < seg.len; c += KR, a0 += KR, a1 += KR, b += GROUP, ahead += GROUP) {
-            UNROLL for (int p = 0; p < GROUP; p += 64) __builtin_prefetch(ahead + p);
+        for (int c = 0; c < seg.len; c += KR, a0 += KR, a1 += KR, b += GROUP, ahead += ahead_step) {
+            __builtin_prefetch(ahead);
+            if (GROUP > 64) __builtin_prefetch(ahead + second);
             const vec b0 = vec_load(b), b1 = vec_load(b + LANES * 4);
             UNROLL for (int i = 0; i < rows * groups; i++) {
                 const vec a = vec_dup(i < rows ? a0 + i * px : a1 + (i - rows) * px);

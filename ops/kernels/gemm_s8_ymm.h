@@ -4,28 +4,28 @@
 
 typedef struct u8_params {
     __m256 bias[2], scale[2], top, residual_scale, residual_zero;
-    __m256i low, zero;
+    __m256i zero, lo, hi;
 } u8_params;
 
 /* 16 words of one row, still in pack order; r: its residual or NULL. */
-INLINE __m256i row_words(const u8_params *p, const int32_t *acc, const uint8_t *r)
+INLINE __m256i row_words(const int bounded, const u8_params *p, const int32_t *acc,
+                         const uint8_t *r)
 {
     __m256 y0 = _mm256_add_ps(_mm256_cvtepi32_ps(vec_load(acc)), p->bias[0]);
     __m256 y1 = _mm256_add_ps(_mm256_cvtepi32_ps(vec_load(acc + LANES)), p->bias[1]);
     y0 = _mm256_mul_ps(y0, p->scale[0]);
     y1 = _mm256_mul_ps(y1, p->scale[1]);
     if (r) { /* words of columns 8l .. 8l + 7 in lane l, unpacked: pack order */
-        const __m256i none = _mm256_setzero_si256();
+        const __m256i above = _mm256_set1_epi16(0x4b00);
         const __m256i w = _mm256_cvtepu8_epi16(_mm_loadu_si128((const void *)r));
-        const __m256 r0 = _mm256_cvtepi32_ps(_mm256_unpacklo_epi16(w, none));
-        const __m256 r1 = _mm256_cvtepi32_ps(_mm256_unpackhi_epi16(w, none));
+        const __m256 r0 = _mm256_castsi256_ps(_mm256_unpacklo_epi16(w, above));
+        const __m256 r1 = _mm256_castsi256_ps(_mm256_unpackhi_epi16(w, above));
         y0 = _mm256_fmadd_ps(_mm256_sub_ps(r0, p->residual_zero), p->residual_scale, y0);
         y1 = _mm256_fmadd_ps(_mm256_sub_ps(r1, p->residual_zero), p->residual_scale, y1);
     }
-    const __m256i q0 = _mm256_cvtps_epi32(_mm256_min_ps(y0, p->top));
-    const __m256i q1 = _mm256_cvtps_epi32(_mm256_min_ps(y1, p->top));
-    const __m256i q = _mm256_max_epi16(_mm256_packs_epi32(q0, q1), p->low);
-    return _mm256_add_epi16(q, p->zero);
+    if (!bounded) y0 = _mm256_min_ps(y0, p->top), y1 = _mm256_min_ps(y1, p->top);
+    const __m256i q = _mm256_packs_epi32(_mm256_cvtps_epi32(y0), _mm256_cvtps_epi32(y1));
+    return _mm256_adds_epi16(q, p->zero);
 }
 
 static inline void store_u8(uint8_t *c, int cols, __m128i bytes)
@@ -39,24 +39,24 @@ static inline void store_u8(uint8_t *c, int cols, __m128i bytes)
     memcpy(c, part, (size_t)cols);
 }
 
-INLINE void rows_u8(const int with_residual, const oct_gemm_s8_args *t, const u8_params *p,
-                    const int32_t (*acc)[NR])
+INLINE void rows_u8(const int with_residual, const int bounded, const oct_gemm_s8_args *t,
+                    const u8_params *p, const int32_t (*acc)[NR])
 {
     const int n = t->rows * t->groups;
+    row_walk at = first_row(t);
     for (int r = 0; r < n; r += 2) { /* two rows; the last one twice if it is alone */
-        const int other = r + 1 < n ? r + 1 : r;
-        const row_pos x = row_of(t, r), y = row_of(t, other);
-        const uint8_t *rx = NULL, *ry = NULL;
-        if (with_residual) {
-            rx = (const uint8_t *)t->residual[x.group] + x.at;
-            ry = (const uint8_t *)t->residual[y.group] + y.at;
-        }
-        const __m256i upper = row_words(p, acc[r], rx), lower = row_words(p, acc[other], ry);
-        const __m256i v = _mm256_packus_epi16(upper, lower);
+        const row_walk x = at;
+        if (r + 1 < n) next_row(t, &at);
+        const __m256i upper = row_words(bounded, p, acc[r], with_residual ? x.residual : NULL);
+        const __m256i lower = row_words(bounded, p, acc[r + 1 < n ? r + 1 : r],
+                                        with_residual ? at.residual : NULL);
+        __m256i v = _mm256_packus_epi16(upper, lower);
+        v = _mm256_min_epu8(_mm256_max_epu8(v, p->lo), p->hi);
         const __m256i bytes = _mm256_permute4x64_epi64(v, 0xd8); /* 0 2 1 3 */
-        store_u8((uint8_t *)t->c[x.group] + x.at, t->cols, _mm256_castsi256_si128(bytes));
-        if (other != r)
-            store_u8((uint8_t *)t->c[y.group] + y.at, t->cols, _mm256_extracti128_si256(bytes, 1));
+        store_u8(x.c, t->cols, _mm256_castsi256_si128(bytes));
+        if (r + 1 == n) break;
+        store_u8(at.c, t->cols, _mm256_extracti128_si256(bytes, 1));
+        if (r + 2 < n) next_row(t, &at);
     }
 }
 
@@ -120,13 +120,15 @@ static __attribute__((noinline)) void finish(const oct_gemm_s8_args *t, const in
         const u8_params p = {
             .bias = { _mm256_load_ps(fbias), _mm256_load_ps(fbias + LANES) },
             .scale = { _mm256_load_ps(scale), _mm256_load_ps(scale + LANES) },
-            .top = _mm256_set1_ps((float)(q->hi - q->zero)),
+            .top = _mm256_set1_ps(q->spread.top),
             .residual_scale = _mm256_set1_ps(q->residual_scale),
-            .residual_zero = _mm256_set1_ps((float)q->residual_zero),
-            .low = _mm256_set1_epi16((short)(q->lo - q->zero)),
-            .zero = _mm256_set1_epi16((short)q->zero) };
-        if (t->residual[0]) rows_u8(1, t, &p, acc);
-        else rows_u8(0, t, &p, acc);
+            .residual_zero = _mm256_set1_ps(q->spread.residual_zero),
+            .zero = _mm256_set1_epi32((int)q->spread.zero),
+            .lo = _mm256_set1_epi32((int)q->spread.lo),
+            .hi = _mm256_set1_epi32((int)q->spread.hi) };
+        if (!q->bounded) rows_u8(t->residual[0] != NULL, 0, t, &p, acc);
+        else if (t->residual[0]) rows_u8(1, 1, t, &p, acc);
+        else rows_u8(0, 1, t, &p, acc);
         return;
     }
     for (int r = 0; r < t->rows * t->groups; r++)

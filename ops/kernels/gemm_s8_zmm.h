@@ -4,58 +4,60 @@
  * the bytes of columns 8l .. 8l + 7 in 128-bit lane l; vpermq makes two rows of that.
  *
  * The lower clamp comes after the rounding: vcvtps2dq gives INT_MIN for what is too small, which
- * packs to -32768, and lo - zero >= -255.  What is too large would give INT_MIN as well, so the
- * upper clamp is in float. */
+ * packs to -32768.  What is too large would give INT_MIN as well, so the upper clamp is in float,
+ * unless q->bounded says that there is no such thing.  Then words and bytes saturate, and both
+ * clamps are one instruction for two rows.
+ *
+ * A residual's byte r becomes a float without a conversion: 2^23 + r is the word 0x4b00 before r,
+ * and less 2^23 + residual_zero it is exactly r - residual_zero. */
 #include "ops/kernels/gemm_s8_rows.h"
 
 typedef struct u8_params {
     __m512 bias[2], scale[2], top, residual_scale, residual_zero;
-    __m512i low, zero;
+    __m512i zero, lo, hi;
     __mmask32 cols;
 } u8_params;
 
 /* 32 words of one row, still in pack order; r: its residual or NULL. */
-INLINE __m512i row_words(const u8_params *p, const int32_t *acc, const uint8_t *r)
+INLINE __m512i row_words(const int bounded, const u8_params *p, const int32_t *acc,
+                         const uint8_t *r)
 {
     __m512 y0 = _mm512_add_ps(_mm512_cvtepi32_ps(_mm512_load_si512(acc)), p->bias[0]);
     __m512 y1 = _mm512_add_ps(_mm512_cvtepi32_ps(_mm512_load_si512(acc + LANES)), p->bias[1]);
     y0 = _mm512_mul_ps(y0, p->scale[0]);
     y1 = _mm512_mul_ps(y1, p->scale[1]);
     if (r) { /* words of columns 8l .. 8l + 7 in lane l, unpacked: pack order */
-        const __m512i none = _mm512_setzero_si512();
+        const __m512i above = _mm512_set1_epi16(0x4b00);
         const __m512i w = _mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(p->cols, r));
-        const __m512 r0 = _mm512_cvtepi32_ps(_mm512_unpacklo_epi16(w, none));
-        const __m512 r1 = _mm512_cvtepi32_ps(_mm512_unpackhi_epi16(w, none));
+        const __m512 r0 = _mm512_castsi512_ps(_mm512_unpacklo_epi16(w, above));
+        const __m512 r1 = _mm512_castsi512_ps(_mm512_unpackhi_epi16(w, above));
         y0 = _mm512_fmadd_ps(_mm512_sub_ps(r0, p->residual_zero), p->residual_scale, y0);
         y1 = _mm512_fmadd_ps(_mm512_sub_ps(r1, p->residual_zero), p->residual_scale, y1);
     }
-    const __m512i q0 = _mm512_cvtps_epi32(_mm512_min_ps(y0, p->top));
-    const __m512i q1 = _mm512_cvtps_epi32(_mm512_min_ps(y1, p->top));
-    const __m512i q = _mm512_max_epi16(_mm512_packs_epi32(q0, q1), p->low);
-    return _mm512_add_epi16(q, p->zero);
+    if (!bounded) y0 = _mm512_min_ps(y0, p->top), y1 = _mm512_min_ps(y1, p->top);
+    const __m512i q = _mm512_packs_epi32(_mm512_cvtps_epi32(y0), _mm512_cvtps_epi32(y1));
+    return _mm512_adds_epi16(q, p->zero);
 }
 
-INLINE void rows_u8(const int with_residual, const oct_gemm_s8_args *t, const u8_params *p,
-                    const int32_t (*acc)[NR])
+INLINE void rows_u8(const int with_residual, const int bounded, const oct_gemm_s8_args *t,
+                    const u8_params *p, const int32_t (*acc)[NR])
 {
     const __m512i order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
     const int n = t->rows * t->groups;
+    row_walk at = first_row(t);
     for (int r = 0; r < n; r += 2) { /* two rows; the last one twice if it is alone */
-        const int other = r + 1 < n ? r + 1 : r;
-        const row_pos x = row_of(t, r), y = row_of(t, other);
-        const uint8_t *rx = NULL, *ry = NULL;
-        if (with_residual) {
-            rx = (const uint8_t *)t->residual[x.group] + x.at;
-            ry = (const uint8_t *)t->residual[y.group] + y.at;
-        }
-        const __m512i upper = row_words(p, acc[r], rx), lower = row_words(p, acc[other], ry);
-        const __m512i v = _mm512_packus_epi16(upper, lower);
-        const __m512i bytes = _mm512_permutexvar_epi64(order, v);
-        _mm256_mask_storeu_epi8((uint8_t *)t->c[x.group] + x.at, p->cols,
-                                _mm512_castsi512_si256(bytes));
-        if (other != r)
-            _mm256_mask_storeu_epi8((uint8_t *)t->c[y.group] + y.at, p->cols,
-                                    _mm512_extracti64x4_epi64(bytes, 1));
+        const row_walk x = at;
+        if (r + 1 < n) next_row(t, &at);
+        const __m512i upper = row_words(bounded, p, acc[r], with_residual ? x.residual : NULL);
+        const __m512i lower = row_words(bounded, p, acc[r + 1 < n ? r + 1 : r],
+                                        with_residual ? at.residual : NULL);
+        __m512i v = _mm512_packus_epi16(upper, lower);
+        v = _mm512_min_epu8(_mm512_max_epu8(v, p->lo), p->hi);
+        v = _mm512_permutexvar_epi64(order, v);
+        _mm256_mask_storeu_epi8(x.c, p->cols, _mm512_castsi512_si256(v));
+        if (r + 1 == n) break;
+        _mm256_mask_storeu_epi8(at.c, p->cols, _mm512_extracti64x4_epi64(v, 1));
+        if (r + 2 < n) next_row(t, &at);
     }
 }
 
@@ -122,14 +124,15 @@ static __attribute__((noinline)) void finish(const oct_gemm_s8_args *t, const in
         const u8_params p = {
             .bias = { _mm512_load_ps(fbias), _mm512_load_ps(fbias + LANES) },
             .scale = { _mm512_load_ps(scale), _mm512_load_ps(scale + LANES) },
-            .top = _mm512_set1_ps((float)(q->hi - q->zero)),
+            .top = _mm512_set1_ps(q->spread.top),
             .residual_scale = _mm512_set1_ps(q->residual_scale),
-            .residual_zero = _mm512_set1_ps((float)q->residual_zero),
-            .low = _mm512_set1_epi16((short)(q->lo - q->zero)),
-            .zero = _mm512_set1_epi16((short)q->zero),
+            .residual_zero = _mm512_set1_ps(q->spread.residual_zero),
+            .zero = _mm512_set1_epi32((int)q->spread.zero),
+            .lo = _mm512_set1_epi32((int)q->spread.lo), .hi = _mm512_set1_epi32((int)q->spread.hi),
             .cols = t->cols >= NR ? ~(__mmask32)0 : ((__mmask32)1 << t->cols) - 1 };
-        if (t->residual[0]) rows_u8(1, t, &p, acc);
-        else rows_u8(0, t, &p, acc);
+        if (!q->bounded) rows_u8(t->residual[0] != NULL, 0, t, &p, acc);
+        else if (t->residual[0]) rows_u8(1, 1, t, &p, acc);
+        else rows_u8(0, 1, t, &p, acc);
         return;
     }
     for (int r = 0; r < t->rows * t->groups; r++)

@@ -22,7 +22,8 @@
  *
  * RELU is lo = zero, RELU6 hi = zero + round(6 / s_out) besides.
  * The clamp is done in float, before the conversion, so that cannot overflow; its bounds are
- * integers, so a kernel may also clamp after the rounding wherever its conversion saturates.  The
+ * integers, so a kernel may also clamp after the rounding wherever its conversion saturates, or q
+ * says that it cannot overflow.  The
  * zero point is added as an integer: no fused multiply-add can change the rounding.
  * Limits: 0 < scales < 2^64, so y is finite;  0 <= lo <= hi <= 255, 0 <= zeros <= 255. */
 typedef enum oct_requant_kind { OCT_REQUANT_U8, OCT_REQUANT_F32, OCT_REQUANT_S32 } oct_requant_kind;
@@ -33,7 +34,29 @@ typedef struct oct_requant {
     float residual_scale;      /* U8, of the residual if there is one */
     int residual_zero;
     oct_act act;               /* F32 */
+    int bounded;               /* U8: |y| < 2^31 always, so a kernel need not clamp first; 0: it
+                                  is not known */
+    struct {                   /* U8: what oct_requant_spread makes of the others for vectors, */
+        uint32_t zero, lo, hi; /* zero in two words, lo and hi in four bytes */
+        float top;             /* hi - zero */
+        float residual_zero;   /* 2^23 + residual_zero, see gemm_s8_zmm.h */
+    } spread;
 } oct_requant;
+
+static inline void oct_requant_spread(oct_requant *q)
+{
+    q->spread.zero = (uint32_t)q->zero * 0x10001u;
+    q->spread.lo = (uint32_t)q->lo * 0x1010101u;
+    q->spread.hi = (uint32_t)q->hi * 0x1010101u;
+    q->spread.top = (float)(q->hi - q->zero);
+    q->spread.residual_zero = (float)(0x800000 + q->residual_zero);
+}
+
+/* Is it so, of this scale and fbias?  (2^31 + 2^29) 2^-1 + 2^29 < 2^31. */
+static inline int oct_requant_is_bounded(const oct_requant *q, float scale, float fbias)
+{
+    return scale <= .5f && fabsf(fbias) <= 0x1p29f && 255 * q->residual_scale <= 0x1p29f;
+}
 
 static inline uint8_t oct_requant_u8(float y, const oct_requant *q)
 {

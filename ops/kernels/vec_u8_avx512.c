@@ -3,11 +3,22 @@
 
 #include <stdint.h>
 
-typedef __m128i bytes;
+enum { B = 64 };
+typedef __m512i bytes;
 
-static inline bytes b_load(const uint8_t *p) { return _mm_loadu_si128((const void *)p); }
-static inline void b_store(uint8_t *p, bytes v) { _mm_storeu_si128((void *)p, v); }
-static inline bytes b_max(bytes a, bytes b) { return _mm_max_epu8(a, b); }
+static inline __mmask64 first_bytes(int n) { return ((__mmask64)1 << n) - 1; }
+
+static inline bytes b_load(const uint8_t *p) { return _mm512_loadu_si512(p); }
+static inline void b_store(uint8_t *p, bytes v) { _mm512_storeu_si512(p, v); }
+static inline bytes b_max(bytes a, bytes b) { return _mm512_max_epu8(a, b); }
+static inline bytes b_load_part(const uint8_t *p, int n)
+{
+    return _mm512_maskz_loadu_epi8(first_bytes(n), p);
+}
+static inline void b_store_part(uint8_t *p, bytes v, int n)
+{
+    _mm512_mask_storeu_epi8(p, first_bytes(n), v);
+}
 
 static inline vf v_load_u8(const uint8_t *p)
 {

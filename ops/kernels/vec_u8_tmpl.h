@@ -1,6 +1,7 @@
-/* vec_u8 on vectors of VW floats and of 16 bytes, for vec_u8_avx2.c, _avx512.c and _neon.c, which
+/* vec_u8 on vectors of VW floats and of B bytes, for vec_u8_avx2.c, _avx512.c and _neon.c, which
  * include their simd_<isa>.h and define
- *     b_load(p) b_store(p, v) b_max(a, b)    16 bytes
+ *     B, bytes           how many bytes window_max takes at a time, and their vector
+ *     b_load(p)  b_store(p, v)  b_max(a, b)  b_load_part(p, n)  b_store_part(p, v, n): n < B of them
  *     v_load_u8(p)       VW bytes, as floats
  *     v_store_u8(p, v)   VW floats in 0 .. 255, rounded to nearest even, as bytes
  * Ends of rows are done like the rest, on a copy: a last vector that ends where the row ends would
@@ -8,6 +9,13 @@
 #include "ops/kernels/vec_u8.h"
 
 #include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+#ifdef __clang__
+#define UNROLL /* it does so where the count is known, and warns where it is not */
+#else
+#define UNROLL _Pragma("GCC unroll 3")
+#endif
 
 /* v in steps, not yet rounded -> bytes.  The clamp's bounds are integers, so is zero, and it is
  * added after the rounding. */
@@ -121,33 +129,51 @@ static void add(size_t n, const uint8_t *a, int zero_a, float scale_a, const uin
     store_u8_part(y + i, sum(&p, load_u8_part(a + i, n - i), load_u8_part(b + i, n - i)), n - i);
 }
 
-static void window_max(const oct_vec_windows *w, const uint8_t *x, uint8_t *y)
+/* Lanes of all windows: B, or where n < B the first n. */
+INLINE void max_lanes(const int rows, const int cols, const int n, const oct_vec_windows *w,
+                      const uint8_t *x, uint8_t *y)
 {
-    enum { B = 16 };
-    const int width = w->width;
-    for (int o = 0; o < w->count; o++, x += w->step, y += width)
-        for (int l = 0; l < width; l += B) {
-            /* the last vector ends where the row does; y is not x */
-            const int at = l + B <= width ? l : width < B ? 0 : width - B;
-            uint8_t copy[B] = { 0 };
-            const size_t n = width < B ? (size_t)width : B;
-            bytes m = b_load(copy);
-            for (int i = 0; i < w->rows; i++)
-                for (int j = 0; j < w->cols; j++) {
-                    const uint8_t *t = x + (size_t)i * w->row + (size_t)j * w->col + at;
-                    if (n == B) {
-                        m = b_max(m, b_load(t));
-                    } else {
-                        memcpy(copy, t, n);
-                        m = b_max(m, b_load(copy));
-                    }
-                }
-            b_store(copy, m);
-            memcpy(y + at, copy, n);
+    for (int o = 0; o < w->count; o++, x += w->step, y += w->width) {
+        bytes m = n < B ? b_load_part(x, n) : b_load(x);
+        UNROLL for (int i = 0; i < rows; i++)
+            UNROLL for (int j = 0; j < cols; j++) {
+                const uint8_t *t = x + (size_t)i * w->row + (size_t)j * w->col;
+                m = b_max(m, n < B ? b_load_part(t, n) : b_load(t));
+            }
+        if (n < B) b_store_part(y, m, n);
+        else b_store(y, m);
+    }
+}
+
+/* The last vector ends where the row does; y is not x. */
+INLINE void max_all(const int rows, const int cols, const oct_vec_windows *w, const uint8_t *x,
+                    uint8_t *y)
+{
+    if (w->width < B) max_lanes(rows, cols, w->width, w, x, y);
+    else
+        for (int l = 0; l < w->width; l += B) {
+            const int at = l + B <= w->width ? l : w->width - B;
+            max_lanes(rows, cols, B, w, x + at, y + at);
         }
 }
 
-/* Plain C, which the compiler makes vectors of: sums are integers, their order is free. */
+static void window_max(const oct_vec_windows *w, const uint8_t *x, uint8_t *y)
+{
+    if (w->rows == 3 && w->cols == 3) max_all(3, 3, w, x, y);
+    else if (w->rows == 2 && w->cols == 2) max_all(2, 2, w, x, y);
+    else max_all(w->rows, w->cols, w, x, y);
+}
+
+/* Sums of n lanes of one window; plain C, which the compiler makes vectors of where n is known. */
+INLINE void sum_lanes(const int n, const oct_vec_windows *w, const uint8_t *x, int32_t *s)
+{
+    for (int i = 0; i < w->rows; i++)
+        for (int j = 0; j < w->cols; j++) {
+            const uint8_t *t = x + (size_t)i * w->row + (size_t)j * w->col;
+            for (int k = 0; k < n; k++) s[k] += t[k];
+        }
+}
+
 static void window_sum(const oct_vec_windows *w, const uint8_t *x, int32_t bias, float scale,
                        const oct_requant *out, void *y)
 {
@@ -157,11 +183,8 @@ static void window_sum(const oct_vec_windows *w, const uint8_t *x, int32_t bias,
         for (int l = 0; l < w->width; l += PART) {
             const int n = w->width - l < PART ? w->width - l : PART;
             for (int k = 0; k < PART; k++) s[k] = bias;
-            for (int i = 0; i < w->rows; i++)
-                for (int j = 0; j < w->cols; j++) {
-                    const uint8_t *t = x + (size_t)i * w->row + (size_t)j * w->col + l;
-                    for (int k = 0; k < n; k++) s[k] += t[k];
-                }
+            if (n == PART) sum_lanes(PART, w, x + l, s);
+            else sum_lanes(n, w, x + l, s);
             const size_t at = (size_t)o * (size_t)w->width + (size_t)l;
             for (int k = 0; k < n; k++) {
                 const float v = (float)s[k] * scale;

@@ -76,11 +76,11 @@ static void input(const oct_winograd_s8_in *args)
 /* ---- product ---- */
 
 INLINE void product_rows(const int rows, int pairs, const int16_t *v, size_t ldv, const int16_t *u,
-                         const int16_t *ahead, int32_t *mm)
+                         const int16_t *ahead, int ahead_step, int32_t *mm)
 {
     vec s[2 * ROWS];
     UNROLL for (int i = 0; i < 2 * rows; i++) s[i] = (vec)(vw){ 0 };
-    for (int c = 0; c < pairs; c++, v += 2, u += 2 * NR, ahead += 2 * NR) {
+    for (int c = 0; c < pairs; c++, v += 2, u += 2 * NR, ahead += ahead_step) {
         UNROLL for (int p = 0; p < 2 * NR; p += 32) __builtin_prefetch(ahead + p);
         const vec b0 = vec_load(u), b1 = vec_load(u + NR);
         UNROLL for (int i = 0; i < rows; i++) pairs_dot(s + 2 * i, v + (size_t)i * ldv, b0, b1);
@@ -90,24 +90,25 @@ INLINE void product_rows(const int rows, int pairs, const int16_t *v, size_t ldv
 
 #define DEFINE(rows)                                                                              \
     static void product_##rows(int pairs, const int16_t *v, size_t ldv, const int16_t *u,         \
-                               const int16_t *ahead, int32_t *mm)                                 \
+                               const int16_t *ahead, int ahead_step, int32_t *mm)                 \
     {                                                                                             \
-        product_rows(rows, pairs, v, ldv, u, ahead, mm);                                          \
+        product_rows(rows, pairs, v, ldv, u, ahead, ahead_step, mm);                              \
     }
 SHAPES(DEFINE)
 #define ENTRY(rows) product_##rows,
 
-/* Near-equal runs of up to ROWS tiles; the first prefetches the next U. */
+/* Near-equal runs of up to ROWS tiles; each prefetches its part of the next U, so that U can come
+ * from afar all the time. */
 static void product(int n, int pairs, const int16_t *v, size_t ldv, const int16_t *u, int32_t *mm)
 {
     static void (*const instance[])(int, const int16_t *, size_t, const int16_t *, const int16_t *,
-                                    int32_t *) = { SHAPES(ENTRY) };
-    const int parts = (n + ROWS - 1) / ROWS;
+                                    int, int32_t *) = { SHAPES(ENTRY) };
+    const int parts = (n + ROWS - 1) / ROWS, ahead_step = 2 * NR / parts;
     const int16_t *ahead = u + (size_t)pairs * 2 * NR;
     for (int i = 0, t = 0; i < parts; i++) {
         const int rows = n / parts + (i < n % parts);
-        instance[rows - 1](pairs, v + (size_t)t * ldv, ldv, u, ahead, mm + t * NR);
-        ahead = u;
+        instance[rows - 1](pairs, v + (size_t)t * ldv, ldv, u, ahead, ahead_step, mm + t * NR);
+        ahead += pairs * ahead_step;
         t += rows;
     }
 }
