@@ -111,15 +111,14 @@ int oct_conv2d_winograd_s8_pick(const oct_args *args, const oct_prepare *how)
 static oct_status pack(const oct_args *args, const state *s, void *packed, oct_arena *tmp)
 {
     const oct_tensor *x = args->in[OCT_CONV2D_X], *w = args->in[OCT_CONV2D_W];
-    const oct_tensor *b = args->in[OCT_CONV2D_BIAS];
+    oct_gemm_s8_weights rows = { .bias = NULL }; /* its biases are ours */
     float *scale = oct_arena_alloc(tmp, (size_t)w->dim[0] * sizeof *scale);
     if (!scale) return oct_fail(OCT_ERR_MEMORY, "conv2d: out of memory");
     OCT_TRY(oct_quant_scales("conv2d", x, w, args->out, scale));
-    OCT_TRY(oct_quant_bias("conv2d", x, b));
+    OCT_TRY(oct_quant_bias("conv2d", args, tmp, &rows));
     oct_winograd_s8_pack(s->wino, &(oct_winograd_s8_weights){
         .m = s->t.m, .c = s->t.c.c, .b = w->data, .zero = x->zero, .scale = scale,
-        .bias = b && b->dtype == OCT_S32 ? b->data : NULL,
-        .fbias = b && b->dtype == OCT_F32 ? b->data : NULL }, 0, s->t.c.out, packed);
+        .bias = rows.bias, .fbias = rows.fbias }, 0, s->t.c.out, packed);
     return OCT_OK;
 }
 
