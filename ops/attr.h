@@ -100,8 +100,8 @@ typedef struct oct_pad_attr {
 /* flatten: BLOCKED [n,h,w,c] -> DENSE [n, c*h*w] in PyTorch's order (c, h, w); DENSE: [n, rest] */
 enum { OCT_FLATTEN_X };
 
-/* quantize: FP32 -> U8 as quant says, q = clamp(round_half_even(x / scale) + zero, 0, max), NaN 0;
- * dequantize: U8 -> FP32, (q - zero) scale;  any shape and layout */
+/* quantize: FP32 -> U8 as quant says, q = clamp(round_half_even(x * (1 / scale)) + zero, 0, max),
+ * NaN 0;  dequantize: U8 -> FP32, (q - zero) scale;  any shape and layout */
 enum { OCT_QUANTIZE_X, OCT_DEQUANTIZE_X = OCT_QUANTIZE_X };
 typedef struct oct_quantize_attr {
     oct_quant quant;

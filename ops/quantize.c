@@ -56,8 +56,9 @@ static size_t length(const job *j, size_t first, size_t end)
 static void quantize(void *arg, size_t first, size_t end)
 {
     const job *j = arg;
-    j->vec->quantize(length(j, first, end), (const float *)j->x + first * UNIT, &j->quant,
-                     (uint8_t *)j->y + first * UNIT);
+    const oct_quant *q = &j->quant;
+    j->vec->steps(length(j, first, end), (const float *)j->x + first * UNIT, 1 / q->scale, q->zero,
+                  q->max, (uint8_t *)j->y + first * UNIT);
 }
 
 static void dequantize(void *arg, size_t first, size_t end)

@@ -359,17 +359,18 @@ START_TEST(quantize_and_back)
     for (int count = 1; count < 40; count++)
         for (int k = 0; k < 4; k++) {
             open_op();
-            const oct_quantize_attr attr = { { .25f, k & 1 ? 0 : 57, k & 2 ? 255 : 127 } };
+            const float s = count % 2 ? .25f : .059168722f; /* by 1 / s, not divided by s */
+            const oct_quantize_attr attr = { { s, k & 1 ? 0 : 57, k & 2 ? 255 : 127 } };
             oct_tensor x = { .rank = 2, .dim = { 1, count } }, y = { .rank = 2 }, z = { .rank = 2 };
             test_op_fill(&op, &x);
             float *p = x.data, *back = room((size_t)count * sizeof *back);
             unsigned char *want = room((size_t)count);
             for (int i = 0; i < count; i++) {
-                p[i] = i < 15 ? odd[(i + count) % 15] : p[i] * 40;
-                double steps = isnan(p[i]) ? -1e9 : nearbyint((double)(p[i] / .25f));
+                p[i] = i < 15 ? odd[(i + count) % 15] : (float)(i - 20.5) * s;
+                double steps = isnan(p[i]) ? -1e9 : nearbyint((double)(p[i] * (1 / s)));
                 steps = fmin(fmax(steps + attr.quant.zero, 0), attr.quant.max);
                 want[i] = (unsigned char)steps;
-                back[i] = (float)(want[i] - attr.quant.zero) * .25f;
+                back[i] = (float)(want[i] - attr.quant.zero) * s;
             }
             one t = { OCT_OP_QUANTIZE, { &attr, { &x }, &y }, want, 1 };
             test_each_isa(one_on_isa, &t);

@@ -9,9 +9,9 @@
 enum { N = 16, MAX_CLASSES = 10 };
 
 /* Answers of a static network are the same floats: sums are exact, and every step around them is the
- * one that FBGEMM and QNNPACK do.  Only its quantizer and its additions round in another order than
- * octet, which shows once in 10^5 values: in none of these networks in an answer.  If PyTorch's
- * other platforms differ there, so may a golden made anew.
+ * one that FBGEMM and QNNPACK do.  Only their additions round in another order than octet, which
+ * shows once in some 10^5 values: in none of these networks in an answer.  On other platforms it may
+ * in a golden made anew.
  *
  * Dynamic: the last layer rounds acc s_w, times s_row, plus bias, at most 3 roundings of 2^-24 of
  * what is at most twice the largest answer; PyTorch's order is another, so twice that and what the

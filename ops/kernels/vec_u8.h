@@ -10,11 +10,10 @@
 
 /* Row kernels on quantized values, uint8, real = scale (q - zero):
  *
- *   quantize    y[i] = clamp(round_half_even(x[i] / scale), -zero, max - zero) + zero;  NaN -> 0
  *   dequantize  y[i] = (float)(x[i] - zero) * scale
  *   range       the least and the largest of 0 and the x[i] that are finite; zeros are +0
  *   steps       y[i] = clamp(round_half_even(x[i] * inverse), -zero, max - zero) + zero;  NaN -> 0:
- *               quantize with the reciprocal of a scale, for rows that are read once
+ *               quantize, by the reciprocal of a scale, as PyTorch does
  *   add         y[i] = requant((a[i] - zero_a) * scale_a + (b[i] - zero_b) * scale_b): the product
  *               rounded, b by fma as the residual of requant.h;  scale_a = s_a / s_y
  *   window_max  y[o][l] = the largest of window o's taps
@@ -29,7 +28,6 @@ typedef struct oct_vec_u8 {
     const char *isa;
     const char *name;    /* "vec_u8/avx2", for plan dumps */
     unsigned needs;
-    void (*quantize)(size_t n, const float *x, const oct_quant *q, uint8_t *y);
     void (*dequantize)(size_t n, const uint8_t *x, const oct_quant *q, float *y);
     oct_range (*range)(size_t n, const float *x);
     void (*steps)(size_t n, const float *x, float inverse, int zero, int max, uint8_t *y);

@@ -1,17 +1,6 @@
 /* Row kernels on quantized values in plain C: what every variant must equal. */
 #include "ops/kernels/vec_u8.h"
 
-static void quantize(size_t n, const float *x, const oct_quant *q, uint8_t *y)
-{
-    const float lo = (float)-q->zero, hi = (float)(q->max - q->zero);
-    for (size_t i = 0; i < n; i++) {
-        float v = x[i] / q->scale;
-        v = v > lo ? v : lo; /* NaN too */
-        v = v < hi ? v : hi;
-        y[i] = (uint8_t)((int)lrintf(v) + q->zero);
-    }
-}
-
 static void dequantize(size_t n, const uint8_t *x, const oct_quant *q, float *y)
 {
     for (size_t i = 0; i < n; i++) y[i] = (float)(x[i] - q->zero) * q->scale;
@@ -77,6 +66,6 @@ static void window_sum(const oct_vec_windows *w, const uint8_t *x, int32_t bias,
 }
 
 const oct_vec_u8 oct_vec_u8_ref = {
-    "ref", "vec_u8/ref", 0, quantize, dequantize, range, steps, add, window_max,
+    "ref", "vec_u8/ref", 0, dequantize, range, steps, add, window_max,
     window_sum,
 };

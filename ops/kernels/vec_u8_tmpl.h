@@ -40,18 +40,6 @@ static inline void store_u8_part(uint8_t *p, vf v, size_t n)
     memcpy(p, copy, n);
 }
 
-static void quantize(size_t n, const float *x, const oct_quant *q, uint8_t *y)
-{
-    const vf scale = v_set1(q->scale), zero = v_set1((float)q->zero);
-    const vf lo = v_set1((float)-q->zero), hi = v_set1((float)(q->max - q->zero));
-    size_t i = 0;
-    for (; i + VW <= n; i += VW)
-        v_store_u8(y + i, to_steps(v_div(v_load(x + i), scale), lo, hi, zero));
-    if (i == n) return;
-    const vf v = v_div(v_load_part(x + i, (int)(n - i)), scale);
-    store_u8_part(y + i, to_steps(v, lo, hi, zero), n - i);
-}
-
 static void dequantize(size_t n, const uint8_t *x, const oct_quant *q, float *y)
 {
     const vf scale = v_set1(q->scale), zero = v_set1((float)q->zero);

@@ -103,15 +103,16 @@ def inputs(c, h, w):
     return raw, torch.from_numpy((raw.astype(np.float32) - 128) / 64)
 
 
-def settle(net, last, x):
+def settle(net, last, x, passes=20, momentum=0.1):
     """Batch norms that have seen data; a last layer that answers differently to different images."""
     for m in net.modules():
         if isinstance(m, nn.BatchNorm2d):
+            m.momentum = momentum
             nn.init.uniform_(m.weight, 0.5, 1.5)
             nn.init.uniform_(m.bias, -0.3, 0.3)
     net.train()
     with torch.no_grad():
-        for _ in range(20):
+        for _ in range(passes):
             net(x)
         y = net.eval()(x)
         last.weight /= y.std()
@@ -124,7 +125,7 @@ def convert(net, engine, x):
     torch.backends.quantized.engine = engine
     net.qconfig = quantization.get_default_qconfig(engine)
     quantization.prepare(net, inplace=True)
-    for i in range(0, N, 4):
+    for i in range(0, len(x), 4):
         net(x[i:i + 4])
     return quantization.convert(net, inplace=True)
 
@@ -229,14 +230,9 @@ def full(where):
                                                                    [3, 4, 6, 3]):
         torch.manual_seed(5)
         net = resnet.QuantizableResNet(block, blocks)
-        settle(net, net.fc, x)
+        settle(net, net.fc, x[:5], 3, 0.6)
         net.fuse_model(is_qat=False)
-        torch.backends.quantized.engine = "fbgemm"
-        net.qconfig = quantization.get_default_qconfig("fbgemm")
-        quantization.prepare(net, inplace=True)
-        with torch.no_grad():
-            net(x[:10])
-        golden(where, name, quantization.convert(net, inplace=True), x)
+        golden(where, name, convert(net, "fbgemm", x[:5]), x)
         np.save(os.path.join(where, name + ".x.npy"), x.numpy())
 
 
