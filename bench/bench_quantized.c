@@ -4,7 +4,7 @@
  *     bench_quantized MODEL CALIBRATION --serve
  * Least ms of a run; ratio: INT8 / FP32.  --by-layer: a row a step of the quantized model instead.
  * --serve: each line of standard input, "fp32|int8 ISA BATCH THREADS SECONDS", is answered by one
- * number, ms, for bench/peers/bench.py. */
+ * number, ms, for bench/peers/bench.py; the plan stays while the settings do. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,7 +53,8 @@ static void fail(const char *what)
 static list split(char *words)
 {
     list l = { 0 };
-    for (char *w = strtok(words, ","); w && l.n < MAX_LIST; w = strtok(NULL, ",")) l.word[l.n++] = w;
+    for (char *w = strtok(words, ","); w && l.n < MAX_LIST; w = strtok(NULL, ","))
+        l.word[l.n++] = w;
     return l;
 }
 

@@ -1,5 +1,6 @@
 EXTRA_DIST += bench/RESULTS.md bench/first_answer.sh bench/road.sh bench/peers/README.md \
-	bench/peers/requirements.txt bench/peers/nets.py bench/peers/bench.py
+	bench/peers/requirements.txt bench/peers/nets.py bench/peers/bench.py bench/peers/quant.py \
+	bench/peers/no_amx.py
 
 bench_models = $(srcdir)/weights/pretrained/mnist_cnn.safetensors \
 	$(srcdir)/weights/pretrained/cifar_cnn.safetensors
@@ -12,7 +13,10 @@ bench: tests/check_kernels$(EXEEXT) octet$(EXEEXT)
 	  ./octet bench $$m --batch 1,64 --threads 1,2 --gemm openblas; done
 
 bench_resnet = $(srcdir)/../shared/weights/resnet50_imagenette.safetensors
-peers = PYTHONDONTWRITEBYTECODE=1 peers-venv/bin/python $(srcdir)/bench/peers/bench.py ./octet
+peers_bench = PYTHONDONTWRITEBYTECODE=1 peers-venv/bin/python $(srcdir)/bench/peers/bench.py
+peers = $(peers_bench) ./octet
+peers_int8 = $(peers_bench) ./bench/bench_quantized$(EXEEXT)
+bench_data = $(srcdir)/../shared/data
 
 # The engines of others, in a Python environment of their own under the build folder.
 bench-peers: octet$(EXEEXT)
@@ -22,7 +26,19 @@ bench-peers: octet$(EXEEXT)
 	if test -f $(bench_resnet); then \
 	  $(peers) $(bench_resnet) --batch 1,8,16 && \
 	  $(peers) $(bench_resnet) --batch 1,8,16 --avx2; fi
-.PHONY: bench bench-peers
+
+# INT8: everyone calibrates on the same 200 samples; on AVX-512 VNNI, on AVX2, and with AMX allowed.
+bench-peers-int8: bench/bench_quantized$(EXEEXT)
+	test -x peers-venv/bin/python || python3 -m venv peers-venv
+	peers-venv/bin/python -m pip install -q -r $(srcdir)/bench/peers/requirements.txt
+	$(peers_int8) $(bench_resnet) --int8 $(bench_data)/imagenette/calib --batch 1,8,16
+	$(peers_int8) $(bench_resnet) --int8 $(bench_data)/imagenette/calib --batch 1,8,16 --avx2
+	$(peers_int8) $(bench_resnet) --int8 $(bench_data)/imagenette/calib --batch 1,8,16 --amx
+	$(peers_int8) $(srcdir)/weights/pretrained/cifar_cnn.safetensors \
+	  --int8 $(bench_data)/cifar10/calib_500.bin
+	$(peers_int8) $(srcdir)/weights/pretrained/mnist_cnn.safetensors \
+	  --int8 $(bench_data)/mnist/train-images-idx3-ubyte.gz
+.PHONY: bench bench-peers bench-peers-int8
 
 # Single convolution layers, direct and Winograd: what ops/conv2d_winograd.c's rule was read from.
 EXTRA_PROGRAMS += bench/bench_conv

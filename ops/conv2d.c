@@ -4,11 +4,12 @@
  *   b  [out] FP32 or absent       residual, y  [n,oh,ow,out] FP32 BLOCKED
  *   oh = floor((h + 2 pad - dilation (kh - 1) - 1) / stride) + 1
  *
- * x U8: w S8, b S32 or F32, y U8 or FP32, residual as y: exact, ops/conv2d_s8.c.  x FP32 and w S8:
- * x is quantized at run time, ops/conv2d_dynamic.c.
+ * x U8: w S8, b S32 or F32, y U8 or FP32, residual as y: exact, ops/conv2d_s8.c,
+ * conv2d_winograd_s8.c.  x FP32 and w S8: x is quantized at run time, ops/conv2d_dynamic.c.
  *
- * Which way it is computed depends on the shape alone (and on --gemm and --precision), never on the
- * CPU, the threads or the batch: results have the same bits everywhere. */
+ * Which way FP32 is computed depends on the shape alone (and on --gemm and --precision), never on
+ * the CPU, the threads or the batch: results have the same bits everywhere.  Integers are exact, so
+ * there the way is whatever is fastest. */
 #include "ops/conv2d.h"
 
 #include <limits.h>

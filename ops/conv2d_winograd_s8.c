@@ -95,13 +95,10 @@ int oct_conv2d_winograd_s8_pick(const oct_args *args, const oct_prepare *how)
     const oct_conv2d_shape c = oct_conv2d_shape_of(args);
     if (!possible(&c)) return 0;
     for (int m = 4; m >= 2; m -= 2) {
-        if (!pays(args, &c, m, how->cpu)) continue;
-        if (how->given) {
-            const size_t size = packed_size(oct_winograd_s8_pick(how->cpu), &c, m);
-            if (how->n_given && how->given->size == oct_packed_size(size)) return m;
-        } else if (fits(args, m)) {
-            return m;
-        }
+        const size_t size = packed_size(oct_winograd_s8_pick(how->cpu), &c, m);
+        const int taken = how->given ? how->n_given && how->given->size == oct_packed_size(size)
+                                     : pays(args, &c, m, how->cpu) && fits(args, m);
+        if (taken) return m;
     }
     return 0;
 }

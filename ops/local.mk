@@ -3,6 +3,7 @@ liboctet_core_la_SOURCES += \
 	ops/quantized.h ops/quantized.c ops/quantize.c ops/conv2d_geometry.h ops/conv2d_geometry.c \
 	ops/conv2d_s8.c ops/linear.h ops/linear_s8.c ops/kernels/gemm_seg.h \
 	ops/kernels/vec_u8.h ops/kernels/vec_u8.c ops/kernels/vec_u8_ref.c ops/kernels/vec_u8_tmpl.h \
+	ops/kernels/vec_u8_part.h \
 	ops/common.h ops/common.c ops/spread.h ops/spread.c ops/channels.h ops/channels.c \
 	ops/conv2d.h ops/conv2d.c ops/conv2d_direct.c ops/conv2d_im2col.c \
 	ops/conv2d_winograd.h ops/conv2d_winograd.c ops/conv2d_tiles.h ops/conv2d_tiles.c \

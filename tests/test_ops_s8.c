@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "ops/attr.h"
-#include "tensor/cpu.h"
 #include "tests/run_op.h"
 #include "tests/suite.h"
 
@@ -215,77 +214,6 @@ START_TEST(conv2d_is_exact)
             test_each_isa(on_isa, &t);
             close_op();
         }
-}
-END_TEST
-
-/* The way on each ISA, by the start of its kernel's name. */
-typedef struct choice {
-    int c, side, weight;       /* input channels; of the map; all weights, 0: small */
-    const char *avx512, *avxvnni, *avx2, *neondot, *neon;
-} choice;
-
-static const char direct[] = "conv2d_s8/", f2[] = "winograd2x2_s8/", f4[] = "winograd4x4_s8/";
-
-static const char *expected(const choice *w, unsigned cpu)
-{
-    if (cpu & OCT_CPU_AVX512) return w->avx512;
-    if (cpu & OCT_CPU_AVXVNNI) return w->avxvnni;
-    if (cpu & OCT_CPU_AVX2) return w->avx2;
-    if (cpu & OCT_CPU_NEONDOT) return w->neondot;
-    return cpu & OCT_CPU_NEON ? w->neon : direct;
-}
-
-typedef struct chosen {
-    conv t;
-    const choice *w;
-} chosen;
-
-/* The way is the one expected, and the same where the weights come packed; so are the bytes. */
-static void way_on_isa(unsigned cpu, void *arg)
-{
-    chosen *c = arg;
-    const size_t size = oct_tensor_size(&c->t.y);
-    op.cpu = cpu;
-    op.threads = 1;
-    test_op_run(&op, OCT_OP_CONV2D, &c->t.args, c->t.s.n);
-    const char *want = expected(c->w, cpu), *kernel = op.how.kernel;
-    ck_assert_msg(strncmp(kernel, want, strlen(want)) == 0, "%s, expected %s", kernel, want);
-    ck_assert_mem_eq(c->t.y.data, c->t.want, size);
-    void *const weights = c->t.w.data, *const bias = c->t.b.data;
-    oct_packed piece = op.how.packed[0];
-    op.given = &piece, op.n_given = 1;
-    c->t.w.data = c->t.b.data = oct_no_data;
-    test_op_run(&op, OCT_OP_CONV2D, &c->t.args, c->t.s.n);
-    op.given = NULL, op.n_given = 0;
-    c->t.w.data = weights;
-    c->t.b.data = bias;
-    ck_assert_str_eq(op.how.kernel, kernel);
-    ck_assert_mem_eq(c->t.y.data, c->t.want, size);
-}
-
-START_TEST(conv2d_s8_way)
-{
-    static const choice choices[] = {
-        { 64, 16, 0, f4, f4, f4, direct, f4 },
-        { 128, 16, 0, direct, f4, f4, direct, f4 },      /* 128 * 160 filters */
-        { 16, 16, 0, direct, direct, f4, direct, f4 },
-        { 128, 16, 127, direct, direct, f2, direct, f2 }, /* 2^25 < 127 * 1152 * 255 < 2^29 */
-        { 128, 16, -128, direct, direct, f2, direct, f2 },
-        { 64, 5, 0, direct, direct, f2, direct, f2 },    /* 4 tiles of 4x4 would hold 64 */
-        { 64, 8, 0, direct, f4, f4, direct, f4 },        /* too few tiles for AVX-512 */
-    };
-    for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
-        const choice *w = &choices[i];
-        const shape s = { 1, w->c, w->side, w->side, 160, 3, 3,
-                          ATTR(1, 1, 1, 1, 1, 1, 1, RELU), 0 };
-        chosen c = { .w = w };
-        open_op();
-        build(&c.t, &s, 255, 0);
-        if (w->weight) memset(c.t.w.data, w->weight, oct_tensor_count(&c.t.w));
-        expect(&c.t);
-        test_each_isa(way_on_isa, &c);
-        close_op();
-    }
 }
 END_TEST
 
@@ -569,7 +497,6 @@ int main(void)
     Suite *suite = suite_create("ops_s8");
     TCase *tc = tcase_create("ops_s8");
     tcase_add_loop_test(tc, conv2d_is_exact, 0, N_SHAPES);
-    tcase_add_test(tc, conv2d_s8_way);
     tcase_add_test(tc, linear_is_exact);
     tcase_add_test(tc, quantize_and_back);
     tcase_add_test(tc, add_is_exact);

@@ -35,7 +35,6 @@ import openvino
 import torch
 
 import nets
-import quant
 
 
 def least(run, seconds):
@@ -125,6 +124,8 @@ def prepare(args, model, folder):
     files = {"OpenVINO": onnx, "ONNX Runtime": onnx}
     if not args.int8:
         return net, shape, files, None
+    import quant  # with nncf, which takes seconds
+
     x = quant.samples(model, args.int8, 200)
     files = {"OpenVINO": os.path.join(folder, "openvino.xml"),
              "ONNX Runtime": os.path.join(folder, "onnxruntime.onnx")}

@@ -1,4 +1,5 @@
-/* gemm_s8, AVX-VNNI, tiles of two groups of up to 3 rows x 16 columns.  Contract in gemm_s8.h.
+/* gemm_s8, AVX-VNNI, tiles of two groups of up to 6 rows x 16 columns, six rows in
+ * registers at a time.  Contract in gemm_s8.h.
  *
  * vpdpbusd on ymm, exact for every byte as in gemm_s8_avx512.c.
  *
@@ -36,5 +37,5 @@ static inline vec vec_dot(vec s, vec a, vec b) { return _mm256_dpbusd_avx_epi32(
 static int place(int j, int p) { return oct_gemm_s8_column(&oct_gemm_s8_avxvnni, j) * KR + p; }
 
 const oct_gemm_s8 oct_gemm_s8_avxvnni = {
-    .isa = "avxvnni", .needs = OCT_CPU_AVX2 | OCT_CPU_AVXVNNI, .x_max = 255, .rows = ROWS,
+    .isa = "avxvnni", .needs = OCT_CPU_AVX2 | OCT_CPU_AVXVNNI, .x_max = 255, .rows = 2 * ROWS,
     .nr = NR, .kr = KR, .lanes = LANES, .place = place, .tile = tile };

@@ -5,7 +5,8 @@
  *     vec_load(p)       LANES int32, aligned          vec_store(p, v)
  *     vec_dup(p)        the 4 bytes at p in each lane, as vec_dot wants them
  *     vec_dot(s, a, b)  s + the dot products of the lanes
- * A panel is two vectors wide.
+ * A panel is two vectors wide.  Up to 2 * ROWS rows are in registers at a time; a record whose ROWS
+ * are few may promise twice as many a group, so that reaching a tile and leaving it is paid once.
  *
  * Sums are one flat array indexed by constants in unrolled loops, or compilers keep them in memory;
  * see gemm_f32_tmpl.h. */
@@ -13,18 +14,25 @@ enum { KR = 4, GROUP = NR * 4, AHEAD = 4096 }; /* bytes of 4 k; to prefetch by i
 
 typedef uint32_t words __attribute__((vector_size(4 * LANES))); /* they wrap */
 
+/* What is in registers at a time: rows of two places, their sums to acc. */
+typedef struct part {
+    const uint8_t *a[2];
+    ptrdiff_t pos[2];
+    int32_t (*acc[2])[NR];
+    const void *ahead;         /* of the tile, or NULL */
+} part;
+
 /* A row alone would wait for its two sums, 4 to 5 cycles a step: CHAINS sets of them take turns. */
-INLINE void one_row(const oct_gemm_s8_args *t)
+INLINE void one_row(const oct_gemm_s8_args *t, const part *to)
 {
     enum { CHAINS = 4 };
-    _Alignas(64) int32_t acc[1][NR];
     vec s[2 * CHAINS];
     const int32_t *bias = t->panel;
     const unsigned char *b = (const unsigned char *)(bias + 4 * NR);
     UNROLL for (int i = 0; i < 2 * CHAINS; i++) s[i] = (vec)(words){ 0 };
     for (int q = 0; q < t->n_segs; q++) {
         const oct_gemm_s8_seg seg = t->seg[q];
-        const uint8_t *a = t->a[0] + seg.offset + t->pos[0] * seg.width;
+        const uint8_t *a = to->a[0] + seg.offset + to->pos[0] * seg.width;
         int c = 0;
         for (; c + CHAINS * KR <= seg.len; c += CHAINS * KR, b += CHAINS * GROUP)
             UNROLL for (int h = 0; h < 2 * CHAINS; h++)
@@ -36,25 +44,24 @@ INLINE void one_row(const oct_gemm_s8_args *t)
     for (int h = 0; h < 2; h++) {
         words sum = (words)vec_load(bias + h * LANES);
         UNROLL for (int i = h; i < 2 * CHAINS; i += 2) sum += (words)s[i];
-        vec_store(acc[0] + h * LANES, (vec)sum);
+        vec_store(to->acc[0][0] + h * LANES, (vec)sum);
     }
-    finish(t, (const int32_t (*)[NR])acc);
 }
 
-INLINE void body(const int rows, const int groups, const oct_gemm_s8_args *t)
+INLINE void body(const int rows, const int groups, const oct_gemm_s8_args *t, const part *to)
 {
-    _Alignas(64) int32_t acc[2 * ROWS][NR];
     vec s[2 * 2 * ROWS]; /* [group][row][2] */
     const int32_t *bias = t->panel;
     const unsigned char *b = (const unsigned char *)(bias + 4 * NR);
-    const unsigned char *ahead = t->ahead ? t->ahead : b + AHEAD;
-    const int ahead_step = ahead_by(t, GROUP), second = ahead_step < GROUP ? 0 : GROUP - 64;
+    const unsigned char *ahead = to->ahead ? to->ahead : b + AHEAD;
+    const int ahead_step = to->ahead ? ahead_by(t, GROUP) : GROUP;
+    const int second = ahead_step < GROUP ? 0 : GROUP - 64;
     UNROLL for (int i = 0; i < 2 * rows * groups; i++) s[i] = vec_load(bias + i % 2 * LANES);
     for (int q = 0; q < t->n_segs; q++) {
         const oct_gemm_s8_seg seg = t->seg[q];
         const ptrdiff_t px = (ptrdiff_t)t->step * seg.width;
-        const uint8_t *a0 = t->a[0] + seg.offset + t->pos[0] * seg.width, *a1 = a0;
-        if (groups == 2) a1 = t->a[1] + seg.offset + t->pos[1] * seg.width;
+        const uint8_t *a0 = to->a[0] + seg.offset + to->pos[0] * seg.width, *a1 = a0;
+        if (groups == 2) a1 = to->a[1] + seg.offset + to->pos[1] * seg.width;
         for (int c = 0; c < seg.len; c += KR, a0 += KR, a1 += KR, b += GROUP, ahead += ahead_step) {
             __builtin_prefetch(ahead);
             if (GROUP > 64) __builtin_prefetch(ahead + second);
@@ -66,19 +73,39 @@ INLINE void body(const int rows, const int groups, const oct_gemm_s8_args *t)
             }
         }
     }
-    UNROLL for (int i = 0; i < 2 * rows * groups; i++) vec_store(acc[i / 2] + i % 2 * LANES, s[i]);
-    finish(t, (const int32_t (*)[NR])acc);
+    UNROLL for (int i = 0; i < 2 * rows * groups; i++) {
+        int32_t *row = i / 2 < rows ? to->acc[0][i / 2] : to->acc[1][i / 2 - rows];
+        vec_store(row + i % 2 * LANES, s[i]);
+    }
 }
 
 /* One instance for each number of rows and groups. */
-#define DEFINE(rows, groups)                                       \
-    static void tile_##rows##x##groups(const oct_gemm_s8_args *t)  \
-    {                                                              \
-        if (rows * groups == 1) one_row(t);                        \
-        else body(rows, groups, t);                                \
+#define DEFINE(rows, groups)                                                       \
+    static void sums_##rows##x##groups(const oct_gemm_s8_args *t, const part *to)  \
+    {                                                                              \
+        if (rows * groups == 1) one_row(t, to);                                    \
+        else body(rows, groups, t, to);                                            \
     }
 SHAPES(DEFINE)
-#define ENTRY(rows, groups) tile_##rows##x##groups,
-static oct_gemm_s8_tile *const instance[] = { SHAPES(ENTRY) };
+#define ENTRY(rows, groups) sums_##rows##x##groups,
+static void (*const instance[])(const oct_gemm_s8_args *, const part *) = { SHAPES(ENTRY) };
 
-static void tile(const oct_gemm_s8_args *t) { instance[(t->groups - 1) * ROWS + t->rows - 1](t); }
+/* More rows than ROWS are two runs of their group; of an odd number one is computed twice. */
+static void tile(const oct_gemm_s8_args *t)
+{
+    _Alignas(64) int32_t acc[4 * ROWS][NR];
+    if (t->rows <= ROWS) {
+        const part both = { { t->a[0], t->a[1] }, { t->pos[0], t->pos[1] }, { acc, acc + t->rows },
+                            t->ahead };
+        instance[(t->groups - 1) * ROWS + t->rows - 1](t, &both);
+    }
+    for (int g = 0; g < t->groups && t->rows > ROWS; g++) {
+        const int run = (t->rows + 1) / 2, second = t->rows - run;
+        int32_t (*const to)[NR] = acc + g * t->rows;
+        const part halves = { { t->a[g], t->a[g] },
+                              { t->pos[g], t->pos[g] + (ptrdiff_t)second * t->step },
+                              { to, to + second }, g ? NULL : t->ahead };
+        instance[ROWS + run - 1](t, &halves);
+    }
+    finish(t, (const int32_t (*)[NR])acc);
+}

@@ -9,18 +9,8 @@ typedef uint8x16_t bytes;
 static inline bytes b_load(const uint8_t *p) { return vld1q_u8(p); }
 static inline void b_store(uint8_t *p, bytes v) { vst1q_u8(p, v); }
 static inline bytes b_max(bytes a, bytes b) { return vmaxq_u8(a, b); }
-static inline bytes b_load_part(const uint8_t *p, int n)
-{
-    uint8_t copy[B] = { 0 };
-    memcpy(copy, p, (size_t)n);
-    return b_load(copy);
-}
-static inline void b_store_part(uint8_t *p, bytes v, int n)
-{
-    uint8_t copy[B];
-    b_store(copy, v);
-    memcpy(p, copy, (size_t)n);
-}
+
+#include "ops/kernels/vec_u8_part.h"
 
 static inline vf v_load_u8(const uint8_t *p)
 {

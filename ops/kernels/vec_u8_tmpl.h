@@ -1,7 +1,8 @@
 /* vec_u8 on vectors of VW floats and of B bytes, for vec_u8_avx2.c, _avx512.c and _neon.c, which
  * include their simd_<isa>.h and define
  *     B, bytes           how many bytes window_max takes at a time, and their vector
- *     b_load(p)  b_store(p, v)  b_max(a, b)  b_load_part(p, n)  b_store_part(p, v, n): n < B of them
+ *     b_load(p)  b_store(p, v)  b_max(a, b)
+ *     b_load_part(p, n)  b_store_part(p, v, n)    the first n < B of them
  *     v_load_u8(p)       VW bytes, as floats
  *     v_store_u8(p, v)   VW floats in 0 .. 255, rounded to nearest even, as bytes
  * Ends of rows are done like the rest, on a copy: a last vector that ends where the row ends would
