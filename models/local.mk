@@ -5,5 +5,7 @@ liboctet_all_la_SOURCES += \
 	models/build.h models/build.c \
 	models/cnn.c models/cnn_input.h models/cnn_input.c \
 	models/cifar_resnet.c models/resnet.c \
+	models/encoder.h models/encoder.c models/encoder_config.c models/encoder_input.c \
+	models/distilbert.c models/bert.c \
 	models/compiled.h models/compiled_read.c models/compiled_save.c \
 	models/openblas.h models/openblas.c

@@ -8,7 +8,7 @@
 #include "weights/file.h"
 
 /* Anonymous pages for size bytes and the 64 readable ones behind them. */
-static oct_status region_new(oct_weights *w, size_t size, void **data)
+oct_status oct_data_new(oct_weights *w, size_t size, void **data)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
     oct_region *r = malloc(sizeof *r);
@@ -82,10 +82,10 @@ static oct_status read_store(oct_weights *w, const oct_weights_item *it, void *t
 /* The tensor in fresh pages, row-major, without its mask. */
 static oct_status load(oct_weights *w, const oct_weights_item *it, void **data)
 {
-    OCT_TRY(region_new(w, it->entry.size, data));
+    OCT_TRY(oct_data_new(w, it->entry.size, data));
     if (it->entry.size == 0) return OCT_OK;
     void *span = *data;
-    oct_status status = it->dense ? OCT_OK : region_new(w, (size_t)it->span, &span);
+    oct_status status = it->dense ? OCT_OK : oct_data_new(w, (size_t)it->span, &span);
     if (status == OCT_OK) status = read_store(w, it, span);
     if (status == OCT_OK && !it->dense) gather(it, span, *data);
     if (span != *data) oct_data_free(w, span);

@@ -41,6 +41,7 @@ struct oct_weights {
     int fd;
     uint64_t size;                 /* of the file when it was opened */
     uint64_t total;                /* of all files of the model */
+    const char *config;            /* config.json beside it, in slab; or NULL */
     const char *format;
     oct_slab slab;                 /* names, items, stores, metadata */
     oct_weights_item *first;       /* newest first, while they are collected */
@@ -54,8 +55,9 @@ struct oct_weights {
     void *map;                     /* the whole file, or NULL */
 };
 
-/* The file behind path, which may be a folder: a regular file, open for reading. */
-oct_status oct_file_open(const char *path, int *fd, uint64_t *size, uint64_t *total);
+/* The file behind path, which may be a folder: w->fd is a regular file, open for reading; size, total
+ * and config are set. */
+oct_status oct_file_open(const char *path, oct_weights *w);
 /* All size bytes at `at`, or ERR_IO. */
 oct_status oct_file_read(int fd, uint64_t at, void *to, size_t size);
 
@@ -85,7 +87,8 @@ oct_status oct_archive_bytes(oct_weights *w, const oct_store *s, uint64_t from, 
                              size_t size);
 void oct_archive_close(oct_weights *w);
 
-/* data.c: a tensor in pages of its own, row-major, its mask applied. */
+/* data.c: fresh zeros for size bytes; a tensor in pages of its own, row-major, its mask applied. */
+oct_status oct_data_new(oct_weights *w, size_t size, void **data);
 oct_status oct_data_load(oct_weights *w, const oct_weights_item *it, void **data);
 void oct_data_free(oct_weights *w, const void *data);
 void oct_data_free_all(oct_weights *w);
