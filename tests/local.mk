@@ -80,6 +80,10 @@ tests_test_ops_LDADD          = $(LDADD) $(CHECK_LIBS)
 tests_test_ops_golden_SOURCES = tests/ops_fixture.h tests/test_ops_golden.c
 tests_test_ops_golden_LDADD   = $(LDADD) $(CHECK_LIBS)
 
+unit_tests += tests/test_ops_text
+tests_test_ops_text_SOURCES = tests/run_op.h tests/run_op.c tests/test_ops_text.c
+tests_test_ops_text_LDADD   = liboctet_core.la $(CHECK_LIBS)
+
 # graph
 unit_tests += tests/test_graph tests/test_passes tests/test_plan
 tests_test_graph_SOURCES  = tests/graph_case.h tests/graph_case.c tests/test_graph.c
@@ -148,6 +152,12 @@ tests_test_resnets_LDADD   = $(LDADD) $(CHECK_LIBS)
 tests_test_resnet_memory_SOURCES = tests/test_resnet_memory.c tests/seeded_resnet.c \
 	tests/seeded_resnet.h tests/fail_alloc.c tests/fail_alloc.h
 tests_test_resnet_memory_LDADD   = $(LDADD) $(CHECK_LIBS)
+
+# Encoders of texts with seeded weights against transformers.
+unit_tests   += tests/test_bert
+thread_tests += tests/test_bert
+tests_test_bert_SOURCES = tests/test_bert.c tests/fail_alloc.c tests/fail_alloc.h
+tests_test_bert_LDADD   = $(LDADD) $(CHECK_LIBS)
 
 # programs
 unit_tests += tests/test_programs

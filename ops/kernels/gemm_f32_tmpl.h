@@ -72,8 +72,8 @@ INLINE void body(const int rows, const int groups, const oct_gemm_f32_args *t)
         if (groups == 2) a1 = t->a[1] + seg.offset + t->pos[1] * seg.width;
         for (int c = 0; c < seg.len; c++, a0++, a1++, b += NR, ahead += ahead_step) {
             const vec b0 = vec_b(b), b1 = vec_b(b + LANES);
-            __builtin_prefetch(ahead);
-            if (NR > LINE) __builtin_prefetch(ahead + second);
+            __builtin_prefetch(ahead, 0, 2);
+            if (NR > LINE) __builtin_prefetch(ahead + second, 0, 2);
             UNROLL for (int i = 0; i < rows * groups; i++) {
                 const vec av = vec_a(i < rows ? a0 + i * px : a1 + (i - rows) * px);
                 s[2 * i] = vec_mac(av, b0, s[2 * i]);
