@@ -10,8 +10,8 @@
  * A model of texts takes the ids of one or several texts, one after the other, and has no padding:
  *
  *     input 0  ids     I32 [tokens]     of all texts, special tokens included
- *     input 1  starts  I32 [batch + 1]  where each text begins in ids: starts[0] is 0, starts[n] the
- *                                       number of all ids
+ *     input 1  starts  I32 [batch + 1]  where each text begins in ids: starts[0] is 0, starts[n]
+ *                                       the number of all ids
  *     input 2  types   I32 [tokens]     token types; BERT's only
  *
  *     oct_model_load("distilbert", &(oct_options){ .batch = 8 }, &m);
@@ -60,8 +60,8 @@ OCT_MUST_CHECK oct_status oct_model_load(const char *path, const oct_options *op
                                          oct_model **out);
 oct_tensor *oct_model_input(oct_model *m, int i);              /* m's; write data before run */
 const oct_tensor *oct_model_output(const oct_model *m, int i); /* m's; valid until next run */
-/* Runs the first n samples of the input, 1 <= n <= batch; only a device can fail here.  Of texts, ids
- * outside the vocabulary and texts that are empty or too long are refused too: ERR_SHAPE. */
+/* Runs the first n samples of the input, 1 <= n <= batch; only a device can fail here.  Of texts,
+ * ids outside the vocabulary and texts that are empty or too long are refused too: ERR_SHAPE. */
 OCT_MUST_CHECK oct_status oct_model_run(oct_model *m, int n);
 void oct_model_free(oct_model *m);                             /* NULL is fine */
 

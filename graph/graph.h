@@ -21,8 +21,8 @@ typedef struct oct_graph {
     int n_ins;
     oct_tensor **out;      /* what the caller reads after run */
     int n_outs;
-    oct_tensor *starts;    /* the input that says where texts begin, see ops/attr.h; NULL: a sample */
-    oct_arena *arena;      /* is a row */
+    oct_tensor *starts;    /* the input that says where texts begin (ops/attr.h); NULL: no texts */
+    oct_arena *arena;
 } oct_graph;
 
 /* Building.  attr is copied (attr_size bytes; NULL if the operator has none), name too.  in[] ends

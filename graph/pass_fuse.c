@@ -2,8 +2,8 @@
  * read again.  Each row of the table is a pair of nodes, the second being the only reader of the
  * first; nothing matches twice, so a row may rely on what it finds.
  *
- *   producer, activation   relu and relu6 are applied where the producer stores its result; a linear
- *                          takes any activation
+ *   producer, activation   relu and relu6 are applied where the producer stores its result; a
+ *                          linear takes any activation
  *   producer, add          the other operand becomes the producer's residual, if it has been
  *                          computed when the producer runs
  *   flatten, linear        linear reads the image as it lies; prepare permutes its weights

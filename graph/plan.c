@@ -57,8 +57,8 @@ static oct_status make_steps(work *w)
     return p->value ? OCT_OK : out_of_memory();
 }
 
-/* Has step i's output a row for each text?  `first` makes such rows, attention does with a query for
- * each text, and whatever is computed from them has them too. */
+/* Has step i's output a row for each text?  `first` makes such rows, attention does with a query
+ * for each text, and whatever is computed from them has them too. */
 static int is_per_text(const work *w, int i)
 {
     const oct_step *step = &w->plan->step[i];

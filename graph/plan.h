@@ -73,9 +73,9 @@ OCT_MUST_CHECK oct_status oct_plan_build(const oct_graph *g, const oct_plan_opti
                                          oct_plan **out);
 void oct_plan_free(oct_plan *plan);
 
-/* Walks the steps for n samples, 1 <= n <= the batch; of texts, for the first n of them, which are as
- * many rows as starts says, and after gets the rows of the step.  after, if not NULL, is called after each
- * step, when its output is valid: timing, calibration, diff.  A step of a group is run for a slice
+/* Walks the steps for n samples, 1 <= n <= the batch; of texts, for the first n of them, which are
+ * as many rows as starts says, and after gets the rows of the step.  after, if not NULL, is called
+ * after each step, when its output is valid: timing, calibration, diff.  A step of a group is run for a slice
  * of the samples at a time: after is called for each slice in order, n its number of samples, and
  * the step's tensors begin with its first one. */
 typedef void oct_plan_hook(void *arg, const oct_plan *plan, int step, int n);

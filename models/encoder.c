@@ -96,7 +96,8 @@ static oct_status activation(builder *e, const char *module, oct_act act)
 static oct_status norm_constants(builder *e, const char *module, int d, oct_tensor *out[2])
 {
     char name[NAME];
-    const int old = oct_weights_find(e->b.m->weights, tensor_name(e, module, ".gamma", name)) != NULL;
+    tensor_name(e, module, ".gamma", name);
+    const int old = oct_weights_find(e->b.m->weights, name) != NULL;
     OCT_TRY(constants(e, &module, 1, old ? ".gamma" : ".weight", 1, &d, &out[0]));
     return constants(e, &module, 1, old ? ".beta" : ".bias", 1, &d, &out[1]);
 }

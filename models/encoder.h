@@ -4,8 +4,8 @@
 #include "models/model.h"
 #include "ops/attr.h"
 
-/* BERT and its kin: an embedding, layers of attention and two linears, each half added to what came in
- * and normalized, a classifier on the first token.  One builder, a table of names for each kind. */
+/* BERT and its kin: an embedding, layers of attention and two linears, each half added to what came
+ * in and normalized, a classifier on the first token.  One builder, a table of names a kind. */
 typedef struct oct_encoder_names {
     const char *kind;           /* octet.arch's and config.json's model_type */
     const char *prefix;         /* of all names of the encoder; a file may lack it */

@@ -84,8 +84,8 @@ static oct_status check_variant(const oct_encoder_names *n, const json_t *config
     const char *type, *position;
     OCT_TRY(oct_json_string(config_json, config, "model_type", &type));
     if (type && strcmp(type, n->kind) != 0)
-        return oct_fail(OCT_ERR_UNSUPPORTED, "%s: model_type '%.80s', the tensors are named as those "
-                        "of %s", config_json, type, n->kind);
+        return oct_fail(OCT_ERR_UNSUPPORTED, "%s: model_type '%.80s', the tensors are named as "
+                        "those of %s", config_json, type, n->kind);
     OCT_TRY(oct_json_string(config_json, config, "position_embedding_type", &position));
     if (position && strcmp(position, "absolute") != 0)
         return oct_fail(OCT_ERR_UNSUPPORTED, "%s: position_embedding_type '%.80s', expected "
@@ -162,8 +162,8 @@ oct_status oct_encoder_configure(const oct_encoder_names *n, oct_model *m, const
         OCT_TRY(status);
     }
     if (!out->heads)
-        return oct_fail(OCT_ERR_UNSUPPORTED, "the tensors do not tell the number of attention heads: "
-                        "give the folder with config.json, or octet.arch with 'heads'");
+        return oct_fail(OCT_ERR_UNSUPPORTED, "the tensors do not tell the number of attention "
+                        "heads: give the folder with config.json, or octet.arch with 'heads'");
     if (shape->dim % out->heads)
         return oct_fail(OCT_ERR_SHAPE, "%d attention heads do not divide %d dimensions", out->heads,
                         shape->dim);

@@ -35,8 +35,8 @@ static oct_status check_lengths(const oct_model *m, const int32_t *starts, int n
     for (int t = 0; t < n; t++) {
         const long long length = (long long)starts[t + 1] - starts[t];
         if (length < 1 || length > m->max_length)
-            return oct_fail(OCT_ERR_SHAPE, "run: text %d has %lld tokens, the model takes 1 to %d", t,
-                            length, m->max_length);
+            return oct_fail(OCT_ERR_SHAPE, "run: text %d has %lld tokens, the model takes 1 to %d",
+                            t, length, m->max_length);
         if (starts[t + 1] > tokens)
             return oct_fail(OCT_ERR_SHAPE, "run: %d tokens, the plan is made for 1 to %d",
                             starts[t + 1], tokens);
@@ -48,8 +48,8 @@ static oct_status check_range(const char *what, const int32_t *x, int n, int end
 {
     for (int i = 0; i < n; i++)
         if (x[i] < 0 || x[i] >= end)
-            return oct_fail(OCT_ERR_SHAPE, "run: %s %d of token %d, the model has 0 to %d", what, x[i],
-                            i, end - 1);
+            return oct_fail(OCT_ERR_SHAPE, "run: %s %d of token %d, the model has 0 to %d", what,
+                            x[i], i, end - 1);
     return OCT_OK;
 }
 

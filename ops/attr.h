@@ -132,8 +132,8 @@ typedef struct oct_embedding_attr {
 
 /* attention: y[i] = softmax(q[i] k^T / sqrt(d / heads)) v over the tokens of i's own text, for each
  * head's d / heads columns.  x [tokens, 3 d] holds q, k and v side by side, y [tokens, d].
- * Or q [texts, d] is an operand: a query for each text; then x [tokens, 2 d] holds k and v, and y is
- * [texts, d]. */
+ * Or q [texts, d] is an operand: a query for each text; then x [tokens, 2 d] holds k and v, and y
+ * is [texts, d]. */
 enum { OCT_ATTENTION_X, OCT_ATTENTION_STARTS, OCT_ATTENTION_Q };
 typedef struct oct_attention_attr {
     int heads;

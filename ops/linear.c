@@ -7,9 +7,9 @@
  * x U8: w S8, b S32, y U8 or FP32: ops/linear_s8.c.
  *
  * One row: gemv, panels shared out between the threads.  More: tiles of rows x panels, in blocks of
- * rows that stay in the L2 cache while all panels pass by; a panel is prefetched while the one before
- * it is at work, since few rows use it up faster than memory gives it.  With w in half it is widened
- * on the way; in bfloat16 x is rounded into the workspace first.
+ * rows that stay in the L2 cache while all panels pass by; a panel is prefetched while the one
+ * before it is at work, since few rows use it up faster than memory gives it.  With w in half it is
+ * widened on the way; in bfloat16 x is rounded into the workspace first.
  * An act that the tiles do not have is applied to a tile's rows as soon as they are written. */
 #include "ops/linear.h"
 
@@ -103,8 +103,8 @@ static oct_status prepare_s8(const oct_args *args, oct_prepare *how, void **out)
     return oct_linear_s8_prepare(args, how, &s->s8);
 }
 
-/* Floats from a row of a block to the next: whole lines and one more, so that rows some powers of two
- * long do not fall into the same few lines of the L1 cache. */
+/* Floats from a row of a block to the next: whole lines and one more, so that rows some powers of
+ * two long do not fall into the same few lines of the L1 cache. */
 static size_t row_length(const state *s)
 {
     enum { LINE = 64 / sizeof(float) };
@@ -200,7 +200,7 @@ static void panel_rows(const work *w, int p, int i0, int i1, const float *x, int
     const state *s = w->s;
     const size_t stride = oct_gemm_f32_panel_size(s->gemm, s->k), n = (size_t)s->n;
     const size_t n0 = (size_t)p * (size_t)s->gemm->nr;
-    const float *panel = s->packed + (size_t)p * stride;
+    const float *panel = s->packed + (size_t)p * stride, *next = panel + stride;
     const int left = s->n - (int)n0, cols = left < s->gemm->nr ? left : s->gemm->nr;
     const int tiles = (i1 - i0 + 2 * s->gemm->rows - 1) / (2 * s->gemm->rows);
     const int parts = tiles >= 4 ? 4 : tiles >= 2 ? 2 : 1;
@@ -213,8 +213,7 @@ static void panel_rows(const work *w, int p, int i0, int i1, const float *x, int
         s->gemm->tile(&(oct_gemm_f32_args){
             .n_segs = 1, .seg = &seg, .a = { x, x }, .pos = { i - i0, i - i0 + t.rows }, .step = 1,
             .rows = t.rows, .groups = t.groups, .cols = cols, .panel = panel,
-            .ahead = !last && tile < parts ? panel + stride + (size_t)tile * (stride / (size_t)parts)
-                                           : NULL,
+            .ahead = tile < parts && !last ? next + (size_t)tile * (stride / (size_t)parts) : NULL,
             .ahead_parts = parts, .c = { y, y + second },
             .residual = { r, r ? r + second : NULL },
             .ldc = n, .act = s->vec ? OCT_ACT_NONE : w->act });
@@ -248,12 +247,12 @@ static void body(void *arg, int item, int thread)
     }
     const int p0 = (int)((long long)w->panels * item / w->items);
     const int p1 = (int)((long long)w->panels * (item + 1) / w->items);
-    const int n0 = p0 * s->gemm->nr, last = s->n - (p1 - 1) * s->gemm->nr;
+    const int n0 = p0 * s->gemm->nr, n1 = p1 * s->gemm->nr < s->n ? p1 * s->gemm->nr : s->n;
     const size_t stride = oct_gemm_f32_panel_size(s->gemm, s->k);
     s->gemm->gemv(s->seg.len, w->x, p1 - p0, s->packed + (size_t)p0 * stride, stride,
                   w->residual ? w->residual + n0 : NULL, s->vec ? OCT_ACT_NONE : w->act,
-                  last < s->gemm->nr ? last : s->gemm->nr, w->y + n0);
-    finish(w, 1, (p1 - p0 - 1) * s->gemm->nr + (last < s->gemm->nr ? last : s->gemm->nr), w->y + n0);
+                  n1 - (p1 - 1) * s->gemm->nr, w->y + n0);
+    finish(w, 1, n1 - n0, w->y + n0);
 }
 
 typedef struct rounding { const state *s; const float *x; uint16_t *y; int k; } rounding;

@@ -37,7 +37,7 @@ oct_status oct_linear_s8_prepare(const oct_args *args, oct_prepare *how, void **
     const oct_tensor *x = args->in[OCT_LINEAR_X], *w = args->in[OCT_LINEAR_W];
     const oct_linear_attr *attr = args->attr;
     const int n = w->dim[0], k = w->dim[1];
-    const oct_act act = attr->act > OCT_ACT_RELU6 ? OCT_ACT_NONE : attr->act; /* ops/linear.c does */
+    const oct_act act = attr->act > OCT_ACT_RELU6 ? OCT_ACT_NONE : attr->act; /* linear.c */
     state *s = oct_arena_zalloc(how->arena, sizeof *s);
     if (!s) return oct_fail(OCT_ERR_MEMORY, "linear: out of memory");
     *s = (state){ .gemm = oct_gemm_s8_pick(how->cpu, x->max), .seg = { 0, k, k }, .n = n,

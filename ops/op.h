@@ -80,8 +80,9 @@ typedef struct oct_prepare {
 
 /* What a run may use.  n is the number of samples, 1 <= n <= dim[0] of every activation: run
  * computes these and leaves the others alone.  Of texts (ops/attr.h) it is the number of tokens, or
- * that of texts where the output has a row for each text.  Workspace starts on a 64-byte line, holds what
- * prepare asked for and rubbish from other steps, and is followed by 64 readable bytes. */
+ * that of texts where the output has a row for each text.  Workspace starts on a 64-byte line,
+ * holds what prepare asked for and rubbish from other steps, and is followed by 64 readable
+ * bytes. */
 typedef struct oct_run {
     oct_pool *pool;
     int n;

@@ -19,10 +19,9 @@ static const int lengths[TEXTS] = { 1, 2, 16, 77, 128, 511, 512 };
 typedef struct subject {
     const char *name;
     int vocabulary, classes, texts; /* texts: the longer ones do not fit its positions */
-    int positions;
 } subject;
 
-static const subject distilbert = { "distilbert", 999, 3, 7, 512 }, bert = { "bert", 333, 2, 5, 130 };
+static const subject distilbert = { "distilbert", 999, 3, 7 }, bert = { "bert", 333, 2, 5 };
 
 static const char *at_golden(const char *name, const char *end)
 {
@@ -285,7 +284,8 @@ static char made[64];
 
 static void setup(void)
 {
-    char link[128], *target = realpath(at_golden("encoders/distilbert", "/model.safetensors"), NULL);
+    char link[128];
+    char *target = realpath(at_golden("encoders/distilbert", "/model.safetensors"), NULL);
     ck_assert_ptr_nonnull(target);
     snprintf(made, sizeof made, "test_bert_%ld", (long)getpid());
     snprintf(link, sizeof link, "%s/model.safetensors", made);
@@ -329,8 +329,8 @@ START_TEST(a_config_is_hostile)
         { "{" HEADS ",\"n_layers\":3}", "config.json: n_layers 3, the tensors have 2" },
         { "{" HEADS ",\"model_type\":\"bert\"}", "config.json: model_type 'bert', the tensors are "
           "named as those of distilbert" },
-        { "{" HEADS ",\"activation\":\"gelu_new\"}", "config.json: activation 'gelu_new', this octet "
-          "has gelu (the exact one) and relu" },
+        { "{" HEADS ",\"activation\":\"gelu_new\"}", "config.json: activation 'gelu_new', this "
+          "octet has gelu (the exact one) and relu" },
         { "{" HEADS ",\"is_decoder\":true}", "config.json: is_decoder, expected an encoder" },
         { "{" HEADS ",\"position_embedding_type\":\"relative_key\"}", "config.json: "
           "position_embedding_type 'relative_key', expected 'absolute'" },
@@ -348,7 +348,7 @@ START_TEST(a_config_is_hostile)
     }
     ck_assert_int_eq(load_with("{" HEADS "}\0", strlen(HEADS) + 3, &m), OCT_ERR_FORMAT);
     ck_assert_str_eq(oct_last_error(), "config.json: a NUL byte in it");
-    ck_assert_msg(load_with("{" HEADS "}", strlen(HEADS) + 2, &m) == OCT_OK, "%s", oct_last_error());
+    ck_assert_int_eq(load_with("{" HEADS "}", strlen(HEADS) + 2, &m), OCT_OK);
     ck_assert_ptr_null(m->label);
     oct_model_free(m);
 }

@@ -93,7 +93,8 @@ START_TEST(linear_in_half_and_bfloat16)
     const oct_linear_attr attr = { .act = OCT_ACT_GELU };
     for (size_t i = 0; i < 2; i++) {
         test_op t = { .threads = 2, .precision = types[i], .cpu = 0 };
-        oct_tensor x = matrix(&t, 37, 97), w = matrix(&t, 21, 97), y = { 0 }, one = x, one_y = { 0 };
+        oct_tensor x = matrix(&t, 37, 97), w = matrix(&t, 21, 97), y = { 0 };
+        oct_tensor one = x, one_y = { 0 };
         oct_args args = { &attr, { &x, &w }, &y };
         test_op_run(&t, OCT_OP_LINEAR, &args, 37);
         ck_assert_int_eq(t.how.type, types[i]);

@@ -409,7 +409,8 @@ int main(void)
 {
     const TTest *const tests[] = {
         fold_bn_conv, fold_bn_linear_and_the_last_node, fold_bn_twice, fold_bn_leaves,
-        fold_bn_refuses_a_variance_without_a_root, fuse_activations, fuse_curves_into_linear, fuse_leaves_activations,
+        fold_bn_refuses_a_variance_without_a_root, fuse_activations,
+        fuse_curves_into_linear, fuse_leaves_activations,
         fuse_residual, fuse_an_add_with_its_own_activation, fuse_leaves_adds, fuse_flatten,
         fuse_leaves_flatten,
         dce_sweeps_what_nobody_reads, run_verifies_after_each,

@@ -69,7 +69,8 @@ static oct_status open_in_folder(int folder, oct_weights *w, struct stat *st)
     for (size_t i = 0; i < sizeof weights / sizeof *weights; i++) {
         if (faccessat(folder, weights[i], F_OK, 0) < 0) continue;
         OCT_TRY(open_regular(folder, weights[i], &w->fd, st));
-        if (S_ISDIR(st->st_mode)) return oct_fail(OCT_ERR_FORMAT, "%s in it is a folder", weights[i]);
+        if (S_ISDIR(st->st_mode))
+            return oct_fail(OCT_ERR_FORMAT, "%s in it is a folder", weights[i]);
         const uint64_t vocab = size_of(folder, "vocab.txt");
         w->total = size_of(folder, "config.json") +
                    (vocab ? vocab : size_of(folder, "tokenizer.json"));

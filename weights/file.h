@@ -55,8 +55,8 @@ struct oct_weights {
     void *map;                     /* the whole file, or NULL */
 };
 
-/* The file behind path, which may be a folder: w->fd is a regular file, open for reading; size, total
- * and config are set. */
+/* The file behind path, which may be a folder: w->fd is a regular file, open for reading; size,
+ * total and config are set. */
 oct_status oct_file_open(const char *path, oct_weights *w);
 /* All size bytes at `at`, or ERR_IO. */
 oct_status oct_file_read(int fd, uint64_t at, void *to, size_t size);

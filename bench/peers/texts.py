@@ -18,6 +18,8 @@ import numpy as np
 import torch
 import transformers
 
+from bench import least
+
 VOCABULARY = 30522
 torch.set_num_threads(2)
 
@@ -51,8 +53,9 @@ def engines(net, path, threads):
     import openvino
     ids = torch.from_numpy(ids_of(16))
     axes = {"ids": {0: "b", 1: "t"}, "mask": {0: "b", 1: "t"}}
-    torch.onnx.export(Logits(net).eval(), (ids, torch.ones_like(ids)), path, input_names=["ids", "mask"],
-                      output_names=["logits"], dynamic_axes=axes, dynamo=False, opset_version=17)
+    torch.onnx.export(Logits(net).eval(), (ids, torch.ones_like(ids)), path, dynamic_axes=axes,
+                      input_names=["ids", "mask"], output_names=["logits"], dynamo=False,
+                      opset_version=17)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -60,18 +63,6 @@ def engines(net, path, threads):
         "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
     return {"OpenVINO": request.infer, "ONNX Runtime": lambda x: session.run(None, x)}
-
-
-def least(run, seconds):
-    """Least time of one call, in ms."""
-    for _ in range(3):
-        run()
-    best, end = float("inf"), time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        start = time.perf_counter()
-        run()
-        best = min(best, time.perf_counter() - start)
-    return best * 1e3
 
 
 def octet(args, folder, threads):

@@ -12,6 +12,9 @@
  *     vec_mac(a, b, sum)
  * A panel is two vectors wide.
  *
+ * What comes next is prefetched into the L2 (locality 2): it is larger than the L1, whose few line
+ * buffers would limit what can be asked of memory at once.
+ *
  * The danger is a compiler that keeps the sums in memory: they are one flat array indexed by
  * constants only, in loops that are fully unrolled (rows and groups are constants of each
  * instance).  clang 14 unrolls after "unroll" too late to keep them in registers: 3 times slower;

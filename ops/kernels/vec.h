@@ -26,8 +26,8 @@
  * operands is read or written: a row's end may be the next row's begin in another thread.
  * Exact: every step is one IEEE operation, so each variant gives ref's bits, NaN payloads excepted.
  * Errors against real numbers: act as stated in math_f32.h; window_sum of t taps (t + 1) eps
- * sum |tap| scale; exp_sum 17 + n/16 times eps of the sum, on top of exp's; norm: each of its sums as
- * that of exp_sum, so (n/16 + 10) eps max |x| in v, twice that relative to v's size in q.
+ * sum |tap| scale; exp_sum 17 + n/16 times eps of the sum, on top of exp's; norm as derived in
+ * tests/check_vec.c.
  * y may be x, or a or b, in act, add, scale_bias, exp_sum, divide and norm; no other overlap. */
 
 /* `count` windows of rows x cols taps each; tap (i, j) of window o, channel l is
