@@ -6,7 +6,21 @@
  *     if (oct_model_run(m, 1)) die(oct_last_error());
  *     const float *logits = oct_model_output(m, 0)->data;      // [1, 10], until the next run
  *     oct_model_free(m);
- */
+ *
+ * A model of texts takes the ids of one or several texts, one after the other, and has no padding:
+ *
+ *     input 0  ids     I32 [tokens]     of all texts, special tokens included
+ *     input 1  starts  I32 [batch + 1]  where each text begins in ids: starts[0] is 0, starts[n]
+ *                                       the number of all ids
+ *     input 2  types   I32 [tokens]     token types; BERT's only
+ *
+ *     oct_model_load("distilbert", &(oct_options){ .batch = 8 }, &m);
+ *     memcpy(oct_model_input(m, 0)->data, (int32_t[]){ 101, 7592, 102, 101, 102 }, 5 * 4);
+ *     memcpy(oct_model_input(m, 1)->data, (int32_t[]){ 0, 3, 5 }, 3 * 4);
+ *     if (oct_model_run(m, 2)) die(oct_last_error());          // two texts
+ *     const float *logits = oct_model_output(m, 0)->data;      // [2, classes]
+ *
+ * A text's logits have the same bits alone and in any batch. */
 #ifndef OCT_OCTET_H
 #define OCT_OCTET_H
 
@@ -22,7 +36,8 @@ typedef struct oct_model oct_model;
 
 typedef struct oct_options {    /* zero means default, so { 0 } is always valid */
     const char *arch;           /* NULL: from the file or its tensors;  else as octet.arch, JSON */
-    int batch, sequence;        /* 0: 1, and the model's own */
+    int batch, sequence;        /* 0: 1, and the model's own: most tokens of a text */
+    int tokens;                 /* of all texts of a run together; 0: batch times sequence */
     int height, width;          /* 0: the model's own input size, where it takes any */
     int threads;                /* 0: the CPUs we may use */
     oct_pool *pool;             /* NULL: our own;  else the caller's, and threads is ignored */
@@ -46,7 +61,8 @@ OCT_MUST_CHECK oct_status oct_model_load(const char *path, const oct_options *op
                                          oct_model **out);
 oct_tensor *oct_model_input(oct_model *m, int i);              /* m's; write data before run */
 const oct_tensor *oct_model_output(const oct_model *m, int i); /* m's; valid until next run */
-/* Runs the first n samples of the input, 1 <= n <= batch; only a device can fail here. */
+/* Runs the first n samples of the input, 1 <= n <= batch; only a device can fail here.  Of texts,
+ * ids outside the vocabulary and texts that are empty or too long are refused too: ERR_SHAPE. */
 OCT_MUST_CHECK oct_status oct_model_run(oct_model *m, int n);
 void oct_model_free(oct_model *m);                             /* NULL is fine */
 

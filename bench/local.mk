@@ -1,6 +1,6 @@
 EXTRA_DIST += bench/RESULTS.md bench/first_answer.sh bench/road.sh bench/peers/README.md \
 	bench/peers/requirements.txt bench/peers/nets.py bench/peers/bench.py bench/peers/quant.py \
-	bench/peers/no_amx.py
+	bench/peers/no_amx.py bench/peers/texts.py
 
 bench_models = $(srcdir)/weights/pretrained/mnist_cnn.safetensors \
 	$(srcdir)/weights/pretrained/cifar_cnn.safetensors
@@ -44,6 +44,11 @@ bench-peers-int8: bench/bench_quantized$(EXEEXT)
 EXTRA_PROGRAMS += bench/bench_conv
 bench_bench_conv_SOURCES = bench/bench_conv.c
 CLEANFILES += bench/bench_conv$(EXEEXT)
+
+# Encoders of texts: ms and logits at given lengths; beside other engines, bench/peers/texts.py.
+EXTRA_PROGRAMS += bench/bench_text
+bench_bench_text_SOURCES = bench/bench_text.c
+CLEANFILES += bench/bench_text$(EXEEXT)
 
 # The ranges that calibration methods choose, value by value: the tables of docs/quantization.md.
 EXTRA_PROGRAMS += bench/quant_ranges

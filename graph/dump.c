@@ -73,6 +73,11 @@ const char *oct_node_text(const oct_node *node, char *buf, size_t size)
         oct_text_put(&t, "add");
         put_act(&t, ((const oct_add_attr *)node->args.attr)->act);
         break;
+    case OCT_OP_ATTENTION:
+        oct_text_put(&t, "attention %d heads%s",
+                     ((const oct_attention_attr *)node->args.attr)->heads,
+                     node->args.in[OCT_ATTENTION_Q] ? " 1 query" : "");
+        break;
     default: oct_text_put(&t, "%s", oct_ops[node->kind]->name); break;
     }
     return buf;

@@ -21,6 +21,7 @@ typedef struct oct_graph {
     int n_ins;
     oct_tensor **out;      /* what the caller reads after run */
     int n_outs;
+    oct_tensor *starts;    /* the input that says where texts begin (ops/attr.h); NULL: no texts */
     oct_arena *arena;
 } oct_graph;
 

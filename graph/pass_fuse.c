@@ -2,7 +2,8 @@
  * read again.  Each row of the table is a pair of nodes, the second being the only reader of the
  * first; nothing matches twice, so a row may rely on what it finds.
  *
- *   producer, activation   relu and relu6 are applied where the producer stores its result
+ *   producer, activation   relu and relu6 are applied where the producer stores its result; a
+ *                          linear takes any activation
  *   producer, add          the other operand becomes the producer's residual, if it has been
  *                          computed when the producer runs
  *   flatten, linear        linear reads the image as it lies; prepare permutes its weights
@@ -45,7 +46,7 @@ static oct_status fuse_activation(oct_graph *g, oct_node *first, oct_node *secon
 {
     const oct_act act = ((const oct_activation_attr *)second->args.attr)->act;
     if (act_of(first) != OCT_ACT_NONE) return OCT_OK;
-    if (act != OCT_ACT_RELU && act != OCT_ACT_RELU6) return OCT_OK;
+    if (act != OCT_ACT_RELU && act != OCT_ACT_RELU6 && first->kind != OCT_OP_LINEAR) return OCT_OK;
     OCT_TRY(set_act(g, first, act));
     oct_graph_bypass(g, second, OCT_ACTIVATION_X);
     *done = 1;

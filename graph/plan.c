@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ops/attr.h"
+
 /* What is needed while a plan is made; value i is input i, or the output of step i - n_ins. */
 typedef struct work {
     const oct_graph *g;
@@ -55,6 +57,29 @@ static oct_status make_steps(work *w)
     return p->value ? OCT_OK : out_of_memory();
 }
 
+/* Has step i's output a row for each text?  `first` makes such rows, attention does with a query
+ * for each text, and whatever is computed from them has them too. */
+static int is_per_text(const work *w, int i)
+{
+    const oct_step *step = &w->plan->step[i];
+    oct_tensor *const *in = step->node->args.in;
+    if (step->node->kind == OCT_OP_FIRST) return 1;
+    if (step->node->kind == OCT_OP_ATTENTION) return in[OCT_ATTENTION_Q] != NULL;
+    const int v = find(w, in[0], i);
+    return v >= w->g->n_ins && w->plan->step[v - w->g->n_ins].per_text;
+}
+
+static oct_status find_texts(work *w)
+{
+    oct_plan *p = w->plan;
+    const int v = w->g->starts ? find(w, w->g->starts, 0) : -1;
+    if (!w->g->starts) return OCT_OK;
+    if (v < 0) return oct_fail(OCT_ERR_SHAPE, "plan: the texts' begins are no input");
+    p->starts = &p->in[v];
+    for (int i = 0; i < p->n_steps; i++) p->step[i].per_text = is_per_text(w, i);
+    return OCT_OK;
+}
+
 static size_t sample_size(const oct_tensor *t)
 {
     return oct_tensor_sample_count(t) * oct_dtype_size(t->dtype);
@@ -66,7 +91,7 @@ static oct_status make_groups(work *w)
     oct_plan *p = w->plan;
     const int batch = w->n_values && w->value[0].rank ? w->value[0].dim[0] : 1;
     size_t *bytes = calloc((size_t)p->n_steps + 1, sizeof *bytes);
-    int sliced = !w->options->keep_values;
+    int sliced = !w->options->keep_values && !w->g->starts;
     if (!bytes) return out_of_memory();
     for (int i = 0; i < w->n_values; i++)
         sliced &= w->value[i].rank > 0 && w->value[i].dim[0] == batch;
@@ -277,6 +302,7 @@ static oct_status build(work *w)
 {
     OCT_TRY(oct_graph_verify(w->g));
     OCT_TRY(make_steps(w));
+    OCT_TRY(find_texts(w));
     OCT_TRY(make_groups(w));
     find_lifetimes(w);
     apply_groups(w);

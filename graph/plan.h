@@ -12,6 +12,7 @@ typedef struct oct_step {
     const oct_op *op;
     oct_args args;         /* tensors of the plan: data is set */
     void *state;
+    int per_text;          /* its output has a row for each text, not for each token */
     const char *kernel;    /* "gemm_f32/avx512" */
     oct_dtype type;        /* of packed weights; F32 where there are none */
     double macs;           /* multiply-adds of one sample */
@@ -58,6 +59,7 @@ typedef struct oct_plan {
     int n_values;
     oct_tensor *in, *out;      /* the graph's inputs and outputs, data set; n_ins, n_outs */
     int n_ins, n_outs;
+    const oct_tensor *starts;  /* one of in; NULL: no texts */
     size_t weight_size;        /* packed weights of all steps */
     size_t value_size;         /* activations: offsets planned by lifetime, reused */
     size_t workspace_size;     /* the largest step's */
@@ -71,8 +73,9 @@ OCT_MUST_CHECK oct_status oct_plan_build(const oct_graph *g, const oct_plan_opti
                                          oct_plan **out);
 void oct_plan_free(oct_plan *plan);
 
-/* Walks the steps for n samples, 1 <= n <= the batch.  after, if not NULL, is called after each
- * step, when its output is valid: timing, calibration, diff.  A step of a group is run for a slice
+/* Walks the steps for n samples, 1 <= n <= the batch; of texts, for the first n of them, which are
+ * as many rows as starts says, and after gets the rows of the step.  after, if not NULL, is called
+ * after each step, when its output is valid: timing, calibration, diff.  A step of a group is run for a slice
  * of the samples at a time: after is called for each slice in order, n its number of samples, and
  * the step's tensors begin with its first one. */
 typedef void oct_plan_hook(void *arg, const oct_plan *plan, int step, int n);

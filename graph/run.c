@@ -11,13 +11,17 @@ void oct_plan_run_steps(oct_plan *plan, oct_pool *pool, int n, int steps, oct_pl
                         void *arg)
 {
     oct_run how = plan->how;
+    const int texts = plan->starts ? n : 0;
     how.pool = pool;
+    how.texts = texts;
+    if (texts) n = ((const int32_t *)plan->starts->data)[texts];
     for (const oct_plan_group *g = plan->group; g < plan->group + plan->n_groups; g++)
         for (int at = 0; at < n && g->first < steps; at += g->slice) {
-            how.n = n - at < g->slice ? n - at : g->slice;
+            const int rows = n - at < g->slice ? n - at : g->slice;
             if (n > g->slice) begin_with(plan, (size_t)at);
             for (int i = g->first; i < g->end && i < steps; i++) {
                 const oct_step *step = &plan->step[i];
+                how.n = step->per_text ? texts : rows;
                 step->op->run(&step->args, step->state, &how);
                 if (after) after(arg, plan, i, how.n);
             }

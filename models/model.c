@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "models/compiled.h"
+#include "models/encoder.h"
 #include "models/metadata.h"
 #include "models/openblas.h"
 #include "models/quantized.h"
@@ -14,7 +15,8 @@
 #include "tensor/cpu.h"
 
 static const oct_builder *const builders[] = {
-    &oct_builder_resnet, &oct_builder_cifar_resnet, &oct_builder_cnn,
+    &oct_builder_resnet, &oct_builder_cifar_resnet, &oct_builder_distilbert, &oct_builder_bert,
+    &oct_builder_cnn,
 };
 enum { N_BUILDERS = sizeof builders / sizeof *builders, MAX_BATCH = 1 << 16,
        MAX_THREADS = 1024 };
@@ -32,7 +34,7 @@ _Static_assert(sizeof passes <= sizeof ((oct_model *)0)->pass, "model.h has room
 static int is_buffer(const oct_weights *w, const char *name)
 {
     static const char *const ends[] = { "running_mean", "running_var", "num_batches_tracked",
-                                        "zero_point" };
+                                        "zero_point", "position_ids" };
     const char *dot = strrchr(name, '.');
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
         if (strcmp(dot ? dot + 1 : name, ends[i]) == 0) return 1;
@@ -107,8 +109,15 @@ static oct_status read_scales(oct_model *m, const char *name, oct_tensor *t)
 oct_status oct_model_constant(oct_model *m, const char *name, int rank, const int *dim,
                               oct_tensor **out)
 {
+    return oct_model_constants(m, &name, 1, rank, dim, out);
+}
+
+oct_status oct_model_constants(oct_model *m, const char *const *names, int n, int rank,
+                               const int *dim, oct_tensor **out)
+{
+    const char *name = names[0];
     oct_tensor found;
-    OCT_TRY(oct_weights_require(m->weights, name, rank, dim, &found));
+    OCT_TRY(oct_weights_join(m->weights, names, n, rank, dim, &found));
     const int quantized = (found.dtype == OCT_S8 && found.rank > 1) ||
                           (found.dtype == OCT_S32 && found.rank == 1);
     if (found.dtype != OCT_F32 && found.dtype != OCT_F16 && found.dtype != OCT_BF16 &&
@@ -296,6 +305,8 @@ static oct_status make_plan(oct_model *m, const oct_options *o, oct_plan_options
     if (m->isa && m->pack_only)
         return oct_fail(OCT_ERR_UNSUPPORTED, "compiled already, for %s: compile the model it was "
                         "made from", m->isa);
+    if (m->graph.starts && m->pack_only)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "models of texts are not compiled");
     if (m->isa) OCT_TRY(oct_compiled_use(m, o, plan));
     plan->threads = m->pool->threads;
     plan->packed = m->isa ? NULL : packed;
@@ -369,9 +380,11 @@ oct_status oct_model_run(oct_model *m, int n)
     if (!m->plan) return oct_fail(OCT_ERR_UNSUPPORTED, "run: the model is only described");
     if (m->pack_only)
         return oct_fail(OCT_ERR_UNSUPPORTED, "run: the model is only packed");
-    const int batch = m->plan->in[0].dim[0];
+    const oct_tensor *starts = m->plan->starts;
+    const int batch = starts ? starts->dim[0] - 1 : m->plan->in[0].dim[0];
     if (n < 1 || n > batch)
         return oct_fail(OCT_ERR_SHAPE, "run: %d samples, the plan is made for 1 to %d", n, batch);
+    if (starts) OCT_TRY(oct_encoder_check(m, n));
     oct_plan_run(m->plan, m->pool, n, NULL, NULL);
     return OCT_OK;
 }

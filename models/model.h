@@ -35,6 +35,8 @@ struct oct_model {
     const char *in_doubt[OCT_MODEL_MAX_DOUBTS]; /* sentences: what is a convention of this kind */
     int n_doubts;              /* and not in the file; inspect says them aloud */
     int classes;
+    int max_length;            /* of a model of texts: tokens of one at most; else 0 */
+    int vocabulary, token_types;
     char **label;              /* [classes], or NULL: the file has none */
     size_t n_parameters;       /* elements of the parameters, buffers (running_*) left out */
     int n_passes;              /* that ran, with what they changed */
@@ -80,12 +82,16 @@ typedef struct oct_builder {
     OCT_MUST_CHECK oct_status (*fold_arch)(oct_model *m);
 } oct_builder;
 
-extern const oct_builder oct_builder_cnn, oct_builder_cifar_resnet, oct_builder_resnet;
+extern const oct_builder oct_builder_cnn, oct_builder_cifar_resnet, oct_builder_resnet,
+                         oct_builder_distilbert, oct_builder_bert;
 
 /* For builders: the tensor NAME of the file as a constant of the graph, checked to have rank dims
  * dim[] (-1: any) and floats in it.  Vectors come as FP32, whatever the file has.  Of a quantized
  * model a weight may be I8, with NAME.scale [dim[0]], and a bias I32. */
 OCT_MUST_CHECK oct_status oct_model_constant(oct_model *m, const char *name, int rank,
                                              const int *dim, oct_tensor **out);
+/* n of them as one: their rows one after the other (oct_weights_join). */
+OCT_MUST_CHECK oct_status oct_model_constants(oct_model *m, const char *const *names, int n,
+                                              int rank, const int *dim, oct_tensor **out);
 
 #endif

@@ -6,7 +6,7 @@
 
 /* y = f(x), elementwise.  RELU is x < 0 ? 0 : x, RELU6 also clamps at 6; GELU is the exact one,
  * x Phi(x).  The first three can be fused into conv2d, linear and add, and keep U8 as it is
- * quantized: the real zero and 6 have their bytes. */
+ * quantized: the real zero and 6 have their bytes; all can into a linear whose y is FP32. */
 typedef enum oct_act {
     OCT_ACT_NONE, OCT_ACT_RELU, OCT_ACT_RELU6,
     OCT_ACT_SIGMOID, OCT_ACT_TANH, OCT_ACT_GELU,
@@ -109,5 +109,39 @@ typedef struct oct_quantize_attr {
 
 /* softmax: over the last dim of a DENSE [m, k] */
 enum { OCT_SOFTMAX_X };
+
+/* layernorm: torch.nn.LayerNorm over the last dim of a DENSE [m, d]; gamma, beta [d] */
+enum { OCT_LAYERNORM_X, OCT_LAYERNORM_GAMMA, OCT_LAYERNORM_BETA };
+typedef struct oct_layernorm_attr {
+    float eps;             /* >= 0 */
+} oct_layernorm_attr;
+
+/* Texts lie one after the other, without padding: a row is a token, and `starts`, S32 [texts + 1],
+ * says in which row each text begins; starts[0] is 0, the last entry in use the number of tokens.
+ * Everything but the next three operators works on rows and knows of no texts. */
+
+/* embedding: layernorm(word[ids[i]] + type[types[i]] + position[i - begin of its text]), in this
+ * order.  ids, types S32 [tokens]; word, position, type [rows, d] (F32, F16, BF16); types and type
+ * are both there or both absent.  The caller has checked ids, types and the texts' lengths. */
+enum {
+    OCT_EMBEDDING_IDS, OCT_EMBEDDING_STARTS, OCT_EMBEDDING_TYPES, OCT_EMBEDDING_WORD,
+    OCT_EMBEDDING_POSITION, OCT_EMBEDDING_TYPE, OCT_EMBEDDING_GAMMA, OCT_EMBEDDING_BETA
+};
+typedef struct oct_embedding_attr {
+    float eps;             /* of the LayerNorm, >= 0 */
+} oct_embedding_attr;
+
+/* attention: y[i] = softmax(q[i] k^T / sqrt(d / heads)) v over the tokens of i's own text, for each
+ * head's d / heads columns.  x [tokens, 3 d] holds q, k and v side by side, y [tokens, d].
+ * Or q [texts, d] is an operand: a query for each text; then x [tokens, 2 d] holds k and v, and y
+ * is [texts, d]. */
+enum { OCT_ATTENTION_X, OCT_ATTENTION_STARTS, OCT_ATTENTION_Q };
+typedef struct oct_attention_attr {
+    int heads;
+    int length;            /* tokens of the longest text */
+} oct_attention_attr;
+
+/* first: y[t] = x[starts[t]], the row of each text's first token; x [tokens, d], y [texts, d] */
+enum { OCT_FIRST_X, OCT_FIRST_STARTS };
 
 #endif

@@ -32,6 +32,11 @@ static const oct_attr_field pad[] = {
     FIELD(oct_pad_attr, stride, INT, 2), FIELD(oct_pad_attr, before, INT, 1),
     FIELD(oct_pad_attr, after, INT, 1),
 };
+static const oct_attr_field layernorm[] = { FIELD(oct_layernorm_attr, eps, FLOAT, 1) };
+static const oct_attr_field embedding[] = { FIELD(oct_embedding_attr, eps, FLOAT, 1) };
+static const oct_attr_field attention[] = {
+    FIELD(oct_attention_attr, heads, INT, 1), FIELD(oct_attention_attr, length, INT, 1),
+};
 
 const oct_attr_table oct_attr_tables[OCT_OP_COUNT] = {
     [OCT_OP_LAYOUT] = { .operands = "v" },
@@ -45,6 +50,10 @@ const oct_attr_table oct_attr_tables[OCT_OP_COUNT] = {
     [OCT_OP_PAD] = TABLE(oct_pad_attr, pad, "v"),
     [OCT_OP_FLATTEN] = { .operands = "v" },
     [OCT_OP_SOFTMAX] = { .operands = "v" },
+    [OCT_OP_EMBEDDING] = TABLE(oct_embedding_attr, embedding, "vvVccCcc"),
+    [OCT_OP_LAYERNORM] = TABLE(oct_layernorm_attr, layernorm, "vcc"),
+    [OCT_OP_ATTENTION] = TABLE(oct_attention_attr, attention, "vvV"),
+    [OCT_OP_FIRST] = { .operands = "vv" },
     [OCT_OP_QUANTIZE] = TABLE(oct_quantize_attr, quantize, "v"),
     [OCT_OP_DEQUANTIZE] = { .operands = "v" },
 };

@@ -57,6 +57,29 @@ oct_status oct_infer_image(const char *op, const oct_tensor *x)
     return OCT_OK;
 }
 
+oct_status oct_infer_rows(const char *op, const oct_tensor *x)
+{
+    char shape[64];
+    OCT_TRY(oct_infer_f32(op, x));
+    if (x->layout == OCT_DENSE && x->rank == 2) return OCT_OK;
+    return oct_fail(OCT_ERR_SHAPE, "%s: %s is not dense [m, d]", op,
+                    oct_tensor_shape(x, shape, sizeof shape));
+}
+
+oct_status oct_infer_starts(const char *op, const oct_tensor *starts)
+{
+    if (!starts || starts->dtype != OCT_S32 || starts->rank != 1 || starts->dim[0] < 2)
+        return oct_fail(OCT_ERR_SHAPE, "%s: the texts' begins are no I32 [texts + 1]", op);
+    return OCT_OK;
+}
+
+oct_status oct_infer_param(const char *op, const oct_tensor *p, int d)
+{
+    if (!p || p->dtype != OCT_F32 || p->rank != 1 || p->dim[0] != d)
+        return oct_fail(OCT_ERR_SHAPE, "%s: a parameter is no F32 [%d]", op, d);
+    return OCT_OK;
+}
+
 void oct_infer_like(oct_tensor *out, const oct_tensor *x)
 {
     out->dtype = x->dtype;

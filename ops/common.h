@@ -11,6 +11,13 @@
 OCT_MUST_CHECK oct_status oct_infer_f32(const char *op, const oct_tensor *x);
 OCT_MUST_CHECK oct_status oct_infer_image(const char *op, const oct_tensor *x);
 OCT_MUST_CHECK oct_status oct_infer_value(const char *op, const oct_tensor *x);
+/* Of operators on texts:
+ *   rows    f32 and DENSE [m, d]
+ *   starts  starts is there, S32 [texts + 1]
+ *   param   p is there, F32 [d] */
+OCT_MUST_CHECK oct_status oct_infer_rows(const char *op, const oct_tensor *x);
+OCT_MUST_CHECK oct_status oct_infer_starts(const char *op, const oct_tensor *starts);
+OCT_MUST_CHECK oct_status oct_infer_param(const char *op, const oct_tensor *p, int d);
 
 /* A weight that floating-point kernels can read: F32, F16, BF16 or F64. */
 OCT_MUST_CHECK oct_status oct_infer_float_weight(const char *op, const oct_tensor *w);

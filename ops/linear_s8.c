@@ -61,11 +61,12 @@ oct_status oct_linear_s8_prepare(const oct_args *args, oct_prepare *how, void **
     const oct_tensor *x = args->in[OCT_LINEAR_X], *w = args->in[OCT_LINEAR_W];
     const oct_linear_attr *attr = args->attr;
     const int n = w->dim[0], k = w->dim[1];
+    const oct_act act = attr->act > OCT_ACT_RELU6 ? OCT_ACT_NONE : attr->act; /* linear.c */
     state *s = oct_arena_zalloc(how->arena, sizeof *s);
     if (!s) return oct_fail(OCT_ERR_MEMORY, "linear: out of memory");
     const int dynamic = x->dtype == OCT_F32, x_max = dynamic ? OCT_DYNAMIC_MAX : x->max;
     *s = (state){ .gemm = oct_gemm_s8_pick(how->cpu, x_max), .seg = { 0, k, k }, .n = n,
-                  .out = oct_quant_requant(args->out, attr->act, args->in[OCT_LINEAR_RESIDUAL]) };
+                  .out = oct_quant_requant(args->out, act, args->in[OCT_LINEAR_RESIDUAL]) };
     *out = s;
     s->panel_size = oct_gemm_s8_panel_size(s->gemm, 1, &s->seg);
     const size_t size = (size_t)((n + s->gemm->nr - 1) / s->gemm->nr) * s->panel_size;

@@ -11,6 +11,7 @@ liboctet_core_la_SOURCES += \
 	ops/sgemm.h ops/sgemm.c ops/linear.c ops/precision.h ops/precision.c \
 	ops/layout.c ops/batchnorm.c ops/activation.c ops/pool.c ops/add.c ops/concat.c \
 	ops/pad.c ops/flatten.c ops/softmax.c \
+	ops/embedding.c ops/layernorm.c ops/attention.c ops/first.c \
 	ops/kernels/gemm_f32.h ops/kernels/gemm_f32.c ops/kernels/gemm_f32_ref.c \
 	ops/kernels/gemm_f32_tmpl.h ops/kernels/requant.h \
 	ops/kernels/gemm_s8.h ops/kernels/gemm_s8.c ops/kernels/gemm_s8_ref.c \

@@ -20,6 +20,10 @@
     X(PAD, pad)                \
     X(FLATTEN, flatten)        \
     X(SOFTMAX, softmax)        \
+    X(EMBEDDING, embedding)    \
+    X(LAYERNORM, layernorm)    \
+    X(ATTENTION, attention)    \
+    X(FIRST, first)            \
     X(QUANTIZE, quantize)      \
     X(DEQUANTIZE, dequantize)
 
@@ -75,11 +79,14 @@ typedef struct oct_prepare {
 } oct_prepare;
 
 /* What a run may use.  n is the number of samples, 1 <= n <= dim[0] of every activation: run
- * computes these and leaves the others alone.  Workspace starts on a 64-byte line, holds what
- * prepare asked for and rubbish from other steps, and is followed by 64 readable bytes. */
+ * computes these and leaves the others alone.  Of texts (ops/attr.h) it is the number of tokens, or
+ * that of texts where the output has a row for each text.  Workspace starts on a 64-byte line,
+ * holds what prepare asked for and rubbish from other steps, and is followed by 64 readable
+ * bytes. */
 typedef struct oct_run {
     oct_pool *pool;
     int n;
+    int texts;              /* entries of `starts` that are written, less one; 0: no texts */
     void *shared;
     unsigned char *thread_base;
     size_t thread_stride;

@@ -49,10 +49,18 @@ static int would_read(const work *w, int i, int k)
     }
 }
 
+/* Does node apply an activation that the integer kernels do not have, so that its value is FP32? */
+static int curved(const oct_node *node)
+{
+    return node->kind == OCT_OP_LINEAR &&
+           ((const oct_linear_attr *)node->args.attr)->act > OCT_ACT_RELU6;
+}
+
 static int any_reader(const work *w, int i)
 {
     const oct_graph *g = w->g;
     const oct_tensor *value = g->node[i].args.out;
+    if (curved(&g->node[i])) return 0;
     for (int j = 0; j < g->n_outs; j++)
         if (g->out[j] == value) return 0;
     for (int j = i + 1; j < g->n_nodes; j++)

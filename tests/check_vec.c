@@ -122,6 +122,19 @@ static void check_softmax(const oct_vec *v, size_t n, check_fill fill)
     compare("divide", v, want, got, n, fill);
 }
 
+static void check_norm(const oct_vec *v, size_t n, check_fill fill)
+{
+    float *x = operand(n, fill), *gamma = operand(n, check_any_fill());
+    float *beta = operand(n, CHECK_RANDOM), *want = result(n), *got = result(n);
+    const float eps = check_rand() % 2 ? 1e-12f : 1e-5f;
+    oct_vec_ref.norm(n, x, gamma, beta, eps, want);
+    v->norm(n, x, gamma, beta, eps, got);
+    CHECK(check_differ_f32(want, got, n) == n, "norm n=%zu fill=%s", n, check_fill_name(fill));
+    memcpy(got, x, n * sizeof *got);
+    v->norm(n, got, gamma, beta, eps, got);
+    compare("norm in place", v, want, got, n, fill);
+}
+
 /* By its definition, not by ref: a transpose is easier to say than to do. */
 static void check_transpose(const oct_vec *v, size_t rows, size_t cols)
 {
@@ -139,18 +152,20 @@ static int check_sizes(const oct_vec *v)
 {
     int cases = 0;
     for (int f = 0; f < CHECK_FILL_COUNT; f++)
-        for (size_t n = 1; n <= MAX_WIDTH && !check_failures(); n++, cases += OCT_ACT_COUNT + 6) {
+        for (size_t n = 1; n <= MAX_WIDTH && !check_failures(); n++, cases += OCT_ACT_COUNT + 7) {
             const check_fill fill = (check_fill)f;
             for (int act = 0; act < OCT_ACT_COUNT; act++) check_act(v, (oct_act)act, n, fill);
             for (int act = 0; act <= OCT_ACT_RELU6; act++) check_add(v, (oct_act)act, n, fill);
             check_softmax(v, n, fill);
+            check_norm(v, n, fill);
             check_scale_bias(v, (size_t)check_up_to(5), (int)n, fill);
             check_windows(v, 2, 2, (int)n, fill);
             check_windows(v, check_up_to(4), check_up_to(4), (int)n, fill);
         }
     for (size_t rows = 1; rows <= MAX_WIDTH && !check_failures(); rows++, cases++)
         for (size_t cols = 1; cols <= 2 * LANES + 1; cols++) check_transpose(v, rows, cols);
-    for (int r = 0; r < 20 && !check_failures(); r++, cases += 2) {
+    for (int r = 0; r < 20 && !check_failures(); r++, cases += 3) {
+        check_norm(v, (size_t)check_up_to(1100), check_any_fill());
         check_softmax(v, (size_t)check_up_to(3000), check_any_fill());
         check_scale_bias(v, (size_t)check_up_to(3), check_up_to(700), check_any_fill());
     }
@@ -294,6 +309,32 @@ static void check_softmax_ref(size_t n)
     check_reset();
 }
 
+/* norm against double, to first order, u = 2^-24: the mean is off by (n/16 + 5) u mean |x|, so v by
+ * e = that + u |v|; q by 2 e sqrt(q) + (n/16 + 6) u q, r = 1/sqrt by half of that, relative, + 2 u;
+ * then two roundings. */
+static void check_norm_ref(size_t n, float offset)
+{
+    float *x = operand(n, CHECK_RANDOM), *gamma = operand(n, CHECK_RANDOM), *y = result(n);
+    float *beta = operand(n, CHECK_RANDOM);
+    double mean = 0, size = 0, q = 0;
+    for (size_t i = 0; i < n; i++) x[i] += offset;
+    for (size_t i = 0; i < n; i++) mean += (double)x[i] / (double)n;
+    for (size_t i = 0; i < n; i++) size += fabs((double)x[i]) / (double)n;
+    for (size_t i = 0; i < n; i++) q += ((double)x[i] - mean) * ((double)x[i] - mean) / (double)n;
+    oct_vec_ref.norm(n, x, gamma, beta, 1e-5f, y);
+    const double u = 0x1p-24, s = sqrt(q + (double)1e-5f), adds = (double)n / 16 + 5;
+    for (size_t i = 0; i < n; i++) {
+        const double v = (double)x[i] - mean, scaled = v / s * (double)gamma[i];
+        const double e = adds * u * size + u * fabs(v);
+        const double r = (adds * u * size + 2 * u * s) / s + (adds + 1) * u / 2 + 2 * u;
+        const double bound = fabs((double)gamma[i]) * e / s + fabs(scaled) * (r + 2 * u) +
+                             u * fabs(scaled + (double)beta[i]);
+        const double error = fabs((double)y[i] - (scaled + (double)beta[i]));
+        CHECK(error <= 1.01 * bound, "norm/ref n=%zu: %g off, %g allowed", n, error, bound);
+    }
+    check_reset();
+}
+
 /* The order of the sixteen lanes, written out: every variant ends with the same function. */
 static void check_lanes(void)
 {
@@ -320,7 +361,10 @@ static int check_ref(void)
                 if (f != CHECK_INFINITE && f != CHECK_NAN && f != CHECK_HUGE && f != CHECK_WIDE)
                     check_window_sum_ref(rows, cols, (check_fill)f);
             }
-    for (size_t n = 1; n < 300; n += (size_t)check_up_to(7), cases++) check_softmax_ref(n);
+    for (size_t n = 1; n < 300; n += (size_t)check_up_to(7), cases += 2) {
+        check_softmax_ref(n);
+        check_norm_ref(n, (float)(n % 5));
+    }
     return cases;
 }
 
@@ -345,6 +389,8 @@ static void run_max(void *arg) { job *j = arg; j->v->window_max(&j->w, j->x, j->
 static void run_sum(void *arg) { job *j = arg; j->v->window_sum(&j->w, j->x, 1.f / 49, j->y); }
 static void run_exp(void *arg) { job *j = arg; j->v->exp_sum(j->n, j->x, 1, j->y); }
 
+static void run_norm(void *arg) { job *j = arg; j->v->norm(j->n, j->x, j->x, j->x, 1, j->y); }
+
 static void run_transpose(void *arg)
 {
     job *j = arg;
@@ -366,6 +412,7 @@ static void bench(int i)
         { "gelu 4096", run_act, OCT_ACT_GELU, 4096, { 0 }, 4096 },
         { "add relu 4096", run_add, OCT_ACT_RELU, 4096, { 0 }, 4096 },
         { "exp_sum 512", run_exp, OCT_ACT_NONE, 512, { 0 }, 512 },
+        { "norm 768", run_norm, OCT_ACT_NONE, 768, { 0 }, 768 },
         { "maxpool 2x2 c=20 row of 12", run_max, OCT_ACT_NONE, 0, mnist1, 4 * 12 * 20 },
         { "maxpool 2x2 c=50 row of 4", run_max, OCT_ACT_NONE, 0, mnist2, 4 * 4 * 50 },
         { "maxpool 3x3 c=64 row of 55", run_max, OCT_ACT_NONE, 0, stem, 9 * 55 * 64 },

@@ -86,6 +86,10 @@ tests_test_ops_LDADD          = $(LDADD) $(CHECK_LIBS)
 tests_test_ops_golden_SOURCES = tests/ops_fixture.h tests/test_ops_golden.c
 tests_test_ops_golden_LDADD   = $(LDADD) $(CHECK_LIBS)
 
+unit_tests += tests/test_ops_text
+tests_test_ops_text_SOURCES = tests/run_op.h tests/run_op.c tests/test_ops_text.c
+tests_test_ops_text_LDADD   = liboctet_core.la $(CHECK_LIBS)
+
 # graph
 unit_tests += tests/test_graph tests/test_passes tests/test_plan
 tests_test_graph_SOURCES  = tests/graph_case.h tests/graph_case.c tests/test_graph.c
@@ -170,6 +174,12 @@ thread_tests += tests/test_quantized
 tests_test_quantized_SOURCES  = tests/files.h tests/test_quantized.c
 tests_test_quantized_CPPFLAGS = $(AM_CPPFLAGS) $(ZLIB_CFLAGS)
 tests_test_quantized_LDADD    = $(LDADD) $(CHECK_LIBS)
+
+# Encoders of texts with seeded weights against transformers.
+unit_tests   += tests/test_bert
+thread_tests += tests/test_bert
+tests_test_bert_SOURCES = tests/test_bert.c tests/fail_alloc.c tests/fail_alloc.h
+tests_test_bert_LDADD   = $(LDADD) $(CHECK_LIBS)
 
 # programs
 unit_tests += tests/test_programs tests/test_output tests/test_evaluate

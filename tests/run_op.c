@@ -27,7 +27,8 @@ void test_op_run(test_op *t, oct_op_kind kind, oct_args *args, int n)
     if (!args->out->data) args->out->data = oct_arena_alloc(&t->arena, size);
     memset(args->out->data, 0xff, size);
     const size_t stride = (t->how.thread_size + OCT_TAIL + OCT_ALIGN - 1) / OCT_ALIGN * OCT_ALIGN;
-    oct_run r = { .pool = &pool, .n = n, .shared = oct_arena_alloc(&t->arena, t->how.shared_size),
+    oct_run r = { .pool = &pool, .n = n, .texts = t->texts,
+                  .shared = oct_arena_alloc(&t->arena, t->how.shared_size),
                   .thread_base = oct_arena_alloc(&t->arena, (size_t)pool.threads * stride),
                   .thread_stride = stride };
     memset(r.shared, 0xff, t->how.shared_size);

@@ -6,6 +6,7 @@
 /* One operator, alone: infer, prepare, run, for tests.  Everything lives in arena. */
 typedef struct test_op {
     unsigned cpu;
+    int texts;             /* of r->texts */
     int threads;           /* ids handed to bodies; all work is done by the caller, in odd order */
     oct_dtype precision;
     oct_sgemm *sgemm;

@@ -161,12 +161,26 @@ START_TEST(fuse_activations)
 }
 END_TEST
 
+/* The same operation on the same values, only earlier. */
+START_TEST(fuse_curves_into_linear)
+{
+    for (oct_act act = OCT_ACT_SIGMOID; act < OCT_ACT_COUNT; act++) {
+        net_open(&t);
+        oct_tensor *x = net_linear(&t, "fc", net_rows(&t, N, 4), 35);
+        net_output(&t, net_act(&t, "act", x, act));
+        ck_assert(change(oct_pass_fuse, 1) == 0);
+        ck_assert(!net_node(&t, "act"));
+        net_close(&t);
+    }
+}
+END_TEST
+
 START_TEST(fuse_leaves_activations)
 {
     for (oct_act act = OCT_ACT_SIGMOID; act < OCT_ACT_COUNT; act++) {
         net_open(&t);
-        oct_tensor *x = net_linear(&t, "fc", net_rows(&t, 1, 4), 3);
-        net_output(&t, net_act(&t, "act", x, act));
+        oct_tensor *a = net_rows(&t, 2, 4);
+        net_output(&t, net_act(&t, "act", net_add(&t, "add", a, a), act));
         unchanged(oct_pass_fuse);
         net_close(&t);
     }
@@ -395,7 +409,8 @@ int main(void)
 {
     const TTest *const tests[] = {
         fold_bn_conv, fold_bn_linear_and_the_last_node, fold_bn_twice, fold_bn_leaves,
-        fold_bn_refuses_a_variance_without_a_root, fuse_activations, fuse_leaves_activations,
+        fold_bn_refuses_a_variance_without_a_root, fuse_activations,
+        fuse_curves_into_linear, fuse_leaves_activations,
         fuse_residual, fuse_an_add_with_its_own_activation, fuse_leaves_adds, fuse_flatten,
         fuse_leaves_flatten,
         dce_sweeps_what_nobody_reads, run_verifies_after_each,

@@ -332,6 +332,29 @@ START_TEST(what_cannot_be_quantized_is_said)
 }
 END_TEST
 
+/* A linear that applies a curve gives FP32 and is quantized all the same; the next one reads it
+ * through quantize. */
+START_TEST(curves_are_applied_in_fp32)
+{
+    int changes;
+    net_open(&t);
+    oct_tensor *x = net_linear(&t, "up", net_rows(&t, 2, 40), 70);
+    net_output(&t, net_linear(&t, "down", net_act(&t, "gelu", x, OCT_ACT_GELU), 9));
+    ck_assert_int_eq(net_pass(&t, oct_pass_fuse), 1);
+    oct_calibration *c = seen_block();
+    float *before = net_run(&t, 2, 0);
+    ck_assert_msg(quantize(c, NULL, 0, &changes) == OCT_OK, "%s", oct_last_error());
+    ck_assert_int_eq(changes, 2);
+    ck_assert(is_u8("input:quantize") && !is_u8("up") && is_u8("up:quantize") && !is_u8("down"));
+    float *after = net_run(&t, 2, 0);
+    ck_assert_msg(distance(before, after, 18) < .1, "%g", distance(before, after, 18));
+    free(before);
+    free(after);
+    oct_calibration_close(c);
+    net_close(&t);
+}
+END_TEST
+
 /* An FP32 operator after a quantized one: pass_boundary alone puts dequantize between. */
 START_TEST(boundary_inserts_dequantize_once)
 {
@@ -385,6 +408,7 @@ int main(void)
     tcase_add_test(tc, kept_layers_stay_fp32);
     tcase_add_test(tc, run_time_layers_keep_their_neighbours);
     tcase_add_test(tc, what_cannot_be_quantized_is_said);
+    tcase_add_test(tc, curves_are_applied_in_fp32);
     tcase_add_test(tc, boundary_inserts_dequantize_once);
     tcase_add_test(tc, boundary_leaves_run_time_layers);
     suite_add_tcase(suite, tc);

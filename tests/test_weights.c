@@ -282,6 +282,50 @@ START_TEST(folders)
 }
 END_TEST
 
+/* Rows of several tensors as one; what does not go together is said by name. */
+START_TEST(join_puts_rows_behind_rows)
+{
+#define LAYER "distilbert.transformer.layer.0.attention."
+    static const char *const names[] = { LAYER "k_lin.weight", LAYER "v_lin.weight" };
+    static const char *const shapes[] = { LAYER "k_lin.weight",
+                                          "distilbert.transformer.layer.0.ffn.lin2.weight" };
+    static const char *const missing[] = { LAYER "k_lin.weight", LAYER "z_lin.weight" };
+    static const char *const types[] = { "f16", "f32" };
+    const int any[] = { -1, -1 }, wide[] = { -1, 61 }, one[] = { -1 };
+    oct_weights *w;
+    oct_tensor all, part;
+    ck_assert_int_eq(oct_weights_open(source_path("tests/golden/encoders/distilbert"), &w), OCT_OK);
+    ck_assert_ptr_nonnull(strstr(oct_weights_config(w), "\"model_type\": \"distilbert\""));
+    ck_assert_int_eq(oct_weights_join(w, names, 2, 2, any, &all), OCT_OK);
+    ck_assert(all.rank == 2 && all.dim[0] == 120 && all.dim[1] == 60 && all.dtype == OCT_F16);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(oct_weights_require(w, names[i], 2, any, &part), OCT_OK);
+        ck_assert_mem_eq((char *)all.data + 7200 * i, part.data, 7200);
+    }
+    oct_weights_let_go(w, &all);
+    ck_assert_int_eq(oct_weights_join(w, shapes, 2, 2, any, &all), OCT_ERR_SHAPE);
+    ck_assert_str_eq(oct_last_error(), "distilbert.transformer.layer.0.ffn.lin2.weight: its rows "
+                     "do not go with those of " LAYER "k_lin.weight");
+    ck_assert_int_eq(oct_weights_join(w, missing, 2, 2, any, &all), OCT_ERR_FORMAT);
+    ck_assert_str_eq(oct_last_error(), LAYER "z_lin.weight: no such tensor in the file");
+    ck_assert_int_eq(oct_weights_join(w, names, 2, 2, wide, &all), OCT_ERR_SHAPE);
+    oct_weights_close(w);
+
+    static const char file[] =
+        "{\"f16\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[0,4]},"
+        "\"f32\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}";
+    char bytes[8 + sizeof file - 1 + 8] = { (char)(sizeof file - 1) };
+    int fd = -1;
+    memcpy(bytes + 8, file, sizeof file - 1);
+    ck_assert_int_eq(oct_weights_open(memory_file(&fd, bytes, sizeof bytes), &w), OCT_OK);
+    ck_assert_ptr_null(oct_weights_config(w));
+    ck_assert_int_eq(oct_weights_join(w, types, 2, 1, one, &all), OCT_ERR_UNSUPPORTED);
+    ck_assert_str_eq(oct_last_error(), "f32: dtype F32, f16 has F16");
+    oct_weights_close(w);
+    close(fd);
+}
+END_TEST
+
 int main(void)
 {
     setenv("CK_DEFAULT_TIMEOUT", "120", 0);
@@ -289,6 +333,7 @@ int main(void)
         goldens_have_pytorchs_tensors, goldens_have_nothing_else,
         goldens_are_refused_with_a_reason, real_files_have_pytorchs_tensors,
         formats_metadata_and_hash, require_checks_name_and_shape, paths_that_are_no_files, folders,
+        join_puts_rows_behind_rows,
     };
     return suite_run("weights", tests, sizeof tests / sizeof *tests);
 }

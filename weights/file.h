@@ -51,6 +51,7 @@ struct oct_weights {
     int fd;
     uint64_t size;                 /* of the file when it was opened */
     uint64_t total;                /* of all files of the model */
+    const char *config;            /* config.json beside it, in slab; or NULL */
     const char *format;
     oct_slab slab;                 /* names, items, stores, metadata */
     oct_weights_item *first;       /* newest first, while they are collected */
@@ -64,8 +65,9 @@ struct oct_weights {
     void *map;                     /* the whole file, or NULL */
 };
 
-/* The file behind path, which may be a folder: a regular file, open for reading. */
-oct_status oct_file_open(const char *path, int *fd, uint64_t *size, uint64_t *total);
+/* The file behind path, which may be a folder: w->fd is a regular file, open for reading; size,
+ * total and config are set. */
+oct_status oct_file_open(const char *path, oct_weights *w);
 /* All size bytes at `at`, or ERR_IO. */
 oct_status oct_file_read(int fd, uint64_t at, void *to, size_t size);
 

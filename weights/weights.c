@@ -40,7 +40,8 @@ oct_status oct_weights_open(const char *path, oct_weights **out)
     oct_weights *w = calloc(1, sizeof *w);
     if (!w) return oct_fail(OCT_ERR_MEMORY, "out of memory");
     w->fd = -1;
-    oct_status status = oct_file_open(path, &w->fd, &w->size, &w->total);
+    w->slab.budget = 2u << 20; /* config.json */
+    oct_status status = oct_file_open(path, w);
     if (status == OCT_OK) {
         w->slab.budget = (size_t)w->size / 2 + (8u << 20);
         status = read_format(w);
@@ -113,16 +114,65 @@ static oct_status check_shape(const oct_weights_entry *e, int rank, const int *d
                     expected(rank, dim, want, sizeof want));
 }
 
+static oct_status find_shaped(const oct_weights *w, const char *name, int rank, const int *dim,
+                              const oct_weights_item **out)
+{
+    *out = oct_weights_item_find(w, name);
+    if (!*out) return oct_fail(OCT_ERR_FORMAT, "%.80s: no such tensor in the file", name);
+    return check_shape(&(*out)->entry, rank, dim);
+}
+
 oct_status oct_weights_require(oct_weights *w, const char *name, int rank, const int *dim,
                                oct_tensor *out)
 {
-    const oct_weights_item *it = oct_weights_item_find(w, name);
-    if (!it) return oct_fail(OCT_ERR_FORMAT, "%.80s: no such tensor in the file", name);
-    OCT_TRY(check_shape(&it->entry, rank, dim));
+    const oct_weights_item *it;
+    OCT_TRY(find_shaped(w, name, rank, dim, &it));
     void *data;
     OCT_TRY(oct_data_load(w, it, &data));
     *out = (oct_tensor){ .dtype = it->entry.dtype, .rank = it->entry.rank, .data = data };
     memcpy(out->dim, it->entry.dim, sizeof out->dim);
+    return OCT_OK;
+}
+
+/* Shapes and dtypes fit; out becomes the whole, without data. */
+static oct_status measure_join(const oct_weights *w, const char *const *names, int n, int rank,
+                               const int *dim, oct_tensor *out)
+{
+    const oct_weights_item *it;
+    for (int i = 0; i < n; i++) {
+        OCT_TRY(find_shaped(w, names[i], rank, dim, &it));
+        const oct_weights_entry *e = &it->entry;
+        if (i == 0) {
+            *out = (oct_tensor){ .dtype = e->dtype, .rank = e->rank };
+            memcpy(out->dim, e->dim, sizeof out->dim);
+            continue;
+        }
+        if (e->dtype != out->dtype)
+            return oct_fail(OCT_ERR_UNSUPPORTED, "%.80s: dtype %s, %.80s has %s", names[i],
+                            oct_dtype_name(e->dtype), names[0], oct_dtype_name(out->dtype));
+        if (e->rank != out->rank || __builtin_add_overflow(out->dim[0], e->dim[0], &out->dim[0]) ||
+            memcmp(out->dim + 1, e->dim + 1, (size_t)(e->rank - 1) * sizeof *e->dim) != 0)
+            return oct_fail(OCT_ERR_SHAPE, "%.80s: its rows do not go with those of %.80s",
+                            names[i], names[0]);
+    }
+    return oct_tensor_check(out);
+}
+
+oct_status oct_weights_join(oct_weights *w, const char *const *names, int n, int rank,
+                            const int *dim, oct_tensor *out)
+{
+    if (n == 1) return oct_weights_require(w, names[0], rank, dim, out);
+    OCT_TRY(measure_join(w, names, n, rank, dim, out));
+    OCT_TRY(oct_data_new(w, oct_tensor_size(out), &out->data));
+    char *to = out->data;
+    for (int i = 0; i < n; i++) {
+        const oct_weights_item *it = oct_weights_item_find(w, names[i]);
+        void *part;
+        OCT_TRY(oct_data_load(w, it, &part)); /* what is there already lives until close */
+        memcpy(to, part, it->entry.size);
+        oct_data_free(w, part);
+        to += it->entry.size;
+    }
     return OCT_OK;
 }
 
@@ -142,6 +192,7 @@ const char *oct_weights_meta_at(const oct_weights *w, int i, const char **value)
     return w->meta[i].key;
 }
 
+const char *oct_weights_config(const oct_weights *w) { return w->config; }
 const char *oct_weights_format(const oct_weights *w) { return w->format; }
 size_t oct_weights_file_size(const oct_weights *w) { return (size_t)w->total; }
 

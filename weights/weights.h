@@ -44,6 +44,10 @@ const oct_weights_entry *oct_weights_find(const oct_weights *w, const char *name
  * entry of -1 in dim matches any size). */
 OCT_MUST_CHECK oct_status oct_weights_require(oct_weights *w, const char *name, int rank,
                                               const int *dim, oct_tensor *out);
+/* The rows of n tensors of one dtype, one after the other, as one tensor: require's terms,
+ * dim[0] of each is -1 or as it says. */
+OCT_MUST_CHECK oct_status oct_weights_join(oct_weights *w, const char *const *names, int n,
+                                           int rank, const int *dim, oct_tensor *out);
 /* Gives the memory of a tensor handed out back to the system: its weights are packed. */
 void oct_weights_let_go(oct_weights *w, const oct_tensor *t);
 
@@ -59,6 +63,9 @@ OCT_MUST_CHECK oct_status oct_weights_mapped(const oct_weights *w, const char *n
 /* Value of a key of __metadata__; NULL if there is none.  PyTorch files have none. */
 const char *oct_weights_meta(const oct_weights *w, const char *key);
 const char *oct_weights_meta_at(const oct_weights *w, int i, const char **value); /* NULL: past */
+
+/* The text of config.json beside the weights, not parsed; NULL: not a folder, or it has none. */
+const char *oct_weights_config(const oct_weights *w);
 
 const char *oct_weights_format(const oct_weights *w); /* "safetensors", "pytorch zip", ... */
 size_t oct_weights_file_size(const oct_weights *w);   /* all files of the model together */

@@ -12,6 +12,9 @@
  *     vec_mac(a, b, sum)
  * A panel is two vectors wide.
  *
+ * What comes next is prefetched into the L2 (locality 2): it is larger than the L1, whose few line
+ * buffers would limit what can be asked of memory at once.
+ *
  * The danger is a compiler that keeps the sums in memory: they are one flat array indexed by
  * constants only, in loops that are fully unrolled (rows and groups are constants of each
  * instance).  clang 14 unrolls after "unroll" too late to keep them in registers: 3 times slower;
@@ -72,8 +75,8 @@ INLINE void body(const int rows, const int groups, const oct_gemm_f32_args *t)
         if (groups == 2) a1 = t->a[1] + seg.offset + t->pos[1] * seg.width;
         for (int c = 0; c < seg.len; c++, a0++, a1++, b += NR, ahead += ahead_step) {
             const vec b0 = vec_b(b), b1 = vec_b(b + LANES);
-            __builtin_prefetch(ahead);
-            if (NR > LINE) __builtin_prefetch(ahead + second);
+            __builtin_prefetch(ahead, 0, 2);
+            if (NR > LINE) __builtin_prefetch(ahead + second, 0, 2);
             UNROLL for (int i = 0; i < rows * groups; i++) {
                 const vec av = vec_a(i < rows ? a0 + i * px : a1 + (i - rows) * px);
                 s[2 * i] = vec_mac(av, b0, s[2 * i]);

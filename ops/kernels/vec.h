@@ -17,14 +17,18 @@
  *   exp_sum     y[i] = exp(x[i] - max); returns their sum: element i goes to lane i % 16 of sixteen
  *               that start at +0, then l + (l + 8), + 4, + 2, + 1
  *   divide      y[i] = x[i] / d
+ *   norm        y[i] = fma(v[i] * (1 / sqrt(q + eps)), gamma[i], beta[i]) where m = sum x / n,
+ *               v[i] = x[i] - m, q = (sum of v[i] v[i]) / n; both sums on lanes as in exp_sum, the
+ *               second with lane = fma(v, v, lane)                         n >= 1, n < 2^24
  *   transpose   y[j * ldy + i] = x[i * ldx + j]                i < rows, j < cols
  *
  * Any n >= 0, count, width, rows, cols >= 1; floats need no alignment.  Nothing outside the
  * operands is read or written: a row's end may be the next row's begin in another thread.
  * Exact: every step is one IEEE operation, so each variant gives ref's bits, NaN payloads excepted.
  * Errors against real numbers: act as stated in math_f32.h; window_sum of t taps (t + 1) eps
- * sum |tap| scale; exp_sum 17 + n/16 times eps of the sum, on top of exp's.
- * y may be x, or a or b, in act, add, scale_bias, exp_sum and divide; no other overlap. */
+ * sum |tap| scale; exp_sum 17 + n/16 times eps of the sum, on top of exp's; norm as derived in
+ * tests/check_vec.c.
+ * y may be x, or a or b, in act, add, scale_bias, exp_sum, divide and norm; no other overlap. */
 
 /* `count` windows of rows x cols taps each; tap (i, j) of window o, channel l is
  *     x[o * step + i * row + j * col + l],   l < width; y is [count][width] without gaps */
@@ -48,6 +52,8 @@ typedef struct oct_vec {
     float (*max)(size_t n, const float *x);
     float (*exp_sum)(size_t n, const float *x, float max, float *y);
     void (*divide)(size_t n, const float *x, float d, float *y);
+    void (*norm)(size_t n, const float *x, const float *gamma, const float *beta, float eps,
+                 float *y);
     void (*transpose)(size_t rows, size_t cols, const float *x, size_t ldx, float *y, size_t ldy);
 } oct_vec;
 

@@ -7,5 +7,5 @@
 
 const oct_vec oct_vec_avx2 = {
     "avx2", "vec/avx2", OCT_CPU_AVX2,
-    act_rows, add, scale_bias, window_max, window_sum, max, exp_sum, divide, transpose,
+    act_rows, add, scale_bias, window_max, window_sum, max, exp_sum, divide, norm, transpose,
 };

@@ -7,5 +7,5 @@
 
 const oct_vec oct_vec_avx512 = {
     "avx512", "vec/avx512", OCT_CPU_AVX512,
-    act_rows, add, scale_bias, window_max, window_sum, max, exp_sum, divide, transpose,
+    act_rows, add, scale_bias, window_max, window_sum, max, exp_sum, divide, norm, transpose,
 };

@@ -7,5 +7,5 @@
 
 const oct_vec oct_vec_neon = {
     "neon", "vec/neon", OCT_CPU_NEON,
-    act_rows, add, scale_bias, window_max, window_sum, max, exp_sum, divide, transpose,
+    act_rows, add, scale_bias, window_max, window_sum, max, exp_sum, divide, norm, transpose,
 };

@@ -80,6 +80,20 @@ static void divide(size_t n, const float *x, float d, float *y)
     for (size_t i = 0; i < n; i++) y[i] = x[i] / d;
 }
 
+static void norm(size_t n, const float *x, const float *gamma, const float *beta, float eps,
+                 float *y)
+{
+    float sum[16] = { 0 }, squares[16] = { 0 };
+    for (size_t i = 0; i < n; i++) sum[i % 16] += x[i];
+    const float mean = oct_lanes_f32(sum) / (float)n;
+    for (size_t i = 0; i < n; i++) {
+        y[i] = x[i] - mean;
+        squares[i % 16] = fmaf(y[i], y[i], squares[i % 16]);
+    }
+    const float r = 1 / sqrtf(oct_lanes_f32(squares) / (float)n + eps);
+    for (size_t i = 0; i < n; i++) y[i] = fmaf(y[i] * r, gamma[i], beta[i]);
+}
+
 static void transpose(size_t rows, size_t cols, const float *x, size_t ldx, float *y, size_t ldy)
 {
     for (size_t j = 0; j < cols; j++)
@@ -88,5 +102,5 @@ static void transpose(size_t rows, size_t cols, const float *x, size_t ldx, floa
 
 const oct_vec oct_vec_ref = {
     "ref", "vec/ref", 0,
-    act_rows, add, scale_bias, window_max, window_sum, max, exp_sum, divide, transpose,
+    act_rows, add, scale_bias, window_max, window_sum, max, exp_sum, divide, norm, transpose,
 };

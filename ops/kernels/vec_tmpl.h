@@ -184,12 +184,19 @@ static float max(size_t n, const float *x)
     return m + 0.0f;
 }
 
+enum { PARTS = 16 / VW }; /* vectors that hold the sixteen lanes of a sum */
+
+static inline float sum_lanes(const vf part[PARTS])
+{
+    float lane[16];
+    for (int v = 0; v < PARTS; v++) v_store(lane + v * VW, part[v]);
+    return oct_lanes_f32(lane);
+}
+
 static float exp_sum(size_t n, const float *x, float top, float *y)
 {
-    enum { PARTS = 16 / VW };
     const vf m = v_set1(top);
     vf sum[PARTS];
-    float lane[16];
     for (int v = 0; v < PARTS; v++) sum[v] = v_set1(0);
     size_t i = 0;
     for (; i + 16 <= n; i += 16)
@@ -204,8 +211,7 @@ static float exp_sum(size_t n, const float *x, float top, float *y)
         put(y + i, e, left);
         sum[v] = v_add(sum[v], left < VW ? v_keep(e, left) : e); /* + 0 changes nothing */
     }
-    for (int v = 0; v < PARTS; v++) v_store(lane + v * VW, sum[v]);
-    return oct_lanes_f32(lane);
+    return sum_lanes(sum);
 }
 
 static void divide(size_t n, const float *x, float d, float *y)
@@ -215,6 +221,43 @@ static void divide(size_t n, const float *x, float d, float *y)
     for (; i + VW <= n; i += VW) v_store(y + i, v_div(v_load(x + i), by));
     const int left = (int)(n - i);
     if (left) v_store_part(y + i, v_div(v_load_part(x + i, left), by), left);
+}
+
+/* One vector of the sum of x, or of the squares of v = x - mean, which goes to y. */
+static inline vf norm_step(int squares, const float *x, vf mean, float *y, int n, vf sum)
+{
+    if (!squares) return v_add(sum, tap(x, n));
+    vf d = v_sub(tap(x, n), mean);
+    put(y, d, n);
+    if (n < VW) d = v_keep(d, n);
+    return v_fma(d, d, sum);
+}
+
+static inline float norm_sum(int squares, size_t n, const float *x, vf mean, float *y)
+{
+    vf sum[PARTS];
+    for (int v = 0; v < PARTS; v++) sum[v] = v_set1(0);
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        for (int v = 0; v < PARTS; v++)
+            sum[v] = norm_step(squares, x + i + v * VW, mean, y + i + v * VW, VW, sum[v]);
+    for (int v = 0; v < PARTS && i < n; v++, i += VW)
+        sum[v] = norm_step(squares, x + i, mean, y + i, n - i < VW ? (int)(n - i) : VW, sum[v]);
+    return sum_lanes(sum);
+}
+
+static void norm(size_t n, const float *x, const float *gamma, const float *beta, float eps,
+                 float *y)
+{
+    const vf mean = v_set1(norm_sum(0, n, x, v_set1(0), y) / (float)n);
+    const vf r = v_set1(1 / sqrtf(norm_sum(1, n, x, mean, y) / (float)n + eps));
+    size_t i = 0;
+    for (; i + VW <= n; i += VW)
+        v_store(y + i, v_fma(v_mul(v_load(y + i), r), v_load(gamma + i), v_load(beta + i)));
+    const int left = (int)(n - i);
+    if (!left) return;
+    const vf g = v_load_part(gamma + i, left), b = v_load_part(beta + i, left);
+    v_store_part(y + i, v_fma(v_mul(v_load_part(y + i, left), r), g, b), left);
 }
 
 /* Up to VW rows, four columns at a time: each group of four lanes holds 4 x 4 of them.  Rows past
