@@ -38,6 +38,17 @@ static oct_status pack(const oct_args *args, const oct_conv2d_s8 *s, oct_arena *
     return OCT_OK;
 }
 
+/* Panels of a compiled file. */
+static oct_status check_packed(const oct_conv2d_s8 *s)
+{
+    for (int p = 0; p < s->g.n_panels; p++) {
+        const oct_conv2d_segs *segs = &s->g.segs[s->g.panel[p].group];
+        OCT_TRY(oct_gemm_s8_check(s->gemm, segs->n, segs->seg,
+                                  s->packed + (size_t)p * s->panel_size, s->panel_size, 1));
+    }
+    return OCT_OK;
+}
+
 oct_status oct_conv2d_s8_make(const oct_args *args, oct_prepare *how, const char *family,
                               int x_max, oct_conv2d_s8 *s)
 {
@@ -57,10 +68,10 @@ oct_status oct_conv2d_s8_make(const oct_args *args, oct_prepare *how, const char
     s->packed = packed;
     how->weight_size = size;
     OCT_TRY(oct_kernel_name(how, family, s->gemm->isa));
-    oct_status status = OCT_OK;
+    oct_status status;
     oct_arena tmp = { 0 };
     if (!ready) memset(packed, 0, size); /* what lies between panels of unequal size */
-    if (!ready) status = pack(args, s, &tmp);
+    status = ready ? check_packed(s) : pack(args, s, &tmp);
     oct_arena_free(&tmp);
     s->out.bounded = oct_gemm_s8_bounded(&s->out, s->gemm->nr, packed, s->panel_size,
                                          s->g.n_panels);

@@ -84,10 +84,12 @@ oct_status oct_linear_s8_prepare(const oct_args *args, oct_prepare *how, void **
     OCT_TRY(oct_kernel_name(how, dynamic ? "gemm_s8_dynamic" : "gemm_s8", s->gemm->isa));
     oct_status status = OCT_OK;
     oct_arena tmp = { 0 };
+    const int n_panels = (int)(size / s->panel_size);
     if (!ready) status = pack(args, s, packed, &tmp);
+    else status = oct_gemm_s8_check(s->gemm, 1, &s->seg, packed, s->panel_size, n_panels);
     oct_arena_free(&tmp);
     s->out.bounded = oct_gemm_s8_bounded(&s->out, s->gemm->nr, packed, s->panel_size,
-                                         (int)(size / s->panel_size));
+                                         n_panels);
     return status;
 }
 

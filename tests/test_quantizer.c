@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "models/compiled.h"
 #include "models/quantizer.h"
 #include "ops/attr.h"
 #include "tensor/cpu.h"
@@ -311,12 +312,51 @@ START_TEST(hostile_tensors)
 }
 END_TEST
 
+/* AVX2's panels hold where in x each group of weights lies: a compiled file may not send it
+ * elsewhere. */
+START_TEST(hostile_tables)
+{
+    static const int32_t bad[] = { 0x40000000, -64, 3, INT32_MIN };
+    oct_model *m;
+    unsigned flags;
+    size_t size;
+    const oct_options o = { .isa = "avx2" };
+    if (oct_cpu_isa("avx2", &flags) != OCT_OK) return;
+    make((oct_options){ .batch = 2 }, NULL, made);
+    OK(oct_model_pack(made, &o, &m));
+    OK(oct_compiled_save(m, other, &(oct_save_info){ .command = "octet compile" }));
+    oct_model_free(m);
+    char *bytes = slurp(other, &size);
+    test_seed = 3;
+    int refusals = 0;
+    for (int i = 0; i < (test_emulated() ? 20 : 600); i++) {
+        const size_t at = size / 4 + test_rand() % (size * 3 / 4 - 4) / 4 * 4;
+        int32_t old;
+        memcpy(&old, bytes + at, 4);
+        memcpy(bytes + at, &bad[i % 4], 4);
+        FILE *f = fopen(other, "wb");
+        ck_assert_uint_eq(fwrite(bytes, 1, size, f), size);
+        fclose(f);
+        memcpy(bytes + at, &old, 4);
+        if (oct_model_load(other, NULL, &m) != OCT_OK) {
+            refusals++;
+            continue;
+        }
+        chain_sample(0, oct_model_input(m, 0)->data);
+        OK(oct_model_run(m, 1));
+        oct_model_free(m);
+    }
+    ck_assert_int_gt(refusals, 0);
+    free(bytes);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
         a_file_gives_the_bits_it_was_made_with, the_same_samples_give_the_same_bytes,
         the_file_is_as_the_format_says, methods_and_bits, what_is_refused, hostile_metadata,
-        hostile_tensors,
+        hostile_tensors, hostile_tables,
     };
     return suite_run_in("quantizer", tests, sizeof tests / sizeof *tests, setup, teardown);
 }

@@ -110,3 +110,13 @@ int oct_gemm_s8_bounded(const oct_requant *q, int nr, const void *packed, size_t
     }
     return 1;
 }
+
+oct_status oct_gemm_s8_check(const oct_gemm_s8 *g, int n_segs, const oct_gemm_s8_seg *seg,
+                             const void *packed, size_t panel_size, int n)
+{
+    for (int p = 0; p < n && g->order; p++)
+        if (!oct_gemm_s8_sorted(g, n_segs, seg, (const char *)packed + (size_t)p * panel_size))
+            return oct_fail(OCT_ERR_FORMAT, "packed weights, panel %d: its table of offsets is not "
+                            "of this layer", p);
+    return OCT_OK;
+}

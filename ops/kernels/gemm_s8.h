@@ -6,6 +6,7 @@
 
 #include "ops/kernels/gemm_seg.h"
 #include "ops/kernels/requant.h"
+#include "tensor/status.h"
 
 /* C[m,n] = requant(bias[n] + sum over k of (A[m,k] - zero) * B[n,k])     uint8 x int8, exact
  *
@@ -119,6 +120,12 @@ typedef struct oct_gemm_s8_weights {
 size_t oct_gemm_s8_panel_size(const oct_gemm_s8 *g, int n_segs, const oct_gemm_s8_seg *seg);
 void oct_gemm_s8_pack(const oct_gemm_s8 *g, const oct_gemm_s8_weights *w, int first, int count,
                       void *packed);
+
+/* Of n panels from a file, panel_size bytes apart, the tables of the sorted kinds are right for
+ * these segments; all else in a panel is numbers.  ERR_FORMAT. */
+OCT_MUST_CHECK oct_status oct_gemm_s8_check(const oct_gemm_s8 *g, int n_segs,
+                                            const oct_gemm_s8_seg *seg, const void *packed,
+                                            size_t panel_size, int n);
 
 /* q->bounded of n panels (of winograd_s8.h, too), panel_size bytes apart. */
 int oct_gemm_s8_bounded(const oct_requant *q, int nr, const void *packed, size_t panel_size, int n);

@@ -128,3 +128,40 @@ void oct_gemm_s8_sort(const oct_gemm_s8 *g, int n_segs, const oct_gemm_s8_seg *s
     permute(b, (size_t)(g->nr * g->kr), order, n);
     for (int i = 0; i < n; i++) order[i] = offset_of(g, seg, ~order[i]);
 }
+
+/* Does a group of a segment as wide as seg[s] begin at this offset? */
+static int begins_group(const oct_gemm_s8 *g, int n_segs, const oct_gemm_s8_seg *seg, int s,
+                        int64_t offset)
+{
+    for (int i = 0; i < n_segs; i++) {
+        const int64_t k = offset - seg[i].offset;
+        if (seg[i].width == seg[s].width && k >= 0 && k % g->kr == 0 &&
+            k / g->kr < groups_of(g, &seg[i]))
+            return 1;
+    }
+    return 0;
+}
+
+int oct_gemm_s8_sorted(const oct_gemm_s8 *g, int n_segs, const oct_gemm_s8_seg *seg,
+                       const void *panel)
+{
+    const int32_t *table = (const int32_t *)panel + HEADER * g->nr, *p = table + 2;
+    const size_t start = HEADER * sizeof(int32_t) * (size_t)g->nr +
+                         oct_gemm_s8_table_size(g, n_segs, seg);
+    int parts = 0;
+    for (int s = 0; s < n_segs; s++) parts += starts_part(seg, s);
+    const int32_t *order = p + OCT_GEMM_S8_PART * parts;
+    if (table[0] != parts || table[1] != (int32_t)start) return 0;
+    for (int s = 0; s < n_segs; s++) {
+        if (!starts_part(seg, s)) continue;
+        int count = 0;
+        for (int i = s; i < n_segs; i++)
+            if (seg[i].width == seg[s].width) count += groups_of(g, &seg[i]);
+        const int64_t fast = (int64_t)p[1] * (g->order == OCT_GEMM_S8_PAIRS ? 2 : 1);
+        if (p[0] != seg[s].width || p[1] < 0 || p[2] < 0 || fast + p[2] != count) return 0;
+        for (int i = 0; i < count; i++)
+            if (!begins_group(g, n_segs, seg, s, *order++)) return 0;
+        p += OCT_GEMM_S8_PART;
+    }
+    return 1;
+}

@@ -41,4 +41,9 @@ size_t oct_gemm_s8_table_size(const oct_gemm_s8 *g, int n_segs, const oct_gemm_s
  * writes the table and moves the groups. */
 void oct_gemm_s8_sort(const oct_gemm_s8 *g, int n_segs, const oct_gemm_s8_seg *seg, void *panel);
 
+/* 1: the table of a panel from a file is one that oct_gemm_s8_sort may have written for these
+ * segments, so no kernel reads past what they span. */
+int oct_gemm_s8_sorted(const oct_gemm_s8 *g, int n_segs, const oct_gemm_s8_seg *seg,
+                       const void *panel);
+
 #endif
