@@ -108,7 +108,8 @@ static void conv_run(conv *v, unsigned cpu, int threads, int n, float *out)
     ck_assert_int_eq((int)(how.thread_size % 64), 0);
     const size_t stride = how.thread_size / sizeof(float) + 2 * SLACK;
     float *scratch = room(&plan, stride * (size_t)threads);
-    const oct_run r = { &pool, n, NULL, (unsigned char *)scratch, stride * sizeof(float) };
+    const oct_run r = { .pool = &pool, .n = n, .thread_base = (unsigned char *)scratch,
+                        .thread_stride = stride * sizeof(float) };
     oct_conv2d_winograd_run(&args, state, &r);
     for (int t = 0; t < threads; t++) /* 2 * SLACK floats of rubbish after each thread's */
         ck_assert(clean(scratch + (size_t)(t + 1) * stride - SLACK, 0));
