@@ -131,8 +131,8 @@ static void measure(const layer *l, int m, oct_pool *pool, unsigned cpu, int bat
         if (copies > MAX_COPIES) copies = MAX_COPIES;
     }
     c.go = m ? oct_conv2d_winograd_run : oct_conv2d_direct_run;
-    c.r = (oct_run){ pool, batch, get(&arena, how.shared_size + 64), NULL,
-                     (how.thread_size + 127) / 64 * 64 };
+    c.r = (oct_run){ .pool = pool, .n = batch, .shared = get(&arena, how.shared_size + 64),
+                     .thread_stride = (how.thread_size + 127) / 64 * 64 };
     c.r.thread_base = get(&arena, c.r.thread_stride * (size_t)pool->threads + 64);
     const double top = peak(pool, cpu, &arena), warm = best_ms(&c, 1, 150);
     const double macs = 9.0 * l->c * l->out * l->side * l->side * batch;

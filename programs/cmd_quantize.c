@@ -335,6 +335,21 @@ static int check_usage(const cli_args *a)
     return CLI_OK;
 }
 
+/* What cannot be quantized is told before anything runs. */
+static int check_model(const cli_args *a)
+{
+    char *arch = job_arch(a);
+    const oct_options options = { .arch = arch };
+    oct_model *m;
+    const oct_status status = oct_model_describe(a->arg[0], &options, &m);
+    free(arch);
+    if (status) return CLI_OK; /* an option is missing, perhaps: job_open tells */
+    const int quantized = !strcmp(m->precision, "int8");
+    oct_model_free(m);
+    return quantized ? cli_refuse(a, a->arg[0], OCT_ERR_UNSUPPORTED, "quantized already")
+                     : CLI_OK;
+}
+
 static int run(const cli_args *a)
 {
     quantize_work w = { .a = a, .path = a->arg[0] };
@@ -346,6 +361,7 @@ static int run(const cli_args *a)
                                .has_eval = a->eval != NULL };
     info.save.command = w.report.command = origin_command(a, &w.arena);
     if (!info.save.command) code = out_of_memory(a);
+    if (!code) code = check_model(a);
     if (!code) code = open_source(a, a->calib, &w.calib);
     if (!code) code = open_source(a, a->eval, &w.eval);
     if (!code) code = lint(&w, &info.forced);

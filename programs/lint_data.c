@@ -9,21 +9,26 @@
 
 enum { DEFAULT_BATCH = 16 };
 
-/* The size the model was made for; 0, 0 where its file does not tell. */
-static void own_size(const cli_args *a, const char *path, const job *j, int *h, int *w)
+/* What the file alone tells: the size the model was made for, 0, 0 where it does not tell, and
+ * whether it is in integers, without batch norms. */
+typedef struct own {
+    int h, w, quantized;
+} own;
+
+static own own_traits(const cli_args *a, const char *path)
 {
     char *arch = job_arch(a);
     const oct_options options = { .arch = arch };
     oct_model *m;
-    *h = *w = 0;
+    own out = { .h = 0 };
     if (!oct_model_describe(path, &options, &m)) {
         const oct_tensor *in = oct_model_input(m, 0);
-        if (in->rank == 4) *h = in->dim[2], *w = in->dim[3];
+        if (in->rank == 4) out.h = in->dim[2], out.w = in->dim[3];
+        out.quantized = !strcmp(m->precision, "int8");
         oct_model_free(m);
     }
     free(arch);
-    if (!j->model->recipe_is_guess && j->recipe.crop[0])
-        *h = j->recipe.crop[0], *w = j->recipe.crop[1];
+    return out;
 }
 
 /* What the recipe makes of black and white, over all channels. */
@@ -97,7 +102,8 @@ int lint_data_run(const cli_args *a, const char *model, const char *data, oct_so
 {
     *out = (lint_data){ .lint = NULL };
     job_settings settings = job_defaults(a, model, DEFAULT_BATCH);
-    settings.passes = "none"; /* batch norms stay */
+    const own file = own_traits(a, model);
+    settings.passes = file.quantized ? NULL : "none"; /* batch norms stay */
     settings.source = source;
     int code = job_open(a, &settings, &out->job);
     if (code || has_other_shape(source, &out->job, &out->report)) return code;
@@ -106,7 +112,9 @@ int lint_data_run(const cli_args *a, const char *model, const char *data, oct_so
                            .samples = oct_source_count(source),
                            .is_probability = out->job.is_probability };
     recipe_range(&out->job, &o);
-    own_size(a, model, &out->job, &o.own_height, &o.own_width);
+    const int *crop = out->job.model->recipe_is_guess ? NULL : out->job.recipe.crop;
+    o.own_height = crop && crop[0] ? crop[0] : file.h;
+    o.own_width = crop && crop[0] ? crop[1] : file.w;
     oct_status status = oct_lint_open(&o, &out->lint);
     if (status) return cli_fail(a, model, status);
     code = add_all(a, model, data, source, out);

@@ -27,7 +27,8 @@ tests_fuzz_weights_SOURCES = tests/fuzz_main.h tests/fuzz_weights.c
 # The built programs, as a user runs them.
 program_tests = tests/test_cli.sh tests/accuracy_mnist.sh tests/accuracy_mnist_classifier.sh \
 	tests/accuracy_cifar.sh tests/accuracy_cifar_resnets.sh tests/accuracy_resnet.sh \
-	tests/test_resnet_cli.sh tests/bits.sh tests/compile.sh tests/lint.sh
+	tests/test_resnet_cli.sh tests/bits.sh tests/compile.sh tests/lint.sh tests/quantize.sh \
+	tests/bits_int8.sh
 TESTS      += $(program_tests)
 EXTRA_DIST += $(program_tests) tests/programs.sh
 $(program_tests:.sh=.log): cnn_infer$(EXEEXT) resnet_infer$(EXEEXT) octet$(EXEEXT)
