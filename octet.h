@@ -82,7 +82,7 @@ typedef struct oct_quantizer oct_quantizer;
 typedef struct oct_quantizer_options { /* zero means default */
     const char *method;         /* NULL: "percentile";  "minmax", "kl", "mse";  "dynamic": ranges */
                                 /* at run time, no samples are needed */
-    double percentile;          /* of "percentile", 0: 99.9 % of the values inside */
+    double percentile;          /* of "percentile", 0: 99.93 % of the values inside */
     int bits;                   /* of activations, 0: 7;  8 */
     int no_bias_correction;
     const char *const *keep;    /* [n_keep] names of layers that stay in FP32 */

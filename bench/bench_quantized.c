@@ -16,7 +16,7 @@
 enum { MAX_LIST = 16, TURN_MS = 60 };
 
 static const oct_quantize_options how = { .method = OCT_METHOD_PERCENTILE, .qmax = 127,
-                                          .ppm = 999000 };
+                                          .ppm = OCT_PERCENTILE_DEFAULT };
 
 typedef struct list {
     int n;

@@ -10,7 +10,7 @@
  *
  *   {"activations":{"conv1":{"max":127,"scale":0.0472,"zero":0},"input":{...},...},
  *    "bias_correction":true,"bits":7,"fp32":[{"layer":"fc","why":"--max-drop"}],
- *    "method":"percentile","percentile":99.9,"samples":200,"sha256":"..."}
+ *    "method":"percentile","percentile":99.93,"samples":200,"sha256":"..."}
  *
  * A node's activation is the value it writes, "input" the caller's.  "forced" is there if lint
  * refused the samples and the user went on: its cause.  With ranges at run time there is only

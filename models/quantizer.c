@@ -9,7 +9,7 @@
 #include "quant/pass_dynamic.h"
 #include "weights/sha256.h"
 
-enum { DEFAULT_BITS = 7, DEFAULT_PPM = 999000 };
+enum { DEFAULT_BITS = 7 };
 
 struct oct_quantizer {
     const char *path;
@@ -29,7 +29,7 @@ static oct_status read_options(oct_quantizer *q)
     const oct_quantizer_options *how = &q->how;
     const char *method = how->method ? how->method : "percentile";
     const int bits = how->bits ? how->bits : DEFAULT_BITS;
-    const double percentile = how->percentile != 0 ? how->percentile : DEFAULT_PPM / 1e4;
+    const double percentile = how->percentile != 0 ? how->percentile : OCT_PERCENTILE_DEFAULT / 1e4;
     q->dynamic = strcmp(method, "dynamic") == 0;
     if (!q->dynamic) OCT_TRY(oct_method_find(method, &q->pass.method));
     if (bits != 7 && bits != 8)

@@ -175,7 +175,9 @@ static int evaluate(quantize_work *w, job *j, int keep_logits, eval_result *out)
 {
     const eval_settings s = { .path = w->path, .data = w->a->eval, .source = w->eval,
                               .keep_logits = keep_logits };
-    return w->eval ? eval_run(w->a, j, &s, out) : CLI_OK;
+    if (!w->eval) return CLI_OK;
+    (void)eval_forget_peak(); /* or it stays the largest of both */
+    return eval_run(w->a, j, &s, out);
 }
 
 /* The file just written, as any program would load it: what is in it decides, not the options. */
@@ -188,7 +190,6 @@ static int evaluate_file(quantize_work *w, const char *path)
     job_settings s = job_defaults(&plain, path, w->job.batch);
     s.source = w->eval;
     oct_model_unplan(w->job.model);
-    (void)eval_forget_peak(); /* or it stays the largest of both */
     int code = job_open(&plain, &s, &j);
     if (!code) code = evaluate(w, &j, 0, &w->report.after);
     if (!code) w->report.bytes_after = (double)oct_weights_file_size(j.model->weights);
@@ -266,7 +267,6 @@ static int make(quantize_work *w, const char *temporary, oct_quantizer_save_info
     s.source = w->calib ? w->calib : w->eval;
     int code = job_open(a, &s, &w->job);
     if (code) return code;
-    (void)eval_forget_peak();
     code = evaluate(w, &w->job, a->max_drop.n, &w->report.before);
     if (code) return code;
     if (w->eval) w->report.eval_sha256 = w->report.before.sha256;

@@ -40,7 +40,7 @@ static const option_row rows[] = {
     { "method", "NAME", CLI_QUANTIZE, TEXT, AT(method), 1, 0, 0,
       "how ranges follow from the samples: percentile (default), minmax, kl, mse" },
     { "percentile", "P", CLI_QUANTIZE, NUMBERS, AT(percentile), 1, 50, 100,
-      "share of the values inside the range, per cent (default 99.9)" },
+      "share of the values inside the range, per cent (default 99.93)" },
     { "bits", "N", CLI_QUANTIZE, INTS, AT(bits), 1, 7, 8, "of activations: 7 (default) or 8" },
     { "no-bias-correction", NULL, CLI_QUANTIZE, FLAG, AT(no_bias_correction), 1, 0, 0,
       "leave biases as they are" },
