@@ -46,6 +46,7 @@ octet_CFLAGS  = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 octet_LDADD   = libprograms.la $(LDADD)
 
 dist_man_MANS += \
-	docs/man/cnn_infer.1 docs/man/resnet_infer.1 docs/man/octet.1 docs/man/octet-inspect.1 \
+	docs/man/cnn_infer.1 docs/man/resnet_infer.1 docs/man/distilbert_infer.1 docs/man/octet.1 \
+	docs/man/octet-inspect.1 \
 	docs/man/octet-eval.1 docs/man/octet-diff.1 docs/man/octet-bench.1 \
 	docs/man/octet-compile.1 docs/man/octet-lint.1 docs/man/octet-quantize.1
