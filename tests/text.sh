@@ -57,7 +57,7 @@ printf %s "what a bore" | run ./distilbert_infer "$model" >"$work/got" || fail "
 [ "$(cat "$work/got")" = "$(sed -n 2p "$work/lines")" ] || fail "no line end"
 : | run ./distilbert_infer "$model" >"$work/got" 2>&1 || fail "no lines"
 [ ! -s "$work/got" ] || fail "no lines: something is printed"
-printf 'so\000so\tx\033\377\n' | run ./distilbert_infer "$model" >"$work/got" || fail "control bytes"
+printf 'so\000so\tx\033\377\n' | run ./distilbert_infer "$model" >"$work/got" || fail "controls"
 [ "$(cut -f 1 "$work/got")" = 'so\x00so\tx\x1b\xff' ] || { fail "escapes"; cat "$work/got"; }
 printf 'so\000so\n\377\n' | run ./distilbert_infer "$model" --json >"$work/got" || fail "--json"
 grep -q '^{"input": "so\\u0000so", "top": \[{"index": ' "$work/got" &&
@@ -83,9 +83,9 @@ run ./distilbert_infer "$model" --max-length 4 --quiet <"$work/texts" >"$work/go
     fail "--max-length 4"
 [ ! -s "$work/err" ] || fail "--quiet: $(cat "$work/err")"
 printf '{"model_max_length": 4}' >"$model/tokenizer_config.json"
-run ./distilbert_infer "$model" <"$work/texts" >"$work/want" 2>"$work/err" || fail "model_max_length"
+run ./distilbert_infer "$model" <"$work/texts" >"$work/want" 2>"$work/err" || fail "its limit"
 same got want "--max-length is not model_max_length"
-[ "$(grep -c "^distilbert_infer: line [124]: only its first 4 tokens count$" "$work/err")" -eq 3 ] ||
+[ "$(grep -c "^distilbert_infer: line [124]: only its first 4 tokens" "$work/err")" -eq 3 ] ||
     fail "model_max_length: $(cat "$work/err")"
 rm "$model/tokenizer_config.json"
 
@@ -116,6 +116,41 @@ for batch in "--batch 1" "--batch 8"; do
     same got lines "$batch: a stream has other answers"
 done
 
+# ---- octet eval: the same answers, of a list with labels ----
+
+printf '0\n1\n1\n' >"$work/digits"
+{
+    printf 'sentence\tlabel\n'
+    sed '3d' "$work/texts" | paste - "$work/digits"
+} >"$work/list.tsv"
+printf 'a\tb\t1\n' >>"$work/list.tsv" # the last tab is before the label
+run ./octet eval "$model" --data "$work/list.tsv" --logits "$work/want.npy" --json >"$work/got" ||
+    fail "octet eval"
+[ "$(field samples "$work/got") $(field correct "$work/got")" = "4 3" ] ||
+    fail "octet eval: $(cat "$work/got")"
+cut -f 1 "$work/list.tsv" | sed '1d; s/^a$/a\tb/' | run ./distilbert_infer "$model" --top 3 \
+    --logits "$work/got.npy" >"$work/got" || fail "the list's texts"
+same got.npy want.npy "octet eval has other logits than distilbert_infer"
+for batch in 1 3; do
+    run ./octet eval "$model" --data "$work/list.tsv" --batch $batch --logits "$work/got.npy" \
+        >"$work/out" || fail "octet eval, batch $batch"
+    same got.npy want.npy "octet eval, batch $batch: other logits"
+done
+run ./octet eval "$model" --data "$work/list.tsv" --max-length 3 >"$work/out" 2>"$work/err" ||
+    fail "octet eval --max-length"
+echo "octet: $work/list.tsv: of 4 texts only the first 3 tokens count" >"$work/want"
+same err want "octet eval: notice of long texts"
+printf 'a\t3\n' >"$work/list.tsv"
+refuse 2 "label 3, the model has 3 classes" ./octet eval "$model" --data "$work/list.tsv"
+printf 'a\nb\n' >"$work/list.tsv"
+refuse 2 "has no label" ./octet eval "$model" --data "$work/list.tsv"
+printf 'a\t1\nb\n' >"$work/list.tsv"
+refuse 2 "no tab and label" ./octet eval "$model" --data "$work/list.tsv"
+refuse 3 "no-such-file" ./octet eval "$model" --data "$work/no-such-file"
+printf 'so so\t1\n' >"$work/list.tsv"
+refuse 2 "texts is for text models only" \
+    ./octet eval "$pretrained/mnist_cnn.safetensors" --data "$work/list.tsv"
+
 # ---- the same bits: batches, threads, instruction sets ----
 
 few=$([ "$emulated" = 1 ] && echo 3 || echo 20)
@@ -128,7 +163,8 @@ for precision in fp32 int8; do
         <"$work/many" >"$work/want" || fail "$precision"
     [ "$(wc -l <"$work/want")" -eq $few ] || fail "$precision: lines"
     for options in "--batch 8" "--batch 8 --threads 1" "--threads 3" "--isa ref --batch 5" \
-        "--isa avx2" "--isa avxvnni" "--isa avx512" "--isa neon" "--isa neondot" "--isa neoni8mm"; do
+        "--isa avx2" "--isa avxvnni" "--isa avx512" "--isa neon" "--isa neondot" \
+        "--isa neoni8mm"; do
         # shellcheck disable=SC2086
         run ./distilbert_infer "$model" $options --precision $precision --logits "$work/got.npy" \
             <"$work/many" >"$work/got" 2>"$work/err"
@@ -153,7 +189,8 @@ printf "x\ny\n" >"$work/two"
 refuse 1 "MODEL [TEXT...] expected" ./distilbert_infer
 refuse 1 "unknown option '--resize'" ./distilbert_infer "$model" x --resize 3
 refuse 1 "--max-length '1'" ./distilbert_infer "$model" x --max-length 1
-refuse 1 "--tokens computes no answers" ./distilbert_infer "$model" x --tokens --logits "$work/x.npy"
+refuse 1 "--tokens computes no answers" \
+    ./distilbert_infer "$model" x --tokens --logits "$work/x.npy"
 refuse 3 "no-such-file" ./distilbert_infer "$work/no-such-file" x
 refuse 2 "not texts" ./distilbert_infer "$pretrained/mnist_cnn.safetensors" x
 refuse 2 "2 lines, the model has 3 classes" ./distilbert_infer "$model" x --labels "$work/two"
@@ -197,13 +234,14 @@ fi
 
 sst2=$shared/weights/distilbert_sst2 dev=$shared/data/sst2/dev.tsv
 if [ "$emulated" != 1 ] && [ -e "$sst2" ] && [ -e "$dev" ]; then
+    check_eval distilbert_sst2 787 872 0.273758 "$sst2" --data "$dev"
     tail -n +2 "$dev" | cut -f 1 >"$work/dev"
     tail -n +2 "$dev" | cut -f 2 >"$work/labels"
     tail -c $((872 * 2 * 4)) "$shared/goldens/distilbert_sst2.npy" | od -An -v -t f4 -w8 |
         awk '{ print ($2 > $1) }' >"$work/golden"
     for precision in fp32 int8; do
-        run ./distilbert_infer "$sst2" --precision $precision --batch 16 <"$work/dev" >"$work/got" ||
-            fail "SST-2, $precision"
+        run ./distilbert_infer "$sst2" --precision $precision --batch 16 <"$work/dev" \
+            >"$work/got" || fail "SST-2, $precision"
         cut -f 3 "$work/got" >"$work/answers"
         right=$(paste "$work/answers" "$work/labels" | awk '$1 == $2' | wc -l)
         as=$(paste "$work/answers" "$work/golden" | awk '$1 == $2' | wc -l)
