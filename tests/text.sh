@@ -97,6 +97,7 @@ wait_for() { # lines of $work/got
         sleep 0.1
     done
     fail "$batch: line $1 is not answered after $tenth tenths of a second"
+    return 1
 }
 for batch in "--batch 1" "--batch 8"; do
     rm -f "$work/pipe"
@@ -109,7 +110,7 @@ for batch in "--batch 1" "--batch 8"; do
         printf '%s' "$line" >&3
         printf '\n' >&3
         n=$((n + 1))
-        wait_for $n
+        wait_for $n || break
     done <"$work/texts"
     exec 3>&-
     wait $! || fail "$batch: a stream ends with an error"
