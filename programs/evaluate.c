@@ -27,13 +27,14 @@ typedef struct run {
     report_progress bar;
 } run;
 
-/* The next batch, n samples, 0 at the end: its logits [n, classes] and its time.  Adds it to the
- * hash.  Returns an exit code. */
+/* A batch that was run. */
 typedef struct answered {
-    int n;
-    const float *logits;
+    int n;                    /* samples, 0 at the end */
+    const float *logits;      /* [n, classes] */
     double ms;
 } answered;
+
+/* Runs the next batch and adds its samples to the hash.  Returns an exit code. */
 typedef int next_batch(run *r, void *from, answered *out);
 
 void eval_free(eval_result *r)
