@@ -36,4 +36,4 @@ static oct_status build(oct_model *m, const char *arch, const oct_options *optio
     return oct_encoder_build(&names, m, arch, options);
 }
 
-const oct_builder oct_builder_bert = { "bert", recognise, build, NULL };
+const oct_builder oct_builder_bert = { "bert", recognise, build, NULL, 1 };

@@ -111,4 +111,4 @@ static oct_status build(oct_model *m, const char *arch, const oct_options *optio
     return oct_build_arch(&b, arch, "cifar_resnet", 6 * blocks + 2);
 }
 
-const oct_builder oct_builder_cifar_resnet = { "cifar_resnet", recognise, build, NULL };
+const oct_builder oct_builder_cifar_resnet = { "cifar_resnet", recognise, build, NULL, 0 };

@@ -386,4 +386,4 @@ static oct_status build(oct_model *m, const char *arch, const oct_options *optio
     return status;
 }
 
-const oct_builder oct_builder_cnn = { "cnn", recognise, build, fold_arch };
+const oct_builder oct_builder_cnn = { "cnn", recognise, build, fold_arch, 0 };

@@ -205,25 +205,39 @@ static oct_status quantize_now(oct_model *m)
     return oct_pass_dynamic(&m->graph, (oct_keep){ NULL, 0 }, &changes);
 }
 
+/* *arch: the caller's, or NULL; then it becomes the file's, or stays NULL. */
+static oct_status open_weights(oct_model *m, const char *path, const char **arch)
+{
+    OCT_TRY(oct_weights_open(path, &m->weights));
+    if (!*arch) *arch = oct_weights_meta(m->weights, "octet.arch");
+    if (!*arch && oct_compiled_is(m->weights))
+        return oct_fail(OCT_ERR_FORMAT, "octet.plan without octet.arch");
+    return find_builder(m, *arch, &m->builder);
+}
+
+oct_status oct_model_takes_texts(const char *path, const char *arch, int *texts)
+{
+    oct_model m = { 0 };
+    const oct_status status = open_weights(&m, path, &arch);
+    *texts = status == OCT_OK && m.builder->texts;
+    oct_weights_close(m.weights);
+    return status;
+}
+
 static oct_status describe(oct_model *m, const char *path, const oct_options *o, int with_plan)
 {
-    const oct_builder *builder;
+    const char *arch = o->arch;
     if (o->batch < 0 || o->batch > MAX_BATCH)
         return oct_fail(OCT_ERR_UNSUPPORTED, "batch %d, expected 1 to %d", o->batch, MAX_BATCH);
-    OCT_TRY(oct_weights_open(path, &m->weights));
-    const char *arch = o->arch ? o->arch : oct_weights_meta(m->weights, "octet.arch");
-    if (!arch && oct_compiled_is(m->weights))
-        return oct_fail(OCT_ERR_FORMAT, "octet.plan without octet.arch");
-    OCT_TRY(find_builder(m, arch, &builder));
-    m->builder = builder;
-    m->kind = builder->kind;
+    OCT_TRY(open_weights(m, path, &arch));
+    m->kind = m->builder->kind;
     m->recipe = oct_weights_meta(m->weights, "octet.input");
     if (oct_compiled_is(m->weights)) {
         m->arch = oct_weights_meta(m->weights, "octet.arch");
         OCT_TRY(oct_compiled_read(m, o, with_plan));
     } else {
         m->n_parameters = count_parameters(m->weights);
-        OCT_TRY(builder->build(m, arch, o));
+        OCT_TRY(m->builder->build(m, arch, o));
         OCT_TRY(settle_precision(m, o));
     }
     m->recipe_is_guess = !m->recipe;

@@ -62,6 +62,9 @@ OCT_MUST_CHECK oct_status oct_model_plan(oct_model *m, const oct_options *option
 /* Back to a model that is only described: the memory of its plan is given back. */
 void oct_model_unplan(oct_model *m);
 
+/* *texts: 1 if the model takes texts, 0 if images; arch as in oct_options. */
+OCT_MUST_CHECK oct_status oct_model_takes_texts(const char *path, const char *arch, int *texts);
+
 /* The passes every model goes through, or those of list (oct_passes_select): *n of them.
  * ERR_UNSUPPORTED names an unknown one. */
 OCT_MUST_CHECK oct_status oct_model_passes(const char *list, oct_pass out[OCT_MODEL_MAX_PASSES],
@@ -80,6 +83,7 @@ typedef struct oct_builder {
     OCT_MUST_CHECK oct_status (*build)(oct_model *m, const char *arch, const oct_options *options);
     /* m->arch for a file without the batch norms that pass_fold_bn took away; NULL: as it is */
     OCT_MUST_CHECK oct_status (*fold_arch)(oct_model *m);
+    int texts;                 /* 1: takes texts; 0: images */
 } oct_builder;
 
 extern const oct_builder oct_builder_cnn, oct_builder_cifar_resnet, oct_builder_resnet,

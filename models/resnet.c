@@ -159,4 +159,4 @@ static oct_status build(oct_model *m, const char *arch, const oct_options *optio
     return oct_build_arch(&b, arch, "resnet", blocks * (bottleneck ? 3 : 2) + 2);
 }
 
-const oct_builder oct_builder_resnet = { "resnet", recognise, build, NULL };
+const oct_builder oct_builder_resnet = { "resnet", recognise, build, NULL, 0 };

@@ -86,13 +86,15 @@ size_t cli_escape(const char *s, char *out, size_t size)
     return n;
 }
 
-void cli_print_escaped(FILE *to, const char *s)
+void cli_print_bytes(FILE *to, const char *s, size_t size)
 {
-    while (*s) {
+    for (const char *end = s + size; s < end;) {
         char one[5];
         fwrite(one, 1, cli_escape_one(&s, one), to);
     }
 }
+
+void cli_print_escaped(FILE *to, const char *s) { cli_print_bytes(to, s, strlen(s)); }
 
 int cli_exit_code(oct_status status)
 {

@@ -35,7 +35,7 @@ typedef struct cli_words {
 enum {
     CLI_INFER = 1 << 0, CLI_INSPECT = 1 << 1, CLI_EVAL = 1 << 2, CLI_DIFF = 1 << 3,
     CLI_BENCH = 1 << 4, CLI_COMPILE = 1 << 5, CLI_LINT = 1 << 6, CLI_QUANTIZE = 1 << 7,
-    CLI_ALL = (1 << 8) - 1,
+    CLI_TEXT = 1 << 8 /* distilbert_infer */, CLI_ALL = (1 << 9) - 1,
 };
 
 typedef struct cli_command cli_command;
@@ -54,7 +54,7 @@ typedef struct cli_args {
     char *gemm, *device, *labels, *logits, *output, *data, *calib, *layers, *passes, *channels;
     cli_ints resize, crop, input, max_length;
     cli_numbers mean, std, scale, seconds, tolerance;
-    int json, quiet, plan, by_layer, help, version;
+    int json, quiet, tokens, plan, by_layer, help, version;
     int dynamic, no_bias_correction, tune, force;
 } cli_args;
 
@@ -109,10 +109,12 @@ void cli_unlink_unfinished(void); /* only what a handler may do */
 /* s with control bytes, and bytes that are no UTF-8, as \n, \t, \r or \xNN; what does not fit into
  * out ends with "...".  Returns the bytes written, the final 0 left out. */
 size_t cli_escape(const char *s, char *out, size_t size);
-/* The same for the character at *s, which moves on: at most 4 bytes.  *s is not at the final 0. */
+/* The same for the character at *s, which moves on: at most 4 bytes.  At the final 0 it is \x00. */
 size_t cli_escape_one(const char **s, char out[5]);
 /* The same, without a limit, to a stream: a name keeps to its column and its line. */
 void cli_print_escaped(FILE *to, const char *s);
+/* The same for s[0..size), which may have zeros in it; s[size] is 0. */
+void cli_print_bytes(FILE *to, const char *s, size_t size);
 
 /* Strict numbers: the whole of s, nothing before it, in range.  0 if it is not one. */
 int cli_int(const char *s, int min, int max, int *out);

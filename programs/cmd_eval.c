@@ -22,31 +22,48 @@ static void print(const eval_result *r)
     printf("peak memory  %.0f bytes\n", r->peak_bytes);
 }
 
-static int evaluate(const cli_args *a, job *j, oct_source *source)
+static int show(const cli_args *a, int code, eval_result *result)
 {
-    const eval_settings settings = {
-        .path = a->arg[0], .data = a->data, .source = source, .logits = a->logits,
-    };
-    eval_result result;
-    const int code = eval_run(a, j, &settings, &result);
-    if (!code && a->json) report_json_line(eval_json(&result));
-    else if (!code) print(&result);
-    eval_free(&result);
+    if (!code && a->json) report_json_line(eval_json(result));
+    else if (!code) print(result);
+    eval_free(result);
+    return code;
+}
+
+static int run_texts(const cli_args *a, job_settings *how, eval_settings *s)
+{
+    text_job j;
+    eval_result result = { 0 };
+    int code = text_job_open(a, how, 0, &j);
+    if (!code) code = show(a, eval_run_texts(a, &j, s, &result), &result);
+    text_job_close(&j);
+    return code;
+}
+
+static int run_images(const cli_args *a, job_settings *how, eval_settings *s)
+{
+    job j;
+    eval_result result = { 0 };
+    how->source = s->source;
+    int code = job_open(a, how, &j);
+    if (!code) code = show(a, eval_run(a, &j, s, &result), &result);
+    job_close(&j);
     return code;
 }
 
 static int run(const cli_args *a)
 {
-    job j = { 0 };
+    int texts = 0;
     oct_source *source = NULL;
     if (!a->data) return cli_usage(a->command, "--data DATA expected");
-    job_settings settings = job_defaults(a, a->arg[0], DEFAULT_BATCH);
-    const oct_status status = oct_source_open(a->data, &source);
+    if (!a->layers && oct_model_takes_texts(a->arg[0], NULL, &texts)) texts = 0; /* said later */
+    const oct_status status = (texts ? oct_source_open_texts : oct_source_open)(a->data, &source);
     if (status) return cli_fail(a, a->data, status);
-    settings.source = source;
-    int code = job_open(a, &settings, &j);
-    if (!code) code = evaluate(a, &j, source);
-    job_close(&j);
+    job_settings how = job_defaults(a, a->arg[0], DEFAULT_BATCH);
+    eval_settings s = {
+        .path = a->arg[0], .data = a->data, .source = source, .logits = a->logits,
+    };
+    const int code = (texts ? run_texts : run_images)(a, &how, &s);
     oct_source_close(source);
     return code;
 }
@@ -56,6 +73,7 @@ const cli_command cmd_eval = {
     .operands = "MODEL --data DATA", .run = run,
     .summary = "Accuracy, loss, run time and memory of a model on labelled data.",
     .details =
+        "For a model of texts DATA is a TSV of text<TAB>label, its first line perhaps a header.\n"
         "The loss is the mean cross-entropy, natural logarithm; the bounds of the accuracy\n"
         "are the 95 % Wilson interval; times do not contain decoding.\n"
         "--json prints one object: samples correct accuracy accuracy_low accuracy_high loss\n"
@@ -63,5 +81,6 @@ const cli_command cmd_eval = {
     .examples =
         "  octet eval mnist_cnn.safetensors --data t10k-images-idx3-ubyte.gz\n"
         "  octet eval cifar_cnn.safetensors --data test_batch.bin --batch 32 --json\n"
+        "  octet eval distilbert_sst2 --data dev.tsv --precision int8\n"
         "  octet eval resnet20.th --data photos-by-class/ --logits logits.npy\n",
 };

@@ -18,11 +18,24 @@
 typedef struct run {
     const cli_args *a;
     const eval_settings *s;
-    job *job;
+    const oct_model *model;
+    int batch, is_probability;
+    const char *unit;         /* of the samples: "images" */
     npy_writer *file;         /* NULL: no --logits */
     eval_result *out;
     oct_sha256 hash;          /* of the samples so far */
+    report_progress bar;
 } run;
+
+/* A batch that was run. */
+typedef struct answered {
+    int n;                    /* samples, 0 at the end */
+    const float *logits;      /* [n, classes] */
+    double ms;
+} answered;
+
+/* Runs the next batch and adds its samples to the hash.  Returns an exit code. */
+typedef int next_batch(run *r, void *from, answered *out);
 
 void eval_free(eval_result *r)
 {
@@ -41,16 +54,16 @@ static int check_labels(const run *r)
         const int label = oct_source_label(source, i);
         if (label < 0)
             return cli_refuse(r->a, oct_source_name(source, i), OCT_ERR_FORMAT, "has no label");
-        if (label >= r->job->classes)
+        if (label >= r->model->classes)
             return cli_refuse(r->a, oct_source_name(source, i), OCT_ERR_FORMAT,
-                              "label %d, the model has %d classes", label, r->job->classes);
+                              "label %d, the model has %d classes", label, r->model->classes);
     }
     return CLI_OK;
 }
 
 static int make_room(const run *r)
 {
-    const size_t n = (size_t)oct_source_count(r->s->source), classes = (size_t)r->job->classes;
+    const size_t n = (size_t)oct_source_count(r->s->source), classes = (size_t)r->model->classes;
     eval_result *out = r->out;
     out->label = calloc(n, sizeof *out->label);
     out->answer = calloc(n, sizeof *out->answer);
@@ -59,18 +72,19 @@ static int make_room(const run *r)
     return cli_refuse(r->a, NULL, OCT_ERR_MEMORY, "out of memory for %zu samples", n);
 }
 
-static int count(const run *r, const feed_batch *b, const float *logits)
+static int count(const run *r, const answered *b)
 {
-    const job *j = r->job;
-    const size_t classes = (size_t)j->classes;
+    const int n_classes = r->model->classes;
+    const size_t classes = (size_t)n_classes;
     eval_result *out = r->out;
     for (int i = 0; i < b->n; i++, out->samples++) {
-        const float *row = logits + (size_t)i * classes;
-        const int label = b->item[i].label, answer = scores_argmax(row, j->classes);
+        const float *row = b->logits + (size_t)i * classes;
+        const int label = oct_source_label(r->s->source, out->samples);
+        const int answer = scores_argmax(row, n_classes);
         out->label[out->samples] = label;
         out->answer[out->samples] = answer;
         out->correct += answer == label;
-        out->loss += scores_loss(row, j->classes, j->is_probability, label);
+        out->loss += scores_loss(row, n_classes, r->is_probability, label);
         if (out->logits)
             memcpy(out->logits + (size_t)out->samples * classes, row, classes * sizeof *row);
         const oct_status status = r->file ? npy_append(r->file, row) : OCT_OK;
@@ -91,26 +105,18 @@ static int add_time(const run *r, double ms, int full)
     return CLI_OK;
 }
 
-static int run_all(run *r, feed *f, report_progress *bar)
+static int run_all(run *r, next_batch *next, void *from)
 {
-    feed_batch b;
-    for (feed_next(f, &b); b.n; feed_next(f, &b)) {
-        const float *logits;
-        double ms;
-        for (int i = 0; i < b.n; i++)
-            if (b.item[i].status) {
-                report_progress_end(bar);
-                return cli_refuse(r->a, b.item[i].name, b.item[i].status, "%s", b.item[i].error);
-            }
-        const oct_status status = job_run(r->job, b.data, b.n, &logits, &ms);
-        if (status) return report_progress_end(bar), cli_fail(r->a, r->s->path, status);
-        oct_sha256_add(&r->hash, b.data, (size_t)b.n * r->job->sample * sizeof *b.data);
-        int code = count(r, &b, logits);
-        if (!code) code = add_time(r, ms, b.n == r->job->batch);
+    answered b;
+    int code = next(r, from, &b);
+    while (!code && b.n) {
+        code = count(r, &b);
+        if (!code) code = add_time(r, b.ms, b.n == r->batch);
         if (code) return code;
-        report_progress_step(bar, r->out->samples);
+        report_progress_step(&r->bar, r->out->samples);
+        code = next(r, from, &b);
     }
-    return CLI_OK;
+    return code;
 }
 
 /* Largest resident memory so far, bytes. */
@@ -134,7 +140,7 @@ int eval_forget_peak(void)
 static void finish(run *r)
 {
     eval_result *out = r->out;
-    const oct_model *m = r->job->model;
+    const oct_model *m = r->model;
     oct_sha256_hex(&r->hash, out->sha256);
     out->accuracy = (double)out->correct / out->samples;
     scores_wilson(out->correct, out->samples, &out->accuracy_low, &out->accuracy_high);
@@ -142,7 +148,7 @@ static void finish(run *r)
     report_sort(out->batch_ms, out->n_batches);
     out->ms_p50 = report_percentile(out->batch_ms, out->n_batches, 0.50);
     out->ms_p99 = report_percentile(out->batch_ms, out->n_batches, 0.99);
-    out->batch = r->job->batch;
+    out->batch = r->batch;
     out->threads = m->pool->threads;
     out->isa = oct_cpu_isa_name(m->cpu);
     out->precision = m->precision;
@@ -150,30 +156,99 @@ static void finish(run *r)
     out->peak_bytes = peak_bytes();
 }
 
+static int evaluate(run *r, next_batch *next, void *from)
+{
+    const eval_settings *s = r->s;
+    oct_status status = OCT_OK;
+    oct_sha256_init(&r->hash);
+    int code = check_labels(r);
+    if (!code) code = make_room(r);
+    if (!code && s->logits) status = npy_create(s->logits, r->model->classes, &r->file);
+    if (status) code = cli_fail(r->a, s->logits, status);
+    if (code) return code;
+    report_progress_start(&r->bar, r->a->quiet, r->unit, oct_source_count(s->source));
+    code = run_all(r, next, from);
+    report_progress_end(&r->bar);
+    if (code) npy_drop(r->file);
+    else if (r->file && (status = npy_commit(r->file))) code = cli_fail(r->a, s->logits, status);
+    if (!code) finish(r);
+    return code;
+}
+
+/* ---- images ---- */
+
+typedef struct images {
+    job *job;
+    feed *feed;
+} images;
+
+static int next_images(run *r, void *from, answered *out)
+{
+    images *in = from;
+    feed_batch b;
+    feed_next(in->feed, &b);
+    out->n = b.n;
+    for (int i = 0; i < b.n; i++)
+        if (b.item[i].status) {
+            report_progress_end(&r->bar);
+            return cli_refuse(r->a, b.item[i].name, b.item[i].status, "%s", b.item[i].error);
+        }
+    if (!b.n) return CLI_OK;
+    const oct_status status = job_run(in->job, b.data, b.n, &out->logits, &out->ms);
+    if (status) return report_progress_end(&r->bar), cli_fail(r->a, r->s->path, status);
+    oct_sha256_add(&r->hash, b.data, (size_t)b.n * in->job->sample * sizeof *b.data);
+    return CLI_OK;
+}
+
 int eval_run(const cli_args *a, job *j, const eval_settings *s, eval_result *out)
 {
-    feed *f = NULL;
-    run r = { .a = a, .s = s, .job = j, .out = out };
+    images in = { .job = j };
+    run r = { .a = a, .s = s, .model = j->model, .batch = j->batch, .unit = "images",
+              .is_probability = j->is_probability, .out = out };
     *out = (eval_result){ 0 };
-    oct_sha256_init(&r.hash);
-    int code = check_labels(&r);
-    if (!code) code = make_room(&r);
-    if (code) return code;
-    oct_status status = feed_open(j, &s->data, 1, s->source, a->threads.n ? a->threads.v[0] : 0,
-                                  &f);
+    const oct_status status = feed_open(j, &s->data, 1, s->source,
+                                        a->threads.n ? a->threads.v[0] : 0, &in.feed);
     if (status) return cli_fail(a, s->path, status);
-    if (s->logits && (status = npy_create(s->logits, j->classes, &r.file)))
-        code = cli_fail(a, s->logits, status);
-    if (!code) {
-        report_progress bar;
-        report_progress_start(&bar, a->quiet, "images", oct_source_count(s->source));
-        code = run_all(&r, f, &bar);
-        report_progress_end(&bar);
+    const int code = evaluate(&r, next_images, &in);
+    feed_close(in.feed);
+    return code;
+}
+
+/* ---- texts ---- */
+
+typedef struct texts {
+    text_job *job;
+    int next, cut;            /* texts taken, those of them that were too long */
+} texts;
+
+static int next_texts(run *r, void *from, answered *out)
+{
+    texts *in = from;
+    text_job *j = in->job;
+    oct_status status = OCT_OK;
+    const oct_source *source = r->s->source;
+    while (!status && j->n < j->batch && in->next < oct_source_count(source)) {
+        int cut;
+        const char *text = oct_source_text(source, in->next++);
+        status = text_job_add(j, text, strlen(text), &cut);
+        in->cut += !status && cut;
     }
-    if (code) npy_drop(r.file);
-    else if (r.file && (status = npy_commit(r.file))) code = cli_fail(a, s->logits, status);
-    if (!code) finish(&r);
-    feed_close(f);
+    out->n = j->n;
+    if (!status && !out->n) return CLI_OK;
+    if (!status) oct_sha256_add(&r->hash, j->ids, (size_t)j->starts[j->n] * sizeof *j->ids);
+    if (!status) status = text_job_run(j, &out->logits, &out->ms);
+    return status ? report_progress_end(&r->bar), cli_fail(r->a, r->s->path, status) : CLI_OK;
+}
+
+int eval_run_texts(const cli_args *a, text_job *j, const eval_settings *s, eval_result *out)
+{
+    texts in = { .job = j };
+    run r = { .a = a, .s = s, .model = j->model, .batch = j->batch, .unit = "texts", .out = out };
+    *out = (eval_result){ 0 };
+    const int code = evaluate(&r, next_texts, &in);
+    if (!code && in.cut)
+        cli_note(a, "%s: of %d texts only the first %d tokens count", s->data, in.cut,
+                 j->max_length);
     return code;
 }
 

@@ -3,7 +3,7 @@
 
 #include <jansson.h>
 
-#include "programs/job.h"
+#include "programs/text_job.h"
 
 /* A labelled set through a model: octet eval, and both sides of octet quantize. */
 typedef struct eval_result {
@@ -15,7 +15,8 @@ typedef struct eval_result {
     const char *isa, *precision;                  /* valid for ever */
     double model_bytes, peak_bytes;               /* the model's files; largest resident memory of
                                                    * the process since eval_forget_peak */
-    char sha256[65];                              /* of the samples as tensors, one after the other */
+    char sha256[65];                              /* of the samples as tensors, one after the
+                                                   * other; of texts the token ids */
 
     int *label, *answer;   /* [samples]: class of the data; first of the largest logits */
     float *logits;         /* [samples, classes]; NULL unless asked for */
@@ -34,6 +35,7 @@ typedef struct eval_settings {
 /* Runs every sample, in order.  0, or an exit code and the line was printed; out is freed with
  * eval_free either way. */
 int eval_run(const cli_args *a, job *j, const eval_settings *s, eval_result *out);
+int eval_run_texts(const cli_args *a, text_job *j, const eval_settings *s, eval_result *out);
 void eval_free(eval_result *r);
 
 /* From here on peak_bytes knows only what comes: for the second of two runs.  0: this system cannot

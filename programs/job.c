@@ -92,15 +92,22 @@ job_settings job_defaults(const cli_args *a, const char *path, int batch)
     };
 }
 
+oct_options job_options(const cli_args *a, const job_settings *s)
+{
+    return (oct_options){
+        .batch = s->batch, .threads = s->threads, .device = a->device, .isa = s->isa,
+        .passes = s->passes, .keep_values = s->keep_values, .precision = s->precision,
+        .gemm = a->gemm && !strcmp(a->gemm, "openblas") ? a->gemm : NULL,
+    };
+}
+
 static oct_status load(const cli_args *a, const job_settings *s, int h, int w, job *j)
 {
     if (!j->arch) j->arch = job_arch(a);
-    j->options = (oct_options){
-        .arch = j->arch, .batch = s->batch, .height = h, .width = w, .threads = s->threads,
-        .device = a->device, .isa = s->isa, .passes = s->passes, .keep_values = s->keep_values,
-        .precision = s->precision,
-        .gemm = a->gemm && !strcmp(a->gemm, "openblas") ? a->gemm : NULL,
-    };
+    j->options = job_options(a, s);
+    j->options.arch = j->arch;
+    j->options.height = h;
+    j->options.width = w;
     const oct_status status = (s->pack ? oct_model_pack : oct_model_load)(s->path, &j->options,
                                                                           &j->model);
     size_t size = 0;

@@ -33,6 +33,9 @@ typedef struct job_settings {
  * --passes. */
 job_settings job_defaults(const cli_args *a, const char *path, int batch);
 
+/* What the model is loaded with, but arch and the size of an image. */
+oct_options job_options(const cli_args *a, const job_settings *s);
+
 /* 0, or an exit code and the line was printed; out is closed either way by job_close. */
 int job_open(const cli_args *a, const job_settings *s, job *out);
 void job_close(job *j);

@@ -11,6 +11,9 @@ libprograms_la_SOURCES = \
 	programs/origin.h programs/origin.c \
 	programs/job.h programs/job.c \
 	programs/feed.h programs/feed.c \
+	programs/lines.h programs/lines.c \
+	programs/text_job.h programs/text_job.c \
+	programs/answers.h programs/answers.c \
 	programs/evaluate.h programs/evaluate.c \
 	programs/show.h programs/show.c \
 	programs/quant_report.h programs/quant_report.c programs/quant_report_text.c \
@@ -22,13 +25,16 @@ libprograms_la_SOURCES = \
 	programs/classify.h programs/classify.c \
 	programs/peak.h programs/peak.c
 
-bin_PROGRAMS += cnn_infer resnet_infer octet
+bin_PROGRAMS += cnn_infer resnet_infer distilbert_infer octet
 cnn_infer_SOURCES = programs/cnn_infer.c
 cnn_infer_CFLAGS  = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 cnn_infer_LDADD   = libprograms.la $(LDADD)
 resnet_infer_SOURCES = programs/resnet_infer.c
 resnet_infer_CFLAGS  = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 resnet_infer_LDADD   = libprograms.la $(LDADD)
+distilbert_infer_SOURCES = programs/distilbert_infer.c
+distilbert_infer_CFLAGS  = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
+distilbert_infer_LDADD   = libprograms.la $(LDADD)
 octet_SOURCES = \
 	programs/octet.c programs/cmd.h \
 	programs/cmd_inspect.c programs/cmd_eval.c \
@@ -40,6 +46,7 @@ octet_CFLAGS  = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 octet_LDADD   = libprograms.la $(LDADD)
 
 dist_man_MANS += \
-	docs/man/cnn_infer.1 docs/man/resnet_infer.1 docs/man/octet.1 docs/man/octet-inspect.1 \
+	docs/man/cnn_infer.1 docs/man/resnet_infer.1 docs/man/distilbert_infer.1 docs/man/octet.1 \
+	docs/man/octet-inspect.1 \
 	docs/man/octet-eval.1 docs/man/octet-diff.1 docs/man/octet-bench.1 \
 	docs/man/octet-compile.1 docs/man/octet-lint.1 docs/man/octet-quantize.1

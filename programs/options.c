@@ -21,13 +21,15 @@ typedef struct option_row {
     const char *help;
 } option_row;
 
-enum { RUNS = CLI_INFER | CLI_EVAL | CLI_DIFF | CLI_BENCH, RECIPE = RUNS | CLI_COMPILE | CLI_LINT | CLI_QUANTIZE };
+enum { RUNS = CLI_INFER | CLI_EVAL | CLI_DIFF | CLI_BENCH,
+       RECIPE = RUNS | CLI_COMPILE | CLI_LINT | CLI_QUANTIZE, INFERS = CLI_INFER | CLI_TEXT };
 
 #define AT(field) offsetof(cli_args, field)
 static const option_row rows[] = {
     { "data", "DATA", CLI_EVAL | CLI_DIFF | CLI_BENCH, TEXT, AT(data), 1, 0, 0,
       "images in a folder for each class, a folder of images, an MNIST idx file,\n"
-      "a CIFAR .bin, a TSV of path<TAB>label, or .npy" },
+      "a CIFAR .bin, a TSV of path<TAB>label, or .npy; for eval of a model of texts\n"
+      "a TSV of text<TAB>label" },
     { "calib", "DATA", CLI_LINT | CLI_QUANTIZE, TEXT, AT(calib), 1, 0, 0,
       "samples to calibrate on or to look at: images in a folder, or in one for each\n"
       "class, an MNIST idx file, a CIFAR .bin, a TSV of path<TAB>label, or .npy" },
@@ -62,7 +64,7 @@ static const option_row rows[] = {
     { "tolerance", "T", CLI_DIFF, NUMBERS, AT(tolerance), 1, 0, 1e6,
       "a layer departs beyond T of its largest value (default 1e-4); given, exit 5\n"
       "if one does" },
-    { "batch", "N", RUNS | CLI_LINT | CLI_QUANTIZE, INTS, AT(batch), 0, 1, 65536,
+    { "batch", "N", RUNS | CLI_TEXT | CLI_LINT | CLI_QUANTIZE, INTS, AT(batch), 0, 1, 65536,
       "samples run at once (default 1; eval 64; diff, lint, quantize 16)" },
     { "length", "N", CLI_BENCH, INTS, AT(length), 0, 1, 1 << 20, "tokens of a text, text models" },
     { "threads", "N", CLI_ALL, INTS, AT(threads), 0, 1, 1024,
@@ -77,15 +79,15 @@ static const option_row rows[] = {
       "bf16 (operands in bfloat16; fast with AVX-512 BF16), int8 (activation ranges\n"
       "at run time); in diff: of B. A quantized file is int8" },
     { "device", "NAME", CLI_ALL, TEXT, AT(device), 1, 0, 0, "cpu (default)" },
-    { "top", "K", CLI_INFER, INTS, AT(top), 1, 1, 1 << 20, "classes shown (default 1)" },
-    { "labels", "FILE", CLI_INFER | CLI_COMPILE | CLI_QUANTIZE, TEXT, AT(labels), 1, 0, 0,
+    { "top", "K", INFERS, INTS, AT(top), 1, 1, 1 << 20, "classes shown (default 1)" },
+    { "labels", "FILE", INFERS | CLI_COMPILE | CLI_QUANTIZE, TEXT, AT(labels), 1, 0, 0,
       "names of the classes, one a line" },
-    { "logits", "FILE.npy", CLI_INFER | CLI_EVAL, TEXT, AT(logits), 1, 0, 0,
+    { "logits", "FILE.npy", INFERS | CLI_EVAL, TEXT, AT(logits), 1, 0, 0,
       "write the raw logits, float32 [n, classes]" },
-    { "layers", "LINE", CLI_ALL, TEXT, AT(layers), 1, 0, 0,
+    { "layers", "LINE", CLI_ALL & ~CLI_TEXT, TEXT, AT(layers), 1, 0, 0,
       "the network of a file that does not say it:\n"
       "\"conv1 relu maxpool:2 flatten fc1\"" },
-    { "input", "C,H,W", CLI_ALL, INTS, AT(input), 3, 1, 1 << 16,
+    { "input", "C,H,W", CLI_ALL & ~CLI_TEXT, INTS, AT(input), 3, 1, 1 << 16,
       "size of the input of --layers, where the data does not tell it" },
     { "passes", "LIST", CLI_ALL & ~(CLI_LINT | CLI_QUANTIZE), TEXT, AT(passes), 1, 0, 0,
       "graph passes to run: none, or fold_bn,fuse,dce (default all; in diff: of B)" },
@@ -98,7 +100,11 @@ static const option_row rows[] = {
     { "std", "X,...", RECIPE, NUMBERS, AT(std), 4, 1e-30, 1e30, "divided by, likewise" },
     { "channels", "L|RGB|BGR", RECIPE, TEXT, AT(channels), 1, 0, 0,
       "what images are converted to" },
-    { "max-length", "N", RUNS, INTS, AT(max_length), 1, 1, 1 << 20, "tokens of a text" },
+    { "max-length", "N", RUNS | CLI_TEXT, INTS, AT(max_length), 1, 2, 1 << 20,
+      "tokens of a text, [CLS] and [SEP] included: longer texts are cut\n"
+      "(default: the tokenizer's limit; never more than the model's positions)" },
+    { "tokens", NULL, CLI_TEXT, FLAG, AT(tokens), 1, 0, 0,
+      "print the token ids of each text instead, blank separated" },
     { "json", NULL, CLI_ALL, FLAG, AT(json), 1, 0, 0, "JSON, one object a line" },
     { "quiet", NULL, CLI_ALL, FLAG, AT(quiet), 1, 0, 0, "no progress bar, no notes" },
     { "help", NULL, CLI_ALL, FLAG, AT(help), 1, 0, 0, "this text" },

@@ -64,19 +64,19 @@ double report_percentile(const double *sorted, int n, double p)
     return sorted[rank < 1 ? 0 : rank > n ? n - 1 : rank - 1];
 }
 
-json_t *report_string(const char *s)
+json_t *report_bytes(const char *s, size_t size)
 {
-    if (!s) return json_null();
-    json_t *j = json_string(s); /* NULL if s is not UTF-8 */
+    json_t *j = json_stringn(s, size); /* NULL if s is not UTF-8 */
     if (j) return j;
-    const size_t size = 4 * strlen(s) + 4; /* every byte as \xNN */
-    char *safe = malloc(size);
+    char *safe = malloc(4 * size + 5), *to = safe; /* every byte as \xNN, one more 0 */
     if (!safe) return json_null();
-    cli_escape(s, safe, size);
-    j = json_string(safe);
+    for (const char *end = s + size; s < end;) to += cli_escape_one(&s, to);
+    j = json_stringn(safe, (size_t)(to - safe));
     free(safe);
     return j;
 }
+
+json_t *report_string(const char *s) { return s ? report_bytes(s, strlen(s)) : json_null(); }
 
 /* Beyond 1e308 the digits that are printed may round up to what no reader can hold. */
 json_t *report_number(double x) { return fabs(x) <= 1e308 ? json_real(x) : json_null(); }

@@ -30,6 +30,7 @@ double report_percentile(const double *sorted, int n, double p);
 /* JSON values that never fail on odd input: bytes that are no UTF-8 are escaped as \xNN, numbers
  * that are not finite are null. */
 json_t *report_string(const char *s); /* NULL: null */
+json_t *report_bytes(const char *s, size_t size); /* may have zeros in it; s[size] is 0 */
 json_t *report_number(double x);
 json_t *report_count(double x); /* rounded down to an integer; null beyond 2^53, too */
 json_t *report_shape(const oct_tensor *t);

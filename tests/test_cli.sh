@@ -84,8 +84,8 @@ refuse 1 "$lacking" ./octet inspect "$good" --isa $lacking
 
 # ---- help ----
 
-for program in "./cnn_infer" "./resnet_infer" "./octet" "./octet inspect" "./octet eval" \
-    "./octet diff" "./octet bench"; do
+for program in "./cnn_infer" "./resnet_infer" "./distilbert_infer" "./octet" \
+    "./octet inspect" "./octet eval" "./octet diff" "./octet bench"; do
     # shellcheck disable=SC2086
     run $program --help >"$work/out" 2>"$work/err" || fail "$program --help: exit $?"
     grep -q '^Usage: ' "$work/out" && grep -q 'xamples:' "$work/out" || fail "$program --help"

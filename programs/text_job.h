@@ -1,0 +1,31 @@
+#ifndef OCT_PROGRAMS_TEXT_JOB_H
+#define OCT_PROGRAMS_TEXT_JOB_H
+
+#include "input/wordpiece.h"
+#include "programs/job.h"
+
+/* A model of texts, ready to run, and its tokenizer.
+ *
+ *     text_job_add(&j, "I love this", 11, &cut);       up to j.batch texts
+ *     text_job_run(&j, &logits, &ms);                  a row each; the next batch begins */
+typedef struct text_job {
+    oct_model *model;
+    oct_wordpiece *words;
+    int batch, classes;
+    int max_length;           /* tokens of a text: the model's positions, the tokenizer's own limit
+                               * or --max-length */
+    int n;                    /* texts that were added */
+    int32_t *ids, *starts, *types; /* the model's inputs; types NULL: it has none */
+} text_job;
+
+/* MODEL is a Hugging Face folder.  describe: only to encode, nothing can be run.  0, or an exit
+ * code and the line was printed; out is closed either way by text_job_close. */
+int text_job_open(const cli_args *a, const job_settings *s, int describe, text_job *out);
+void text_job_close(text_job *j);
+
+/* One more text of the batch; *cut: 1 if it has more than max_length tokens. */
+OCT_MUST_CHECK oct_status text_job_add(text_job *j, const char *text, size_t size, int *cut);
+/* The logits [n, classes] of what was added, n >= 1, valid until the next run. */
+OCT_MUST_CHECK oct_status text_job_run(text_job *j, const float **logits, double *ms);
+
+#endif
