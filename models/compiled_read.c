@@ -281,8 +281,8 @@ static oct_status read_types(oct_model *m, const json_t *plan)
         size_t k = 0;
         while (name && k < N && strcmp(oct_dtype_name(known[k]), name) != 0) k++;
         if (!name || k == N)
-            return oct_fail(OCT_ERR_FORMAT, "%s: types: '%.80s' is none of F32, F16, BF16, I8", what,
-                            name ? name : "");
+            return oct_fail(OCT_ERR_FORMAT, "%s: types: '%.80s' is none of F32, F16, BF16, I8",
+                            what, name ? name : "");
         m->packed_type[i] = known[k];
     }
     return OCT_OK;

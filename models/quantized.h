@@ -38,9 +38,6 @@ OCT_MUST_CHECK oct_status oct_quant_info_parse(const char *text, oct_arena *aren
 OCT_MUST_CHECK oct_status oct_quant_info_write(const oct_quant_info *info, oct_arena *arena,
                                                const char **out);
 
-/* m->precision is "int8" if the file has octet.quant or I8 weights; *out its octet.quant, or NULL. */
-const char *oct_quantized_text(const oct_model *m);
-
 /* After the passes of a file with octet.quant: what they left becomes integers. */
 OCT_MUST_CHECK oct_status oct_quantized_restore(oct_model *m);
 

@@ -116,19 +116,9 @@ static void print_row(state *s, const row *r)
 
 typedef struct clock {
     double **ms;              /* [step], a growing list each */
-    double *run;              /* [step], of this run so far */
+    report_laps laps;         /* of this run so far */
     int n, failed;
-    double last;
 } clock;
-
-static void lap(void *arg, const oct_plan *plan, int step, int n)
-{
-    clock *c = arg;
-    (void)plan, (void)n;
-    const double now = report_now_ms();
-    c->run[step] += now - c->last; /* a step may come several times, for slices of the batch */
-    c->last = report_now_ms();
-}
 
 static void print_layers(const state *s, const row *r, clock *c)
 {
@@ -159,21 +149,21 @@ static int by_layer(const state *s, row *r)
     oct_model *m = r->job.model;
     const int steps = m->plan->n_steps;
     clock c = { .ms = calloc((size_t)steps, sizeof *c.ms), .n = -WARM_RUNS,
-                .run = calloc((size_t)steps, sizeof *c.run) };
-    if (!c.ms || !c.run) return out_of_memory(s);
+                .laps.ms = calloc((size_t)steps, sizeof *c.laps.ms) };
+    if (!c.ms || !c.laps.ms) return out_of_memory(s);
     const double started = report_now_ms();
     for (; c.n < MIN_RUNS || report_now_ms() - started < 1e3 * seconds(s->a); c.n++) {
         if (c.failed) break;
-        c.last = report_now_ms();
-        memset(c.run, 0, (size_t)steps * sizeof *c.run);
-        oct_plan_run(m->plan, m->pool, r->job.batch, lap, &c);
+        memset(c.laps.ms, 0, (size_t)steps * sizeof *c.laps.ms);
+        c.laps.last = report_now_ms();
+        oct_plan_run(m->plan, m->pool, r->job.batch, report_lap, &c.laps);
         for (int i = 0; i < steps && c.n >= 0; i++)
-            c.failed |= !report_push(&c.ms[i], c.n, c.run[i]);
+            c.failed |= !report_push(&c.ms[i], c.n, c.laps.ms[i]);
     }
     if (!c.failed) print_layers(s, r, &c);
     for (int i = 0; i < steps; i++) free(c.ms[i]);
     free(c.ms);
-    free(c.run);
+    free(c.laps.ms);
     return c.failed ? out_of_memory(s) : CLI_OK;
 }
 

@@ -318,8 +318,8 @@ static int check_usage(const cli_args *a)
 {
     if (!a->output) return cli_usage(a->command, "-o OUT expected");
     if (!a->calib && !a->dynamic)
-        return cli_usage(a->command, "--calib DATA expected: activation ranges come from samples of "
-                         "your own, a folder of images say; --dynamic needs none");
+        return cli_usage(a->command, "--calib DATA expected: activation ranges come from samples "
+                         "of your own, a folder of images say; --dynamic needs none");
     if (a->calib && a->dynamic)
         return cli_usage(a->command, "--dynamic finds ranges at run time: --calib is not for it");
     if (a->max_drop.n && !a->eval) return cli_usage(a->command, "--max-drop needs --eval DATA");

@@ -13,8 +13,8 @@ static const cli_command self = { .program = "octet" };
 static void help(void)
 {
     printf("Usage: octet COMMAND [OPERAND]... [OPTION]...\n"
-           "Look at, evaluate, compare, time, compile and quantize neural networks, and check their\n"
-           "data.\n\n"
+           "Look at, evaluate, compare, time, compile and quantize neural networks, and check\n"
+           "their data.\n\n"
             "Commands:\n");
     for (int i = 0; i < N_COMMANDS; i++)
         printf("  %-9s %s\n", commands[i]->name, commands[i]->summary);

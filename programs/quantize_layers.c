@@ -14,28 +14,14 @@ enum { SAMPLES = 64, RUNS = 9 };
 
 /* ---- time ---- */
 
-typedef struct clock {
-    double last;
-    double *run;              /* [step], of this run so far */
-} clock;
-
-static void lap(void *arg, const oct_plan *plan, int step, int n)
-{
-    clock *c = arg;
-    (void)plan, (void)n;
-    const double now = report_now_ms();
-    c->run[step] += now - c->last; /* a step may come several times, for slices of the batch */
-    c->last = report_now_ms();
-}
-
 oct_status quantize_time(const oct_model *m, int n, double *ms)
 {
     const size_t steps = (size_t)m->plan->n_steps;
     double *all = calloc(steps * (RUNS + 1), sizeof *all), run[RUNS];
     if (!all) return oct_fail(OCT_ERR_MEMORY, "out of memory");
     for (int i = 0; i <= RUNS; i++) { /* the first one warms up */
-        clock c = { report_now_ms(), all + (size_t)i * steps };
-        oct_plan_run(m->plan, m->pool, n, lap, &c);
+        report_laps laps = { report_now_ms(), all + (size_t)i * steps };
+        oct_plan_run(m->plan, m->pool, n, report_lap, &laps);
     }
     for (size_t k = 0; k < steps; k++) {
         for (int i = 0; i < RUNS; i++) run[i] = all[(size_t)(i + 1) * steps + k];

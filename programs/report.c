@@ -15,6 +15,15 @@ double report_now_ms(void)
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
+void report_lap(void *laps, const oct_plan *plan, int step, int n)
+{
+    report_laps *l = laps;
+    (void)plan, (void)n;
+    const double now = report_now_ms();
+    l->ms[step] += now - l->last;
+    l->last = report_now_ms();
+}
+
 int report_is_terminal(FILE *stream) { return isatty(fileno(stream)); }
 
 void report_progress_start(report_progress *p, int quiet, const char *unit, double total)

@@ -5,13 +5,20 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "tensor/tensor.h"
+#include "graph/plan.h"
 
 /* Time, progress, statistics and JSON for the programs' output. */
 
 double report_now_ms(void); /* monotonic */
 
 int report_is_terminal(FILE *stream);
+
+/* For oct_plan_run's hook: ms of each step, added up over the slices of a run. */
+typedef struct report_laps {
+    double last;           /* report_now_ms() when the run starts */
+    double *ms;            /* [steps] */
+} report_laps;
+void report_lap(void *laps, const oct_plan *plan, int step, int n);
 
 /* A bar with rate and time left on standard error; silent unless that is a terminal. */
 typedef struct report_progress {

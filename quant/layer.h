@@ -18,8 +18,8 @@ int oct_keep_has(oct_keep keep, const char *name);
 OCT_MUST_CHECK oct_status oct_keep_check(oct_keep keep, const oct_graph *g);
 
 /* One conv2d or linear node: its weights become S8 with a scale for each row, its bias S32 in units
- * of s_in s_w[o], or F32 where s_in is 0.  The constants it has are changed, a bias it lacks is new;
- * data in arena.  ERR_UNSUPPORTED if one of them is not finite. */
+ * of s_in s_w[o], or F32 where s_in is 0.  The constants it has are changed, a bias it lacks is
+ * new; data in arena.  ERR_UNSUPPORTED if one of them is not finite. */
 typedef struct oct_quantize_layer {
     oct_node *node;
     float s_in;                /* scale of x; 0: x is FP32 and quantized at run time */

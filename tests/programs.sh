@@ -8,6 +8,7 @@ shared=$src/../shared
 mnist=$data/mnist/t10k-images-idx3-ubyte.gz
 mnist_line="conv1 relu maxpool:2 conv2 relu maxpool:2 flatten fc1 relu fc2"
 emulated=${OCT_TEST_EMULATED:-0}
+sanitized=${OCT_TEST_SANITIZED:-0}  # 1: leave out what only takes longer, and is run without
 unset OCT_CPU
 failures=0
 work=$(mktemp -d "${TMPDIR:-/tmp}/octet-test.XXXXXX") || exit 99

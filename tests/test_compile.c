@@ -59,8 +59,8 @@ START_TEST(the_same_bits_as_the_source)
                 chain_run(source, (oct_options){ .passes = passes[p], .batch = batch }, want);
                 chain_run(compiled, (oct_options){ .batch = batch, .threads = 2 }, got);
                 ck_assert_msg(memcmp(want, got, sizeof want) == 0, "%s, batch %d", isas[i], batch);
-                chain_run(compiled, (oct_options){ .batch = batch, .isa = isas[i], .keep_values = 1 },
-                    got);
+                chain_run(compiled, (oct_options){ .batch = batch, .isa = isas[i],
+                                                   .keep_values = 1 }, got);
                 ck_assert_mem_eq(want, got, sizeof want);
             }
         }

@@ -116,13 +116,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("conv_s8_way");
-    TCase *tc = tcase_create("conv_s8_way");
-    tcase_add_loop_test(tc, the_way, 0, N_CHOICES);
-    suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? TEST_FAIL : TEST_PASS;
+    const suite_loop loops[] = {
+        { the_way, N_CHOICES },
+    };
+    return suite_run_loops("conv_s8_way", loops, sizeof loops / sizeof *loops);
 }

@@ -349,17 +349,9 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("ops_dynamic");
-    TCase *tc = tcase_create("ops_dynamic");
-    tcase_add_loop_test(tc, conv2d_is_exact, 0, N_SHAPES);
-    tcase_add_test(tc, linear_is_exact);
-    tcase_add_loop_test(tc, images_do_not_meet, 0, 2);
-    tcase_add_test(tc, near_to_real_numbers);
-    tcase_add_test(tc, odd_operands_are_refused);
-    suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? TEST_FAIL : TEST_PASS;
+    const suite_loop loops[] = {
+        { conv2d_is_exact, N_SHAPES }, { linear_is_exact, 1 }, { images_do_not_meet, 2 },
+        { near_to_real_numbers, 1 }, { odd_operands_are_refused, 1 },
+    };
+    return suite_run_loops("ops_dynamic", loops, sizeof loops / sizeof *loops);
 }

@@ -18,14 +18,12 @@ static void open_op(void)
 }
 
 static void close_op(void) { oct_arena_free(&op.arena); }
-
 static void *room(size_t size)
 {
     void *p = oct_arena_zalloc(&op.arena, size);
     ck_assert_ptr_nonnull(p);
     return p;
 }
-
 /* Data of a U8 tensor with bytes of every kind up to max, ends more often. */
 static void fill_u8(oct_tensor *t, float scale, int zero, int max)
 {
@@ -44,8 +42,7 @@ static int q(const oct_tensor *t, size_t i) { return ((const uint8_t *)t->data)[
 static int rounded(float y, const oct_quant *to, oct_act act)
 {
     const double r = nearbyint((double)y) + to->zero;
-    double lo = 0, hi = to->max;
-    if (act != OCT_ACT_NONE) lo = to->zero;
+    double lo = act != OCT_ACT_NONE ? to->zero : 0, hi = to->max;
     if (act == OCT_ACT_RELU6) hi = fmin(hi, to->zero + nearbyint((double)(6 / to->scale)));
     return (int)(r < lo ? lo : r > hi ? hi : r);
 }
@@ -209,8 +206,8 @@ START_TEST(conv2d_is_exact)
             int inside = 0;
             for (size_t i = 0; kind != TO_F32 && i < oct_tensor_count(&t.y); i++)
                 inside += t.want[i] > 0 && t.want[i] < max && t.want[i] != t.s.attr.quant.zero;
-            ck_assert_msg(kind == TO_F32 || _i == N_SHAPES - 1 || inside * 8 > (int)oct_tensor_count(&t.y),
-                          "%d inside", inside);
+            ck_assert(kind == TO_F32 || _i == N_SHAPES - 1 ||
+                      inside * 8 > (int)oct_tensor_count(&t.y));
             test_each_isa(on_isa, &t);
             close_op();
         }
@@ -295,9 +292,8 @@ START_TEST(quantize_and_back)
             unsigned char *want = room((size_t)count);
             for (int i = 0; i < count; i++) {
                 p[i] = i < 15 ? odd[(i + count) % 15] : (float)(i - 20.5) * s;
-                double steps = isnan(p[i]) ? -1e9 : nearbyint((double)(p[i] * (1 / s)));
-                steps = fmin(fmax(steps + attr.quant.zero, 0), attr.quant.max);
-                want[i] = (unsigned char)steps;
+                const double steps = isnan(p[i]) ? -1e9 : nearbyint((double)(p[i] * (1 / s)));
+                want[i] = (unsigned char)fmin(fmax(steps + attr.quant.zero, 0), attr.quant.max);
                 back[i] = (float)(want[i] - attr.quant.zero) * s;
             }
             one t = { OCT_OP_QUANTIZE, { &attr, { &x }, &y }, want, 1 };
@@ -494,21 +490,11 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("ops_s8");
-    TCase *tc = tcase_create("ops_s8");
-    tcase_add_loop_test(tc, conv2d_is_exact, 0, N_SHAPES);
-    tcase_add_test(tc, linear_is_exact);
-    tcase_add_test(tc, quantize_and_back);
-    tcase_add_test(tc, add_is_exact);
-    tcase_add_test(tc, activations_clamp_bytes);
-    tcase_add_test(tc, averages_keep_ties);
-    tcase_add_test(tc, pools_are_exact);
-    tcase_add_test(tc, pad_and_flatten_move_bytes);
-    tcase_add_test(tc, odd_quantizations_are_refused);
-    suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? TEST_FAIL : TEST_PASS;
+    const suite_loop loops[] = {
+        { conv2d_is_exact, N_SHAPES }, { linear_is_exact, 1 }, { quantize_and_back, 1 },
+        { add_is_exact, 1 }, { activations_clamp_bytes, 1 }, { averages_keep_ties, 1 },
+        { pools_are_exact, 1 }, { pad_and_flatten_move_bytes, 1 },
+        { odd_quantizations_are_refused, 1 },
+    };
+    return suite_run_loops("ops_s8", loops, sizeof loops / sizeof *loops);
 }

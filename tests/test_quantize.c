@@ -399,22 +399,12 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("quantize");
-    TCase *tc = tcase_create("quantize");
-    tcase_add_loop_test(tc, accuracy_is_kept, 0, N_SUBJECTS);
-    tcase_add_loop_test(tc, accuracy_is_kept_at_run_time, 0, N_ALL);
-    tcase_add_loop_test(tc, the_same_bits_everywhere, 0, 3 * N_SUBJECTS);
-    tcase_add_test(tc, a_block_stays_in_integers);
-    tcase_add_test(tc, kept_layers_stay_fp32);
-    tcase_add_test(tc, run_time_layers_keep_their_neighbours);
-    tcase_add_test(tc, what_cannot_be_quantized_is_said);
-    tcase_add_test(tc, curves_are_applied_in_fp32);
-    tcase_add_test(tc, boundary_inserts_dequantize_once);
-    tcase_add_test(tc, boundary_leaves_run_time_layers);
-    suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? TEST_FAIL : TEST_PASS;
+    const suite_loop loops[] = {
+        { accuracy_is_kept, N_SUBJECTS }, { accuracy_is_kept_at_run_time, N_ALL },
+        { the_same_bits_everywhere, 3 * N_SUBJECTS }, { a_block_stays_in_integers, 1 },
+        { kept_layers_stay_fp32, 1 }, { run_time_layers_keep_their_neighbours, 1 },
+        { what_cannot_be_quantized_is_said, 1 }, { curves_are_applied_in_fp32, 1 },
+        { boundary_inserts_dequantize_once, 1 }, { boundary_leaves_run_time_layers, 1 },
+    };
+    return suite_run_loops("quantize", loops, sizeof loops / sizeof *loops);
 }

@@ -272,7 +272,7 @@ START_TEST(hostile_metadata)
         { WITH("{\"max\":127,\"scale\":\"1\",\"zero\":0}"), "'input' has no scale" },
         { WITH("{\"max\":127,\"scale\":1,\"zero\":256}"), "'zero' is not an integer" },
         { WITH("{\"max\":500,\"scale\":1,\"zero\":0}"), "'max' is not an integer" },
-        { WITH("{\"max\":127,\"scale\":1,\"zero\":200}"), "'input' has zero point 200 of 0 to 127" },
+        { WITH("{\"max\":127,\"scale\":1,\"zero\":200}"), "has zero point 200 of 0 to 127" },
         { WITH("{\"max\":200,\"scale\":1,\"zero\":0}"), "'input' has zero point 0 of 0 to 200" },
         { WITH("{\"scale\":1}"), "'input' has zero point 0 of 0 to 0" },
     };
