@@ -10,7 +10,7 @@
 #include "programs/report.h"
 #include "tensor/text.h"
 
-enum { SAMPLES = 64, RUNS = 9 };
+enum { SAMPLES = 64, RUNS = 9, LONG_MS = 2000 };
 
 /* ---- time ---- */
 
@@ -19,14 +19,16 @@ oct_status quantize_time(const oct_model *m, int n, double *ms)
     const size_t steps = (size_t)m->plan->n_steps;
     double *all = calloc(steps * (RUNS + 1), sizeof *all), run[RUNS];
     if (!all) return oct_fail(OCT_ERR_MEMORY, "out of memory");
-    for (int i = 0; i <= RUNS; i++) { /* the first one warms up */
+    const double start = report_now_ms();
+    int runs = 0; /* the first one warms up */
+    for (int i = 0; i <= RUNS && (i < 2 || report_now_ms() < start + LONG_MS); i++, runs = i - 1) {
         report_laps laps = { report_now_ms(), all + (size_t)i * steps };
         oct_plan_run(m->plan, m->pool, n, report_lap, &laps);
     }
     for (size_t k = 0; k < steps; k++) {
-        for (int i = 0; i < RUNS; i++) run[i] = all[(size_t)(i + 1) * steps + k];
-        report_sort(run, RUNS);
-        ms[k] = run[RUNS / 2] / n;
+        for (int i = 0; i < runs; i++) run[i] = all[(size_t)(i + 1) * steps + k];
+        report_sort(run, runs);
+        ms[k] = run[runs / 2] / n;
     }
     free(all);
     return OCT_OK;
