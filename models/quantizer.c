@@ -118,15 +118,13 @@ oct_status oct_quantizer_add(oct_quantizer *q, int n)
     return OCT_OK;
 }
 
-/* What octet.quant says; the hash goes on if more samples come. */
-static oct_status fill_info(oct_quantizer *q, const oct_quant_kept *kept, int n_kept,
-                            oct_quant_info *info)
+oct_status oct_quantizer_info(oct_quantizer *q, oct_quant_info *info)
 {
-    *info = (oct_quant_info){ .method = "dynamic", .kept = kept, .n_kept = n_kept };
+    *info = (oct_quant_info){ .method = "dynamic" };
     if (q->dynamic) return OCT_OK;
     char *hex = oct_arena_alloc(&q->arena, 65);
     if (!hex) return oct_fail(OCT_ERR_MEMORY, "quantize: out of memory");
-    oct_sha256 copy = q->samples;
+    oct_sha256 copy = q->samples; /* it goes on if more samples come */
     oct_sha256_hex(&copy, hex);
     info->method = oct_method_name(q->pass.method);
     if (q->pass.method == OCT_METHOD_PERCENTILE) info->percentile = q->pass.ppm / 1e4;
@@ -145,7 +143,9 @@ static oct_status quantize(oct_quantizer *q, const oct_quant_kept *kept, int n_k
     if (!name) return oct_fail(OCT_ERR_MEMORY, "quantize: out of memory");
     for (int i = 0; i < n_kept; i++) name[i] = kept[i].layer;
     if (m->builder->fold_arch) OCT_TRY(m->builder->fold_arch(m));
-    OCT_TRY(fill_info(q, kept, n_kept, info));
+    OCT_TRY(oct_quantizer_info(q, info));
+    info->kept = kept;
+    info->n_kept = n_kept;
     oct_quantize_options o = q->pass;
     o.keep = name;
     o.n_keep = n_kept;

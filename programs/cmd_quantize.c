@@ -276,12 +276,9 @@ static int make(quantize_work *w, const char *temporary, oct_quantizer_save_info
     if (!code) code = choose(w);
     if (!code) code = quantize_layers(w);
     if (code) return code;
-    oct_model *m;
     oct_quant_info quant;
-    status = oct_quantizer_build(w->q, w->kept, w->n_kept, &m, &quant);
-    if (status) return cli_fail(a, w->path, status);
-    oct_model_free(m);
-    code = describe(w, &quant);
+    status = oct_quantizer_info(w->q, &quant);
+    code = status ? cli_fail(a, w->path, status) : describe(w, &quant);
     if (!code && (status = job_recipe(a, &w->job, &w->arena, &info->save.recipe)))
         code = cli_fail(a, w->path, status);
     return code ? code : write_file(w, temporary, info);

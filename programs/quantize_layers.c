@@ -20,9 +20,9 @@ oct_status quantize_time(const oct_model *m, int n, double *ms)
     double *all = calloc(steps * (RUNS + 1), sizeof *all), run[RUNS];
     if (!all) return oct_fail(OCT_ERR_MEMORY, "out of memory");
     const double start = report_now_ms();
-    int runs = 0; /* the first one warms up */
-    for (int i = 0; i <= RUNS && (i < 2 || report_now_ms() < start + LONG_MS); i++, runs = i - 1) {
-        report_laps laps = { report_now_ms(), all + (size_t)i * steps };
+    int runs = -1; /* the first one warms up */
+    for (; runs < RUNS && (runs < 1 || report_now_ms() < start + LONG_MS); runs++) {
+        report_laps laps = { report_now_ms(), all + (size_t)(runs + 1) * steps };
         oct_plan_run(m->plan, m->pool, n, report_lap, &laps);
     }
     for (size_t k = 0; k < steps; k++) {
