@@ -12,6 +12,7 @@ libprograms_la_SOURCES = \
 	programs/job.h programs/job.c \
 	programs/feed.h programs/feed.c \
 	programs/lines.h programs/lines.c \
+	programs/words.h programs/words.c \
 	programs/text_job.h programs/text_job.c \
 	programs/answers.h programs/answers.c \
 	programs/evaluate.h programs/evaluate.c \

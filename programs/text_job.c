@@ -1,6 +1,7 @@
 #include "programs/text_job.h"
 
 #include "programs/report.h"
+#include "programs/words.h"
 
 /* What the programs and the tokenizer rely on. */
 static int check(const cli_args *a, const char *path, const text_job *j)
@@ -25,7 +26,7 @@ static int open_words(const cli_args *a, const char *path, text_job *j)
 {
     oct_recipe r;
     const oct_model *m = j->model;
-    const oct_status status = oct_wordpiece_open_folder(path, &r, &j->words);
+    const oct_status status = words_open(m, path, &r, &j->words);
     if (status) return cli_fail(a, path, status);
     const int tokens = oct_wordpiece_count(j->words);
     if (tokens > m->vocabulary)

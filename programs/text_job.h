@@ -18,8 +18,9 @@ typedef struct text_job {
     int32_t *ids, *starts, *types; /* the model's inputs; types NULL: it has none */
 } text_job;
 
-/* MODEL is a Hugging Face folder.  describe: only to encode, nothing can be run.  0, or an exit
- * code and the line was printed; out is closed either way by text_job_close. */
+/* MODEL is a Hugging Face folder, or a file with octet.vocab in it.  describe: only to encode,
+ * nothing can be run.  0, or an exit code and the line was printed; out is closed either way by
+ * text_job_close. */
 int text_job_open(const cli_args *a, const job_settings *s, int describe, text_job *out);
 void text_job_close(text_job *j);
 
