@@ -24,15 +24,15 @@ static int smaller(int a, int b) { return a < b ? a : b; }
 
 static int open_words(const cli_args *a, const char *path, text_job *j)
 {
-    oct_recipe r;
     const oct_model *m = j->model;
-    const oct_status status = words_open(m, path, &r, &j->words);
+    const oct_status status = words_open(m, path, &j->recipe, &j->words);
     if (status) return cli_fail(a, path, status);
     const int tokens = oct_wordpiece_count(j->words);
     if (tokens > m->vocabulary)
         return cli_refuse(a, path, OCT_ERR_SHAPE, "the vocabulary has %d tokens, the model's "
                           "embedding %d rows", tokens, m->vocabulary);
-    j->max_length = smaller(a->max_length.n ? a->max_length.v[0] : r.max_length, m->max_length);
+    j->max_length = smaller(a->max_length.n ? a->max_length.v[0] : j->recipe.max_length,
+                            m->max_length);
     return CLI_OK;
 }
 
@@ -40,8 +40,8 @@ int text_job_open(const cli_args *a, const job_settings *s, int describe, text_j
 {
     *out = (text_job){ .batch = s->batch };
     const oct_options options = job_options(a, s);
-    const oct_status status = (describe ? oct_model_describe : oct_model_load)(s->path, &options,
-                                                                               &out->model);
+    const oct_status status = describe ? oct_model_describe(s->path, &options, &out->model)
+                                       : job_load_model(a, s, &options, &out->model);
     if (status) return cli_fail(a, s->path, status);
     int code = check(a, s->path, out);
     if (!code) code = open_words(a, s->path, out);
@@ -58,7 +58,7 @@ int text_job_open(const cli_args *a, const job_settings *s, int describe, text_j
 void text_job_close(text_job *j)
 {
     oct_wordpiece_close(j->words);
-    oct_model_free(j->model);
+    job_free_model(j->model);
     *j = (text_job){ .batch = 0 };
 }
 

@@ -11,6 +11,7 @@
 typedef struct text_job {
     oct_model *model;
     oct_wordpiece *words;
+    oct_recipe recipe;        /* of the tokenizer */
     int batch, classes;
     int max_length;           /* tokens of a text: the model's positions, the tokenizer's own limit
                                * or --max-length */
