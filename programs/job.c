@@ -68,17 +68,21 @@ char *job_arch(const cli_args *a)
     return text;
 }
 
+uint64_t job_next_random(uint64_t *seed)
+{
+    uint64_t z = (*seed += 0x9e3779b97f4a7c15u);
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
 float *job_random(const job *j, int n)
 {
     const size_t count = (size_t)n * j->sample;
     float *data = malloc(count * sizeof *data);
     uint64_t seed = 1;
-    for (size_t i = 0; data && i < count; i++) { /* splitmix64 */
-        uint64_t z = (seed += 0x9e3779b97f4a7c15u);
-        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-        z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-        data[i] = (float)(z >> 40) * 0x1p-22f - 2; /* 24 bits: exact */
-    }
+    for (size_t i = 0; data && i < count; i++)
+        data[i] = (float)(job_next_random(&seed) >> 40) * 0x1p-22f - 2; /* 24 bits: exact */
     return data;
 }
 

@@ -52,6 +52,8 @@ void job_close(job *j);
 OCT_MUST_CHECK oct_status job_run(job *j, const float *samples, int n, const float **logits,
                                   double *ms);
 
+/* The next of a row of random numbers: splitmix64. */
+uint64_t job_next_random(uint64_t *seed);
 /* n samples of seeded random numbers, uniform in -2 .. 2: the range of normalized images.
  * malloc'd; NULL: out of memory. */
 float *job_random(const job *j, int n);

@@ -1,5 +1,7 @@
 #include "programs/text_job.h"
 
+#include <string.h>
+
 #include "programs/report.h"
 #include "programs/words.h"
 
@@ -36,22 +38,39 @@ static int open_words(const cli_args *a, const char *path, text_job *j)
     return CLI_OK;
 }
 
-int text_job_open(const cli_args *a, const job_settings *s, int describe, text_job *out)
+static void find_inputs(text_job *j)
+{
+    oct_tensor *types = oct_model_input(j->model, 2);
+    j->classes = j->model->classes;
+    j->ids = oct_model_input(j->model, 0)->data;
+    j->starts = oct_model_input(j->model, 1)->data;
+    j->types = types ? types->data : NULL;
+    j->starts[0] = 0;
+}
+
+static int open_model(const cli_args *a, const job_settings *s, int describe, text_job *out)
 {
     *out = (text_job){ .batch = s->batch };
     const oct_options options = job_options(a, s);
     const oct_status status = describe ? oct_model_describe(s->path, &options, &out->model)
                                        : job_load_model(a, s, &options, &out->model);
-    if (status) return cli_fail(a, s->path, status);
-    int code = check(a, s->path, out);
+    return status ? cli_fail(a, s->path, status) : check(a, s->path, out);
+}
+
+int text_job_open(const cli_args *a, const job_settings *s, int describe, text_job *out)
+{
+    int code = open_model(a, s, describe, out);
     if (!code) code = open_words(a, s->path, out);
-    if (code || describe) return code;
-    oct_tensor *types = oct_model_input(out->model, 2);
-    out->classes = out->model->classes;
-    out->ids = oct_model_input(out->model, 0)->data;
-    out->starts = oct_model_input(out->model, 1)->data;
-    out->types = types ? types->data : NULL;
-    out->starts[0] = 0;
+    if (!code && !describe) find_inputs(out);
+    return code;
+}
+
+int text_job_open_ids(const cli_args *a, const job_settings *s, text_job *out)
+{
+    const int code = open_model(a, s, 0, out);
+    if (code) return code;
+    out->max_length = out->model->max_length;
+    find_inputs(out);
     return CLI_OK;
 }
 
@@ -71,6 +90,20 @@ oct_status text_job_add(text_job *j, const char *text, size_t size, int *cut)
                                  j->types ? j->types + begin : NULL, &n, cut));
     j->starts[++j->n] = begin + n;
     return OCT_OK;
+}
+
+void text_job_random(text_job *j, int length)
+{
+    uint64_t seed = 1;
+    const int most = smaller(TEXT_JOB_RANDOM, j->max_length);
+    for (j->n = 0; j->n < j->batch; j->n++) {
+        const int n = length ? length : 1 + (int)(job_next_random(&seed) % (uint64_t)most);
+        int32_t *ids = j->ids + j->starts[j->n];
+        for (int i = 0; i < n; i++)
+            ids[i] = (int32_t)(job_next_random(&seed) % (uint64_t)j->model->vocabulary);
+        if (j->types) memset(j->types + j->starts[j->n], 0, (size_t)n * sizeof *ids);
+        j->starts[j->n + 1] = j->starts[j->n] + n;
+    }
 }
 
 oct_status text_job_run(text_job *j, const float **logits, double *ms)

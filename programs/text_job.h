@@ -23,10 +23,16 @@ typedef struct text_job {
  * nothing can be run.  0, or an exit code and the line was printed; out is closed either way by
  * text_job_close. */
 int text_job_open(const cli_args *a, const job_settings *s, int describe, text_job *out);
+/* The same without a tokenizer, which the folder then need not have: for ids of another origin. */
+int text_job_open_ids(const cli_args *a, const job_settings *s, text_job *out);
 void text_job_close(text_job *j);
 
 /* One more text of the batch; *cut: 1 if it has more than max_length tokens. */
 OCT_MUST_CHECK oct_status text_job_add(text_job *j, const char *text, size_t size, int *cut);
+/* A whole batch of texts of seeded random ids, of `length` tokens each; 0: from 1 to
+ * TEXT_JOB_RANDOM, as the model allows, of as many for every model. */
+enum { TEXT_JOB_RANDOM = 128 };
+void text_job_random(text_job *j, int length);
 /* The logits [n, classes] of what was added, n >= 1, valid until the next run. */
 OCT_MUST_CHECK oct_status text_job_run(text_job *j, const float **logits, double *ms);
 
