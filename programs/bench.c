@@ -1,5 +1,6 @@
 #include "programs/bench.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,12 +82,13 @@ static void print_row(bench *b, const bench_row *r, double gops, double share)
     const double p50 = report_percentile(r->ms, r->n, 0.50);
     const double p99 = report_percentile(r->ms, r->n, 0.99);
     const double length = r->tokens / r->batch, per_second = r->batch / p50 * 1e3;
+    const int whole = floor(length) == length;
     const char *isa = oct_cpu_isa_name(m->cpu);
     if (b->a->json) {
         report_json_line(json_pack(
             "{s:i, s:o, s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "batch", r->batch,
-            "length", r->tokens ? report_number(length) : json_null(), "threads",
-            m->pool->threads, "isa", isa, "precision", m->precision, "device", "cpu",
+            "length", !r->tokens ? json_null() : whole ? report_count(length)
+            : report_number(length), "threads", m->pool->threads, "isa", isa, "precision", m->precision, "device", "cpu",
             "ms_min", report_number(r->ms[0]), "ms_p50", report_number(p50), "ms_p99",
             report_number(p99), "per_second", report_number(per_second), "gops",
             report_number(gops), "peak_share", report_number(share)));
@@ -110,6 +112,12 @@ typedef struct clock {
 static void print_layers(const bench *b, const bench_row *r, const bench_peaks *peak, clock *c)
 {
     const oct_plan *plan = r->model->plan;
+    char name[200];
+    int width = REPORT_NAME;
+    for (int i = 0; i < plan->n_steps; i++) {
+        const int size = (int)cli_escape(plan->step[i].node->name, name, sizeof name);
+        if (size > width) width = size;
+    }
     for (int i = 0; i < plan->n_steps; i++) {
         const oct_step *step = &plan->step[i];
         report_sort(c->ms[i], c->n);
@@ -124,9 +132,8 @@ static void print_layers(const bench *b, const bench_row *r, const bench_peaks *
                 "peak_share", report_number(share)));
             continue;
         }
-        char name[200];
         cli_escape(step->node->name, name, sizeof name);
-        printf("    %-*s %-11s %9.4f ms %8.1f GOP/s %4.0f %%  %s\n", b->texts ? 49 : 24, name,
+        printf("    %-*s %-11s %9.4f ms %8.1f GOP/s %4.0f %%  %s\n", width, name,
                step->op->name, ms, rate, 100 * share, step->kernel ? step->kernel : "");
     }
 }

@@ -39,7 +39,8 @@ distilbert_infer_LDADD   = libprograms.la $(LDADD)
 octet_SOURCES = \
 	programs/octet.c programs/cmd.h \
 	programs/cmd_inspect.c programs/cmd_eval.c \
-	programs/cmd_diff.c programs/cmd_bench.c programs/bench.h programs/bench.c \
+	programs/cmd_diff.c programs/diff.h programs/diff_print.c \
+	programs/cmd_bench.c programs/bench.h programs/bench.c \
 	programs/cmd_compile.c \
 	programs/cmd_lint.c \
 	programs/cmd_quantize.c programs/quantize.h programs/quantize_layers.c \

@@ -20,6 +20,8 @@ typedef struct report_laps {
 } report_laps;
 void report_lap(void *laps, const oct_plan *plan, int step, int n);
 
+enum { REPORT_NAME = 24 }; /* columns of a layer's name, wider where one is longer */
+
 /* A bar with rate and time left on standard error; silent unless that is a terminal. */
 typedef struct report_progress {
     int shown;             /* 0: stay silent */

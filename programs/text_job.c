@@ -92,18 +92,28 @@ oct_status text_job_add(text_job *j, const char *text, size_t size, int *cut)
     return OCT_OK;
 }
 
-void text_job_random(text_job *j, int length)
+void text_job_random(text_job *j, int n, int length, uint64_t *seed)
 {
-    uint64_t seed = 1;
     const int most = smaller(TEXT_JOB_RANDOM, j->max_length);
-    for (j->n = 0; j->n < j->batch; j->n++) {
-        const int n = length ? length : 1 + (int)(job_next_random(&seed) % (uint64_t)most);
-        int32_t *ids = j->ids + j->starts[j->n];
-        for (int i = 0; i < n; i++)
-            ids[i] = (int32_t)(job_next_random(&seed) % (uint64_t)j->model->vocabulary);
-        if (j->types) memset(j->types + j->starts[j->n], 0, (size_t)n * sizeof *ids);
-        j->starts[j->n + 1] = j->starts[j->n] + n;
+    for (j->n = 0; j->n < n; j->n++) {
+        const int size = length ? length
+                                : 1 + (int)(job_next_random(seed) % (uint64_t)most);
+        const int begin = j->starts[j->n];
+        for (int i = begin; i < begin + size; i++)
+            j->ids[i] = (int32_t)(job_next_random(seed) % (uint64_t)j->model->vocabulary);
+        if (j->types) memset(j->types + begin, 0, (size_t)size * sizeof *j->types);
+        j->starts[j->n + 1] = begin + size;
     }
+}
+
+void text_job_copy(const text_job *from, text_job *to)
+{
+    const size_t tokens = (size_t)from->starts[from->n];
+    memcpy(to->ids, from->ids, tokens * sizeof *to->ids);
+    memcpy(to->starts, from->starts, ((size_t)from->n + 1) * sizeof *to->starts);
+    if (to->types && from->types) memcpy(to->types, from->types, tokens * sizeof *to->types);
+    else if (to->types) memset(to->types, 0, tokens * sizeof *to->types);
+    to->n = from->n;
 }
 
 oct_status text_job_run(text_job *j, const float **logits, double *ms)

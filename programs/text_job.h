@@ -29,10 +29,12 @@ void text_job_close(text_job *j);
 
 /* One more text of the batch; *cut: 1 if it has more than max_length tokens. */
 OCT_MUST_CHECK oct_status text_job_add(text_job *j, const char *text, size_t size, int *cut);
-/* A whole batch of texts of seeded random ids, of `length` tokens each; 0: from 1 to
- * TEXT_JOB_RANDOM, as the model allows, of as many for every model. */
+/* n texts of random ids, 1 <= n <= batch, of `length` tokens each; 0: from 1 to TEXT_JOB_RANDOM, or
+ * to max_length. */
 enum { TEXT_JOB_RANDOM = 128 };
-void text_job_random(text_job *j, int length);
+void text_job_random(text_job *j, int n, int length, uint64_t *seed);
+/* What was added to one is added to the other, of the same vocabulary, batch and max_length. */
+void text_job_copy(const text_job *from, text_job *to);
 /* The logits [n, classes] of what was added, n >= 1, valid until the next run. */
 OCT_MUST_CHECK oct_status text_job_run(text_job *j, const float **logits, double *ms);
 
