@@ -23,6 +23,7 @@ libprograms_la_SOURCES = \
 	programs/html_plot.h programs/html_plot.c \
 	programs/diff_layers.h programs/diff_layers.c \
 	programs/lint_data.h programs/lint_data.c \
+	programs/lint_words.h programs/lint_words.c \
 	programs/classify.h programs/classify.c \
 	programs/peak.h programs/peak.c
 
