@@ -21,7 +21,7 @@ static const double
 
 enum {
     ROUNDED = 128,           /* embeddings are padded up to a multiple of at most this */
-    LEAST_TOKENS = 100       /* distinct: norms of fewer say little */
+    LEAST_TOKENS = 250       /* distinct: of 180, 1 of 400 clean sets is less than least_z off */
 };
 
 struct oct_lint_texts {
