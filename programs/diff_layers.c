@@ -221,24 +221,38 @@ static const float *in_order(const oct_tensor *t, int n, float *out)
     return out;
 }
 
+static void add_values(diff_layer *layer, const float *x, const float *y, size_t n)
+{
+    for (size_t k = 0; k < n; k++) {
+        const double a = (double)x[k], b = (double)y[k], d = fabs(a - b);
+        if (fabs(a) > layer->largest) layer->largest = fabs(a);
+        if (d > layer->difference) layer->difference = d;
+        layer->signal += a * a;
+        layer->noise += d * d;
+        if (isnan(d) && !(isnan(a) && isnan(b)) && a != b) layer->difference = INFINITY;
+    }
+}
+
 oct_status diff_add(diff_set *s, int first, int n)
 {
     for (int i = 0; i < s->n; i++) {
         diff_layer *layer = &s->layer[i];
-        const size_t count = oct_tensor_sample_count(layer->a) * (size_t)n;
         const float *x = in_order(layer->a, n, s->x), *y = s->y;
         if (layer->b) y = in_order(layer->b, n, s->y);
         else OCT_TRY(npy_read(&layer->dump, first, n, s->y));
-        for (size_t k = 0; k < count; k++) {
-            const double a = (double)x[k], b = (double)y[k], d = fabs(a - b);
-            if (fabs(a) > layer->largest) layer->largest = fabs(a);
-            if (d > layer->difference) layer->difference = d;
-            layer->signal += a * a;
-            layer->noise += d * d;
-            if (isnan(d) && !(isnan(a) && isnan(b)) && a != b) layer->difference = INFINITY;
-        }
+        add_values(layer, x, y, oct_tensor_sample_count(layer->a) * (size_t)n);
     }
     return OCT_OK;
+}
+
+void diff_add_text(diff_set *s, int tokens)
+{
+    for (int i = 0; i < s->n; i++) {
+        diff_layer *layer = &s->layer[i];
+        const int rows = layer->a->dim[0] == 1 ? 1 : tokens;
+        add_values(layer, in_order(layer->a, rows, s->x), in_order(layer->b, rows, s->y),
+                   oct_tensor_sample_count(layer->a) * (size_t)rows);
+    }
 }
 
 double diff_relative(const diff_layer *layer)

@@ -38,6 +38,9 @@ OCT_MUST_CHECK oct_status diff_pair_dumps(const oct_model *a, const char *folder
 
 /* Both have run n samples, the first of which is number `first` of the dumps. */
 OCT_MUST_CHECK oct_status diff_add(diff_set *s, int first, int n);
+/* Both, loaded for one text at a time, have run one of so many tokens: a row each, or one for all
+ * where the network goes on with the first token only. */
+void diff_add_text(diff_set *s, int tokens);
 
 /* max |a - b| / max |a| */
 double diff_relative(const diff_layer *layer);

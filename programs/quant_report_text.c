@@ -14,9 +14,9 @@ static void head(FILE *to, const quant_report *r)
 {
     line(to, "model", r->model);
     line(to, "output", r->output);
-    fprintf(to, "%-14s%s, %d bits%s%s\n", "method", r->method ? r->method : "-", r->bits,
-            r->bias_correction ? ", bias correction" : "",
-            r->dynamic ? ", ranges of activations at run time" : "");
+    fprintf(to, "%-14s%s", "method", r->method ? r->method : "-");
+    if (r->dynamic) fputs(", ranges of activations at run time\n", to);
+    else fprintf(to, ", %d bits%s\n", r->bits, r->bias_correction ? ", bias correction" : "");
     if (r->calib) {
         fprintf(to, "%-14s%d samples of ", "calibration", r->calib_samples);
         cli_print_escaped(to, r->calib);

@@ -11,6 +11,7 @@
 typedef struct text_job {
     oct_model *model;
     oct_wordpiece *words;
+    oct_recipe recipe;        /* of words, without --max-length */
     int batch, classes;
     int max_length;           /* tokens of a text: the model's positions, the tokenizer's own limit
                                * or --max-length */
@@ -18,10 +19,15 @@ typedef struct text_job {
     int32_t *ids, *starts, *types; /* the model's inputs; types NULL: it has none */
 } text_job;
 
-/* MODEL is a Hugging Face folder.  describe: only to encode, nothing can be run.  0, or an exit
- * code and the line was printed; out is closed either way by text_job_close. */
+/* MODEL is a Hugging Face folder, or a file with octet.vocab in it.  describe: only to encode,
+ * nothing can be run.  0, or an exit code and the line was printed; out is closed either way by
+ * text_job_close. */
 int text_job_open(const cli_args *a, const job_settings *s, int describe, text_job *out);
 void text_job_close(text_job *j);
+
+/* Another model of the same texts, up to batch at once, loaded for as many: with like's tokenizer,
+ * and not to be closed. */
+text_job text_job_share(const text_job *like, oct_model *model, int batch);
 
 /* One more text of the batch; *cut: 1 if it has more than max_length tokens. */
 OCT_MUST_CHECK oct_status text_job_add(text_job *j, const char *text, size_t size, int *cut);
