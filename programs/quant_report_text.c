@@ -102,11 +102,11 @@ static void column(FILE *to, const char *s, int width)
     fprintf(to, "%s%*s", name.s, width - name.width + 1, "");
 }
 
-/* 100 columns: 27 + 9 + 6, then 7 + 6 + 10 + 18 + 8 + 8 */
+/* 100 columns: 26 + 10 + 6, then 7 + 6 + 10 + 18 + 8 + 8 */
 static void layer_table(FILE *to, const quant_report *r)
 {
     static const char *const fmt = "%6s %5s %9s %17s %7s %7s\n";
-    enum { NAME = 26, OP = 8, PRECISION = 5 };
+    enum { NAME = 25, OP = 9, PRECISION = 5 };
     if (!r->n_layers) return;
     fprintf(to, "\n%-*s%-*s", NAME + 1, "layer", OP + PRECISION + 2, "op");
     fprintf(to, fmt, "MACs", "SQNR", "clipped", "range", "ms fp32", "int8");
