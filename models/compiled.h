@@ -38,10 +38,9 @@ OCT_MUST_CHECK oct_status oct_compiled_use(oct_model *m, const oct_options *o,
 /* ERR_UNSUPPORTED if this build lacks the kernels of flags' newest ISA. */
 OCT_MUST_CHECK oct_status oct_compiled_built(unsigned flags);
 
-/* Writes m, which was loaded by oct_model_pack, as oct_weights_save does; vocab: octet.vocab of a
- * model of texts, else NULL. */
+/* Writes m, which was loaded by oct_model_pack, as oct_weights_save does. */
 OCT_MUST_CHECK oct_status oct_compiled_save(const oct_model *m, const char *path,
-                                            const oct_save_info *info, const oct_tensor *vocab);
+                                            const oct_save_info *info);
 
 /* models/compiled_texts.c: the inputs that object, "texts" of octet.plan, describes; and what a node
  * on them is held to, as infer sees shapes and not which rows a value has.  attention's length

@@ -150,20 +150,22 @@ static oct_status make_tensors(const oct_plan *plan, oct_arena *arena, oct_save_
     return OCT_OK;
 }
 
-oct_status oct_compiled_save(const oct_model *m, const char *path, const oct_save_info *info,
-                             const oct_tensor *vocab)
+oct_status oct_compiled_save(const oct_model *m, const char *path, const oct_save_info *info)
 {
     oct_arena arena = { 0 };
     oct_save_tensor *tensor = NULL;
     oct_save_meta *meta = NULL;
+    oct_tensor vocab;
     int n = 0, n_meta = 0;
     oct_save_meta plan = { "octet.plan", NULL };
     oct_status status = oct_json_write(json_of_plan(m), &arena, &plan.value);
     if (status == OCT_OK)
         status = oct_save_meta_make(m, info, &plan, 1, &arena, &meta, &n_meta);
     if (status == OCT_OK) status = make_tensors(m->plan, &arena, &tensor, &n);
-    if (status == OCT_OK && vocab)
-        tensor[n++] = (oct_save_tensor){ oct_vocab_tensor_name, vocab };
+    if (status == OCT_OK && info->vocab) {
+        status = oct_vocab_tensor_make(info->vocab, info->vocab_size, &vocab);
+        tensor[n++] = (oct_save_tensor){ OCT_MODEL_VOCAB, &vocab };
+    }
     if (status == OCT_OK) status = oct_weights_save(path, tensor, n, meta, n_meta);
     oct_arena_free(&arena);
     return status;

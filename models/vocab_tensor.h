@@ -1,13 +1,11 @@
 #ifndef OCT_MODELS_VOCAB_TENSOR_H
 #define OCT_MODELS_VOCAB_TENSOR_H
 
-#include "weights/weights.h"
+#include "models/model.h"
 
-/* octet.vocab: the bytes of a vocab.txt as the tensor U8 [bytes] of a model file, so that a model of
+/* OCT_MODEL_VOCAB: the bytes of a vocab.txt as the tensor U8 [bytes] of a model file, so that a model of
  * texts is one file.  What the bytes mean is the business of input/wordpiece.h: oct_wordpiece_vocab
  * gives them, oct_wordpiece_open takes them. */
-extern const char oct_vocab_tensor_name[]; /* "octet.vocab" */
-
 /* *out points to vocab[0..size), which must outlive it.  ERR_FORMAT: too few or too many bytes for
  * a tensor. */
 OCT_MUST_CHECK oct_status oct_vocab_tensor_make(const char *vocab, size_t size, oct_tensor *out);

@@ -125,7 +125,8 @@ static int row_of_texts(state *s, job_settings *settings)
     int code = s->source ? text_job_open(s->a, settings, 0, j)
                          : text_job_open_ids(s->a, settings, j);
     if (!code && s->source) code = add_data(s, j);
-    else if (!code) text_job_random(j, j->batch, settings->sequence, &(uint64_t){ 1 });
+    uint64_t seed = 1;
+    while (!code && j->n < j->batch) text_job_add_random(j, settings->sequence, &seed);
     if (!code) code = keep_inputs(s, &x);
     if (!code) {
         bench_row r = { .model = j->model, .batch = j->batch, .run = run_texts, .from = &x,

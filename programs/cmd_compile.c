@@ -9,7 +9,6 @@
 #include "programs/origin.h"
 #include "programs/report.h"
 #include "programs/text_job.h"
-#include "programs/words.h"
 #include "tensor/cpu.h"
 
 static void report(const cli_args *a, const oct_model *m, double ms)
@@ -28,48 +27,37 @@ static void report(const cli_args *a, const oct_model *m, double ms)
     }
 }
 
-/* What a file gets beside the model; strings are the arena's or the model's. */
-typedef struct extras {
-    const char *recipe;       /* octet.input, or NULL */
-    const oct_tensor *vocab;  /* octet.vocab, or NULL */
-    oct_arena arena;
-} extras;
-
-static int save(const cli_args *a, const oct_model *m, extras *x, double start)
+/* info has what the kind of model needs; strings are the arena's or the model's. */
+static int save(const cli_args *a, const oct_model *m, oct_save_info *info, oct_arena *arena,
+                double start)
 {
     char **own_label = NULL;
     int code = a->labels ? labels_read(a, a->labels, m->classes, &own_label) : CLI_OK;
     if (code) return code;
-    const oct_save_info info = { .label = own_label ? own_label : m->label, .recipe = x->recipe,
-                                 .command = origin_command(a, &x->arena) };
-    oct_status status = info.command ? OCT_OK : oct_fail(OCT_ERR_MEMORY, "out of memory");
-    if (!status) status = oct_compiled_save(m, a->output, &info, x->vocab);
+    info->label = own_label ? own_label : m->label;
+    info->command = origin_command(a, arena);
+    oct_status status = info->command ? OCT_OK : oct_fail(OCT_ERR_MEMORY, "out of memory");
+    if (!status) status = oct_compiled_save(m, a->output, info);
     labels_free(own_label);
     if (status) return cli_fail(a, a->output, status);
     report(a, m, report_now_ms() - start);
-    for (int i = 0; i < m->n_doubts && !x->vocab; i++)
+    for (int i = 0; i < m->n_doubts && !info->vocab; i++) /* of texts the tokenizer settles it */
         cli_note(a, "%s: in doubt, and now in %s: %s", a->arg[0], a->output, m->in_doubt[i]);
     return CLI_OK;
 }
 
-/* The vocabulary and the tokenizer's rules travel in the file: nothing of them is in doubt. */
 static int run_texts(const cli_args *a, const job_settings *settings, double start)
 {
     text_job j;
-    extras x = { .recipe = NULL };
-    oct_tensor vocab;
-    char *recipe = NULL;
+    oct_arena arena = { 0 };
+    oct_save_info info = { .recipe = NULL };
     int code = text_job_open(a, settings, 0, &j);
     if (!code) {
-        j.recipe.max_length = j.max_length;
-        oct_status status = words_tensor(j.words, &vocab);
-        if (!status) status = oct_recipe_write(&j.recipe, &x.arena, &recipe);
+        const oct_status status = text_job_save_info(&j, &arena, &info);
         if (status) code = cli_fail(a, a->arg[0], status);
-        x.vocab = &vocab;
-        x.recipe = recipe;
     }
-    if (!code) code = save(a, j.model, &x, start);
-    oct_arena_free(&x.arena);
+    if (!code) code = save(a, j.model, &info, &arena, start);
+    oct_arena_free(&arena);
     text_job_close(&j);
     return code;
 }
@@ -77,14 +65,15 @@ static int run_texts(const cli_args *a, const job_settings *settings, double sta
 static int run_images(const cli_args *a, const job_settings *settings, double start)
 {
     job j;
-    extras x = { .recipe = NULL };
+    oct_arena arena = { 0 };
+    oct_save_info info = { .recipe = NULL };
     int code = job_open(a, settings, &j);
     if (!code) {
-        const oct_status status = job_recipe(a, &j, &x.arena, &x.recipe);
+        const oct_status status = job_recipe(a, &j, &arena, &info.recipe);
         if (status) code = cli_fail(a, a->output, status);
     }
-    if (!code) code = save(a, j.model, &x, start);
-    oct_arena_free(&x.arena);
+    if (!code) code = save(a, j.model, &info, &arena, start);
+    oct_arena_free(&arena);
     job_close(&j);
     return code;
 }

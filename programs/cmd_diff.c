@@ -138,8 +138,9 @@ static int random_texts(state *s)
     int code = CLI_OK;
     uint64_t seed = 1;
     while (!code && s->d.samples < RANDOM_SAMPLES) {
-        const int left = RANDOM_SAMPLES - s->d.samples, batch = s->text_a.batch;
-        text_job_random(&s->text_a, left < batch ? left : batch, 0, &seed);
+        const int left = RANDOM_SAMPLES - s->d.samples;
+        text_job *j = &s->text_a;
+        while (j->n < j->batch && j->n < left) text_job_add_random(j, 0, &seed);
         code = run_texts(s);
     }
     return code;

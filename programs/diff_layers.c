@@ -265,23 +265,27 @@ static oct_status read_dump(const diff_set *s, const diff_layer *layer, int firs
     return OCT_OK;
 }
 
+static void add_values(diff_layer *layer, const float *x, const float *y, size_t n)
+{
+    for (size_t k = 0; k < n; k++) {
+        const double a = (double)x[k], b = (double)y[k], d = fabs(a - b);
+        if (fabs(a) > layer->largest) layer->largest = fabs(a);
+        if (d > layer->difference) layer->difference = d;
+        layer->signal += a * a;
+        layer->noise += d * d;
+        if (isnan(d) && !(isnan(a) && isnan(b)) && a != b) layer->difference = INFINITY;
+    }
+}
+
 oct_status diff_add(diff_set *s, int first, int n)
 {
     for (int i = 0; i < s->n; i++) {
         diff_layer *layer = &s->layer[i];
         const int rows = s->starts && !layer->per_text ? s->starts[n] : n;
-        const size_t count = oct_tensor_sample_count(layer->a) * (size_t)rows;
         const float *x = in_order(layer->a, rows, s->x), *y = s->y;
         if (layer->b) y = in_order(layer->b, rows, s->y);
         else OCT_TRY(read_dump(s, layer, first, n));
-        for (size_t k = 0; k < count; k++) {
-            const double a = (double)x[k], b = (double)y[k], d = fabs(a - b);
-            if (fabs(a) > layer->largest) layer->largest = fabs(a);
-            if (d > layer->difference) layer->difference = d;
-            layer->signal += a * a;
-            layer->noise += d * d;
-            if (isnan(d) && !(isnan(a) && isnan(b)) && a != b) layer->difference = INFINITY;
-        }
+        add_values(layer, x, y, oct_tensor_sample_count(layer->a) * (size_t)rows);
     }
     return OCT_OK;
 }

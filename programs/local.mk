@@ -45,7 +45,7 @@ octet_SOURCES = \
 	programs/cmd_compile.c \
 	programs/cmd_lint.c \
 	programs/cmd_quantize.c programs/quantize.h programs/quantize_layers.c \
-	programs/quantize_search.c
+	programs/quantize_search.c programs/quantize_text.c
 octet_CFLAGS  = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 octet_LDADD   = libprograms.la $(LDADD)
 

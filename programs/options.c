@@ -101,7 +101,8 @@ static const option_row rows[] = {
     { "std", "X,...", RECIPE, NUMBERS, AT(std), 4, 1e-30, 1e30, "divided by, likewise" },
     { "channels", "L|RGB|BGR", RECIPE, TEXT, AT(channels), 1, 0, 0,
       "what images are converted to" },
-    { "max-length", "N", RUNS | CLI_TEXT | CLI_LINT, INTS, AT(max_length), 1, 2, 1 << 20,
+    { "max-length", "N", RUNS | CLI_TEXT | CLI_LINT | CLI_QUANTIZE, INTS,
+      AT(max_length), 1, 2, 1 << 20,
       "tokens of a text, [CLS] and [SEP] included: longer texts are cut\n"
       "(default: the tokenizer's limit; never more than the model's positions)" },
     { "tokens", NULL, CLI_TEXT, FLAG, AT(tokens), 1, 0, 0,

@@ -38,7 +38,8 @@ static int open_words(const cli_args *a, const char *path, text_job *j)
     return CLI_OK;
 }
 
-static void find_inputs(text_job *j)
+/* Where texts go. */
+static void bind(text_job *j)
 {
     oct_tensor *types = oct_model_input(j->model, 2);
     j->classes = j->model->classes;
@@ -61,7 +62,7 @@ int text_job_open(const cli_args *a, const job_settings *s, int describe, text_j
 {
     int code = open_model(a, s, describe, out);
     if (!code) code = open_words(a, s->path, out);
-    if (!code && !describe) find_inputs(out);
+    if (!code && !describe) bind(out);
     return code;
 }
 
@@ -70,8 +71,32 @@ int text_job_open_ids(const cli_args *a, const job_settings *s, text_job *out)
     const int code = open_model(a, s, 0, out);
     if (code) return code;
     out->max_length = out->model->max_length;
-    find_inputs(out);
+    bind(out);
     return CLI_OK;
+}
+
+oct_status text_job_save_info(const text_job *j, oct_arena *arena, oct_save_info *out)
+{
+    char *recipe = NULL;
+    oct_recipe own = j->recipe;
+    own.max_length = j->max_length;
+    out->vocab = oct_wordpiece_vocab(j->words, &out->vocab_size);
+    if (!out->vocab)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "tokenizer.json has special tokens of its own, which "
+                        "%s cannot hold", OCT_MODEL_VOCAB);
+    OCT_TRY(oct_recipe_write(&own, arena, &recipe));
+    out->recipe = recipe;
+    return OCT_OK;
+}
+
+text_job text_job_share(const text_job *like, oct_model *model, int batch)
+{
+    text_job j = *like;
+    j.model = model;
+    j.batch = batch;
+    j.n = 0;
+    bind(&j);
+    return j;
 }
 
 void text_job_close(text_job *j)
@@ -92,18 +117,14 @@ oct_status text_job_add(text_job *j, const char *text, size_t size, int *cut)
     return OCT_OK;
 }
 
-void text_job_random(text_job *j, int n, int length, uint64_t *seed)
+void text_job_add_random(text_job *j, int length, uint64_t *seed)
 {
-    const int most = smaller(TEXT_JOB_RANDOM, j->max_length);
-    for (j->n = 0; j->n < n; j->n++) {
-        const int size = length ? length
-                                : 1 + (int)(job_next_random(seed) % (uint64_t)most);
-        const int begin = j->starts[j->n];
-        for (int i = begin; i < begin + size; i++)
-            j->ids[i] = (int32_t)(job_next_random(seed) % (uint64_t)j->model->vocabulary);
-        if (j->types) memset(j->types + begin, 0, (size_t)size * sizeof *j->types);
-        j->starts[j->n + 1] = begin + size;
-    }
+    const int most = smaller(TEXT_JOB_RANDOM, j->max_length), begin = j->starts[j->n];
+    const int size = length ? length : 1 + (int)(job_next_random(seed) % (uint64_t)most);
+    for (int i = begin; i < begin + size; i++)
+        j->ids[i] = (int32_t)(job_next_random(seed) % (uint64_t)j->model->vocabulary);
+    if (j->types) memset(j->types + begin, 0, (size_t)size * sizeof *j->types);
+    j->starts[++j->n] = begin + size;
 }
 
 void text_job_copy(const text_job *from, text_job *to)

@@ -1,6 +1,14 @@
 #include "programs/words.h"
 
+#include <sys/stat.h>
+
 #include "models/vocab_tensor.h"
+
+static int is_folder(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
 
 oct_status words_open(const oct_model *m, const char *path, oct_recipe *r, oct_wordpiece **out)
 {
@@ -8,18 +16,12 @@ oct_status words_open(const oct_model *m, const char *path, oct_recipe *r, oct_w
     size_t size;
     *out = NULL;
     OCT_TRY(oct_vocab_tensor_read(m->weights, &vocab, &size));
+    if (!vocab && !is_folder(path))
+        return oct_fail(OCT_ERR_FORMAT, "%s: no such tensor in the file, and no folder with a "
+                        "tokenizer", OCT_MODEL_VOCAB);
     if (!vocab) return oct_wordpiece_open_folder(path, r, out);
     OCT_TRY(oct_recipe_parse(m->recipe, r));
     if (!r->text)
         return oct_fail(OCT_ERR_FORMAT, "octet.input: of images, where octet.vocab is of texts");
     return oct_wordpiece_open(vocab, size, r, out);
-}
-
-oct_status words_tensor(const oct_wordpiece *w, oct_tensor *out)
-{
-    size_t size;
-    const char *vocab = oct_wordpiece_vocab(w, &size);
-    if (vocab) return oct_vocab_tensor_make(vocab, size, out);
-    return oct_fail(OCT_ERR_UNSUPPORTED, "tokenizer.json has special tokens of its own, which do "
-                    "not travel in one file");
 }

@@ -9,8 +9,4 @@
 OCT_MUST_CHECK oct_status words_open(const oct_model *m, const char *path, oct_recipe *r,
                                      oct_wordpiece **out);
 
-/* The tensor octet.vocab, to be saved while w is open.  ERR_UNSUPPORTED: the tokenizer has special
- * tokens of its own, which such a list does not tell from others. */
-OCT_MUST_CHECK oct_status words_tensor(const oct_wordpiece *w, oct_tensor *out);
-
 #endif

@@ -8,5 +8,5 @@ liboctet_core_la_SOURCES += \
 	quant/bias.h quant/bias.c \
 	quant/calibrate.h quant/calibrate.c
 liboctet_core_la_SOURCES += \
-	quant/layer.h quant/layer.c quant/pass_quantize.h quant/pass_quantize.c \
-	quant/pass_dynamic.h quant/pass_dynamic.c
+	quant/layer.h quant/layer.c quant/table.h quant/table.c \
+	quant/pass_quantize.h quant/pass_quantize.c quant/pass_dynamic.h quant/pass_dynamic.c

@@ -184,6 +184,13 @@ thread_tests += tests/test_bert
 tests_test_bert_SOURCES = tests/test_bert.c tests/fail_alloc.c tests/fail_alloc.h
 tests_test_bert_LDADD   = $(LDADD) $(CHECK_LIBS)
 
+# ... and in one file.
+unit_tests   += tests/test_text_file
+tests_test_text_file_SOURCES  = tests/files.h tests/test_text_file.c
+tests_test_text_file_CFLAGS   = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
+tests_test_text_file_CPPFLAGS = $(AM_CPPFLAGS) $(ZLIB_CFLAGS)
+tests_test_text_file_LDADD    = libprograms.la $(LDADD) $(CHECK_LIBS)
+
 # programs
 unit_tests += tests/test_programs tests/test_output tests/test_evaluate
 tests_test_programs_CFLAGS = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)

@@ -37,7 +37,7 @@ static void compile(const char *isa, const char *passes, int threads)
     ck_assert_msg(oct_model_pack(source, &o, &m) == OCT_OK, "%s", oct_last_error());
     ck_assert_int_eq(oct_model_run(m, 1), OCT_ERR_UNSUPPORTED); /* perhaps not this CPU's */
     const oct_save_info info = { .label = m->label, .command = "octet compile" };
-    ck_assert_msg(oct_compiled_save(m, compiled, &info, NULL) == OCT_OK, "%s", oct_last_error());
+    ck_assert_msg(oct_compiled_save(m, compiled, &info) == OCT_OK, "%s", oct_last_error());
     oct_model_free(m);
 }
 
@@ -386,7 +386,7 @@ START_TEST(out_of_memory)
         const long live = fail_alloc_live();
         unlink(compiled);
         fail_alloc_begin(n, 0);
-        status = oct_compiled_save(m, compiled, &info, NULL);
+        status = oct_compiled_save(m, compiled, &info);
         more = fail_alloc_end() >= n;
         ck_assert_int_eq(fail_alloc_live(), live);
         ck_assert_int_eq(access(compiled, F_OK) == 0, status == OCT_OK);

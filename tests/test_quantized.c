@@ -269,7 +269,7 @@ START_TEST(compiled)
         if (!o.arch) o.height = t->h, o.width = t->w;
         ck_assert_int_eq(oct_model_pack(golden(t->file, ".pth"), &o, &m), OCT_OK);
         const oct_save_info info = { .recipe = m->recipe, .command = "test" };
-        ck_assert_msg(oct_compiled_save(m, path, &info, NULL) == OCT_OK, "%s", oct_last_error());
+        ck_assert_msg(oct_compiled_save(m, path, &info) == OCT_OK, "%s", oct_last_error());
         oct_model_free(m);
         o = (oct_options){ .isa = isas[i], .batch = 3, .precision = "int8" };
         ck_assert_msg(oct_model_load(path, &o, &m) == OCT_OK, "%s: %s", t->file, oct_last_error());

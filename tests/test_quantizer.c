@@ -324,7 +324,7 @@ START_TEST(hostile_tables)
     if (oct_cpu_isa("avx2", &flags) != OCT_OK) return;
     make((oct_options){ .batch = 2 }, NULL, made);
     OK(oct_model_pack(made, &o, &m));
-    OK(oct_compiled_save(m, other, &(oct_save_info){ .command = "octet compile" }, NULL));
+    OK(oct_compiled_save(m, other, &(oct_save_info){ .command = "octet compile" }));
     oct_model_free(m);
     char *bytes = slurp(other, &size);
     test_seed = 3;
