@@ -149,15 +149,19 @@ tests_test_vocab_LDADD       = $(LDADD) $(CHECK_LIBS)
 
 # models
 unit_tests += tests/test_layers tests/test_builders tests/test_models tests/test_compile \
-	tests/test_quantizer
+	tests/test_compile_texts tests/test_quantizer
 tests_test_layers_LDADD    = $(LDADD) $(CHECK_LIBS)
 tests_test_builders_LDADD  = $(LDADD) $(CHECK_LIBS)
 tests_test_models_SOURCES  = tests/test_models.c tests/fail_alloc.c tests/fail_alloc.h
 tests_test_models_CPPFLAGS = $(AM_CPPFLAGS) $(ZLIB_CFLAGS)
 tests_test_models_LDADD    = $(LDADD) $(CHECK_LIBS)
 tests_test_compile_SOURCES = tests/weights_util.h tests/chain_case.h tests/chain_case.c \
-	tests/test_compile.c tests/fail_alloc.c tests/fail_alloc.h
+	tests/test_compile.c tests/header_change.h tests/header_change.c tests/fail_alloc.c \
+	tests/fail_alloc.h
 tests_test_compile_LDADD   = $(LDADD) $(CHECK_LIBS)
+tests_test_compile_texts_SOURCES = tests/weights_util.h tests/header_change.h \
+	tests/header_change.c tests/test_compile_texts.c
+tests_test_compile_texts_LDADD   = $(LDADD) $(CHECK_LIBS)
 tests_test_quantizer_SOURCES = tests/weights_util.h tests/chain_case.h tests/chain_case.c \
 	tests/test_quantizer.c
 tests_test_quantizer_LDADD = $(LDADD) $(CHECK_LIBS)

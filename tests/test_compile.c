@@ -1,6 +1,6 @@
 /* octet compile: the same bits as the source, the same bytes of file, and what a hostile compiled
  * file may not do. */
-#define _GNU_SOURCE /* memfd_create, memmem */
+#define _GNU_SOURCE /* memfd_create */
 #include <string.h>
 #include <unistd.h>
 
@@ -9,6 +9,7 @@
 #include "tensor/cpu.h"
 #include "tests/chain_case.h"
 #include "tests/fail_alloc.h"
+#include "tests/header_change.h"
 #include "tests/suite.h"
 #include "tests/weights_util.h"
 
@@ -228,31 +229,6 @@ START_TEST(cut_short)
 }
 END_TEST
 
-/* The file with `from` replaced by `to` in its header, which keeps its length by losing blanks;
- * NULL if it is not there, or does not fit. */
-static char *replaced(const char *text, size_t size, const char *from, const char *to)
-{
-    uint64_t length;
-    memcpy(&length, text, 8);
-    char *copy = malloc(size + 1);
-    memcpy(copy, text, size + 1);
-    char *at = memmem(copy + 8, length, from, strlen(from)), *end = copy + 8 + length;
-    const size_t old = strlen(from), new = strlen(to);
-    if (at && new > old && memchr(end - (new - old), '}', new - old)) at = NULL;
-    if (!at) {
-        free(copy);
-        return NULL;
-    }
-    char *rest = malloc((size_t)(end - at));
-    memcpy(rest, at + old, (size_t)(end - at) - old);
-    memset(at, ' ', (size_t)(end - at));
-    memcpy(at, to, new);
-    const size_t room = (size_t)(end - at) - new, have = (size_t)(end - at) - old;
-    memcpy(at + new, rest, have < room ? have : room);
-    free(rest);
-    return copy;
-}
-
 START_TEST(changed_plans)
 {
     static const char *const change[][2] = {
@@ -314,21 +290,13 @@ START_TEST(changed_plans)
     char *text = slurp(compiled, &size);
     ck_assert_int_eq(try(memory_file(&fd, text, size)), OCT_OK);
     for (size_t i = 0; i < sizeof change / sizeof *change; i++) {
-        uint64_t length; /* room for the longer ones: 64 more blanks */
-        memcpy(&length, text, 8);
-        char *wide = malloc(size + 64 + 1);
-        memcpy(wide, text, 8 + length);
-        memset(wide + 8 + length, ' ', 64);
-        memcpy(wide + 8 + length + 64, text + 8 + length, size + 1 - 8 - length);
-        length += 64;
-        memcpy(wide, &length, 8);
-        char *bad = replaced(wide, size + 64, change[i][0], change[i][1]);
+        size_t bad_size;
+        char *bad = header_changed(text, size, change[i][0], change[i][1], &bad_size);
         ck_assert_msg(bad != NULL, "%s is not in the file", change[i][0]);
-        const oct_status status = try(memory_file(&fd, bad, size + 64));
+        const oct_status status = try(memory_file(&fd, bad, bad_size));
         ck_assert_msg(refused(status), "%s: status %d, %s", change[i][1], (int)status,
                       oct_last_error());
         free(bad);
-        free(wide);
     }
     free(text);
 }
