@@ -29,7 +29,7 @@ program_tests = tests/test_cli.sh tests/accuracy_mnist.sh tests/accuracy_mnist_c
 	tests/accuracy_cifar.sh tests/accuracy_cifar_resnets.sh tests/accuracy_resnet.sh \
 	tests/accuracy_resnet_fp32.sh tests/accuracy_int8.sh \
 	tests/test_resnet_cli.sh tests/bits.sh tests/compile.sh tests/lint.sh tests/quantize.sh \
-	tests/bits_int8.sh tests/text.sh
+	tests/bits_int8.sh tests/text.sh tests/text_tools.sh
 TESTS      += $(program_tests)
 EXTRA_DIST += $(program_tests) tests/programs.sh
 $(program_tests:.sh=.log): cnn_infer$(EXEEXT) resnet_infer$(EXEEXT) distilbert_infer$(EXEEXT) \
@@ -195,6 +195,11 @@ tests_test_text_file_CFLAGS   = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 tests_test_text_file_CPPFLAGS = $(AM_CPPFLAGS) $(ZLIB_CFLAGS)
 tests_test_text_file_LDADD    = libprograms.la $(LDADD) $(CHECK_LIBS)
 
+# The largest memory of a stream of texts.
+unit_tests += tests/test_text_memory
+tests_test_text_memory_SOURCES = tests/test_text_memory.c tests/fail_alloc.c tests/fail_alloc.h
+tests_test_text_memory_LDADD   = $(LDADD) $(CHECK_LIBS)
+
 # programs
 unit_tests += tests/test_programs tests/test_output tests/test_evaluate
 tests_test_programs_CFLAGS = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
@@ -211,6 +216,7 @@ tests_test_quant_report_CFLAGS  = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 tests_test_quant_report_LDADD   = libprograms.la $(LDADD) $(CHECK_LIBS)
 
 # lint: quant's verdicts, through files and the programs' loader.
-unit_tests += tests/test_lint
+unit_tests += tests/test_lint tests/test_lint_texts
+tests_test_lint_texts_LDADD = $(LDADD) $(CHECK_LIBS)
 tests_test_lint_CFLAGS = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 tests_test_lint_LDADD  = libprograms.la $(LDADD) $(CHECK_LIBS)
