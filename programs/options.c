@@ -28,8 +28,8 @@ enum { RUNS = CLI_INFER | CLI_EVAL | CLI_DIFF | CLI_BENCH,
 static const option_row rows[] = {
     { "data", "DATA", CLI_EVAL | CLI_DIFF | CLI_BENCH, TEXT, AT(data), 1, 0, 0,
       "images in a folder for each class, a folder of images, an MNIST idx file,\n"
-      "a CIFAR .bin, a TSV of path<TAB>label, or .npy; for a model of texts a TSV of\n"
-      "text<TAB>label" },
+      "a CIFAR .bin, a TSV of path<TAB>label, or .npy; for a model of texts a TSV\n"
+      "of text<TAB>label" },
     { "calib", "DATA", CLI_LINT | CLI_QUANTIZE, TEXT, AT(calib), 1, 0, 0,
       "samples to calibrate on or to look at: images in a folder, or in one for each\n"
       "class, an MNIST idx file, a CIFAR .bin, a TSV of path<TAB>label, or .npy; for a\n"
