@@ -36,7 +36,7 @@ static oct_status add_text(const quantize_work *w, text_job *j, int i)
 
 int quantize_text_fill(const quantize_work *w, oct_model *m)
 {
-    if (!w->text.words) return CLI_OK;
+    if (!w->texts) return CLI_OK;
     text_job t = text_job_share(&w->text, m, w->job.batch);
     while (t.n < t.batch) {
         const oct_status status = add_text(w, &t, t.n);

@@ -27,7 +27,7 @@ tests_fuzz_weights_SOURCES = tests/fuzz_main.h tests/fuzz_weights.c
 # The built programs, as a user runs them.
 program_tests = tests/test_cli.sh tests/accuracy_mnist.sh tests/accuracy_mnist_classifier.sh \
 	tests/accuracy_cifar.sh tests/accuracy_cifar_resnets.sh tests/accuracy_resnet.sh \
-	tests/accuracy_resnet_fp32.sh tests/accuracy_int8.sh \
+	tests/accuracy_resnet_fp32.sh tests/accuracy_int8.sh tests/accuracy_distilbert.sh \
 	tests/test_resnet_cli.sh tests/bits.sh tests/compile.sh tests/lint.sh tests/quantize.sh \
 	tests/bits_int8.sh tests/text.sh tests/text_tools.sh
 TESTS      += $(program_tests)

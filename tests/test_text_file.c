@@ -1,5 +1,5 @@
-/* A model of texts in one file (octet quantize FOLDER): the bits of --precision int8, Hugging Face's
- * names, and a vocabulary, tables and scales that may be anything. */
+/* A model of texts in one file (octet quantize FOLDER): the bits of --precision int8, the names of
+ * Hugging Face, and a vocabulary, tables and scales that may be anything. */
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
