@@ -42,9 +42,9 @@ OCT_MUST_CHECK oct_status oct_compiled_built(unsigned flags);
 OCT_MUST_CHECK oct_status oct_compiled_save(const oct_model *m, const char *path,
                                             const oct_save_info *info);
 
-/* models/compiled_texts.c: the inputs that object, "texts" of octet.plan, describes; and what a node
- * on them is held to, as infer sees shapes and not which rows a value has.  attention's length
- * becomes that of the inputs. */
+/* models/compiled_texts.c: the inputs that object, "texts" of octet.plan, describes; and what a
+ * node on them is held to, as infer sees shapes and not which rows a value has.  attention's
+ * length becomes that of the inputs. */
 OCT_MUST_CHECK oct_status oct_compiled_texts(oct_model *m, const json_t *object,
                                              const oct_options *o);
 OCT_MUST_CHECK oct_status oct_compiled_texts_node(oct_model *m, oct_op_kind kind,

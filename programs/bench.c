@@ -88,10 +88,11 @@ static void print_row(bench *b, const bench_row *r, double gops, double share)
         report_json_line(json_pack(
             "{s:i, s:o, s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "batch", r->batch,
             "length", !r->tokens ? json_null() : whole ? report_count(length)
-            : report_number(length), "threads", m->pool->threads, "isa", isa, "precision", m->precision, "device", "cpu",
-            "ms_min", report_number(r->ms[0]), "ms_p50", report_number(p50), "ms_p99",
-            report_number(p99), "per_second", report_number(per_second), "gops",
-            report_number(gops), "peak_share", report_number(share)));
+            : report_number(length), "threads", m->pool->threads, "isa", isa, "precision",
+            m->precision, "device", "cpu", "ms_min", report_number(r->ms[0]), "ms_p50",
+            report_number(p50), "ms_p99", report_number(p99), "per_second",
+            report_number(per_second), "gops", report_number(gops), "peak_share",
+            report_number(share)));
         return;
     }
     print_header(b);

@@ -31,7 +31,8 @@ typedef struct bench_row {
     int n;
 } bench_row;
 
-/* Times and prints it, with --by-layer its layers, too: 0, or an exit code and a line was printed. */
+/* Times and prints it, with --by-layer its layers, too.  0, or an exit code and the line was
+ * printed. */
 int bench_row_run(bench *b, bench_row *r);
 
 /* Multiply-adds of a step for the batch. */

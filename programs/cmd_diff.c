@@ -250,10 +250,10 @@ const cli_command cmd_diff = {
     .details =
         "B is a model, or a folder of NAME.npy, float32 [n, c, h, w] or [n, k], what\n"
         "PyTorch's modules of these names gave for the first n samples of DATA, and\n"
-        "logits.npy; of texts also [n, tokens, k], padded behind a text's end. --passes and --precision are for B, or, with dumps, for A (--passes is\n"
-        "then none by default). Without B, A is compared with itself under them. A's recipe\n"
-        "is used for both, as is its tokenizer. Without --data the input is seeded random\n"
-        "numbers, or ids. For each layer\n"
+        "logits.npy; of texts also [n, tokens, k], padded behind a text's end. --passes and\n"
+        "--precision are for B, or, with dumps, for A (--passes is then none by default).\n"
+        "Without B, A is compared with itself under them. A's recipe, or tokenizer, is used\n"
+        "for both. Without --data the input is seeded random numbers, or ids. For each layer\n"
         "that both have: the largest difference, and that relative to the largest value of A.",
     .examples =
         "  octet diff mnist_cnn.safetensors --passes none --data t10k-images-idx3-ubyte.gz\n"

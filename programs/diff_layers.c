@@ -173,7 +173,8 @@ static int fits(const oct_model *m, const diff_layer *layer)
 }
 
 /* 1 if FOLDER/NAME.npy was opened into layer; 0 if there is none; else *status says why not. */
-static int open_dump(const oct_model *m, const char *folder, diff_layer *layer, diff_set *s, oct_status *status)
+static int open_dump(const oct_model *m, const char *folder, diff_layer *layer, diff_set *s,
+                     oct_status *status)
 {
     char path[4096], shape[64];
     const int length = snprintf(path, sizeof path, "%s/%s.npy", folder, layer->name);
@@ -189,8 +190,8 @@ static int open_dump(const oct_model *m, const char *folder, diff_layer *layer, 
     if (!fits(m, layer))
         *status = oct_fail(OCT_ERR_SHAPE, "%.80s.npy: %zu numbers a sample, the layer is %s "
                            "(n, %s)", layer->name, d->row, oct_tensor_shape(a, shape, sizeof shape),
-                           a->layout == OCT_BLOCKED ? "h, w, c" : m->plan->starts && !layer->per_text
-                           ? "tokens, k" : "k");
+                           a->layout == OCT_BLOCKED ? "h, w, c"
+                           : m->plan->starts && !layer->per_text ? "tokens, k" : "k");
     else if (s->samples && d->dim[0] != s->samples)
         *status = oct_fail(OCT_ERR_SHAPE, "%.80s.npy: %d samples, the others have %d", layer->name,
                            d->dim[0], s->samples);
@@ -259,7 +260,7 @@ static oct_status read_dump(const diff_set *s, const diff_layer *layer, int firs
         if (length > d->dim[1])
             return oct_fail(OCT_ERR_SHAPE, "%.80s.npy: %d tokens, text %d has %d", layer->name,
                             d->dim[1], first + i, length);
-        const int row = layer->per_text ? i : s->starts[i]; /* what is too much comes over it next */
+        const int row = layer->per_text ? i : s->starts[i]; /* the next comes over the padding */
         OCT_TRY(npy_read(d, first + i, 1, s->y + (size_t)row * k));
     }
     return OCT_OK;

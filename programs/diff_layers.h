@@ -17,7 +17,7 @@
 typedef struct diff_layer {
     const char *name, *op;
     const oct_tensor *a, *b;      /* values of the plans; b NULL: dump */
-    int per_text;                 /* of texts: a row for each, of its first token, not for each token */
+    int per_text;                 /* of texts: a row for each, not for each token */
     npy_reader dump;
     double difference;            /* max |a - b| so far; infinite where only one is a NaN */
     double largest;               /* max |a| so far */
@@ -37,8 +37,8 @@ typedef struct diff_set {
 /* Models loaded with keep_values, for the same batch. */
 OCT_MUST_CHECK oct_status diff_pair_models(const oct_model *a, const oct_model *b, diff_set *out);
 
-/* NAME.npy of a's nodes, float32 [n, c, h, w] or [n, k], of texts also [n, tokens, k], padded behind
- * a text's end, and logits.npy of its output. */
+/* NAME.npy of a's nodes, float32 [n, c, h, w] or [n, k], of texts also [n, tokens, k], padded
+ * behind a text's end, and logits.npy of its output. */
 OCT_MUST_CHECK oct_status diff_pair_dumps(const oct_model *a, const char *folder, diff_set *out);
 
 /* Both have run n samples, the first of which is number `first` of the dumps. */

@@ -37,8 +37,8 @@ job_settings job_defaults(const cli_args *a, const char *path, int batch);
 oct_options job_options(const cli_args *a, const job_settings *s);
 /* 1 if the model takes texts; 0 also where it cannot be opened, which is said when it is loaded. */
 int job_takes_texts(const cli_args *a, const char *path);
-/* Loads it so; a file that is cut short while it is mapped is told of from now on.  *out is freed by
- * job_free_model. */
+/* Loads it so; a file that is cut short while it is mapped is told of from now on.  *out is freed
+ * by job_free_model. */
 OCT_MUST_CHECK oct_status job_load_model(const cli_args *a, const job_settings *s,
                                          const oct_options *options, oct_model **out);
 void job_free_model(oct_model *m); /* NULL is fine */

@@ -27,7 +27,8 @@ static oct_status add_text(const quantize_work *w, text_job *j, int i)
     int cut;
     uint64_t seed = (uint64_t)i;
     if (!w->eval) {
-        text_job_add_random(j, j->max_length < RANDOM_LENGTH ? j->max_length : RANDOM_LENGTH, &seed);
+        const int length = j->max_length < RANDOM_LENGTH ? j->max_length : RANDOM_LENGTH;
+        text_job_add_random(j, length, &seed);
         return OCT_OK;
     }
     const char *text = oct_source_text(w->eval, i % oct_source_count(w->eval));

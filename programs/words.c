@@ -22,6 +22,6 @@ oct_status words_open(const oct_model *m, const char *path, oct_recipe *r, oct_w
     if (!vocab) return oct_wordpiece_open_folder(path, r, out);
     OCT_TRY(oct_recipe_parse(m->recipe, r));
     if (!r->text)
-        return oct_fail(OCT_ERR_FORMAT, "octet.input: of images, where octet.vocab is of texts");
+        return oct_fail(OCT_ERR_FORMAT, "octet.input: a recipe for images, the model takes texts");
     return oct_wordpiece_open(vocab, size, r, out);
 }

@@ -170,7 +170,8 @@ static void describe(oct_lint *l, oct_lint_report *r)
     const lint_input *in = &l->input;
     const int finite = l->n - in->not_finite;
     *r = (oct_lint_report){
-        .samples = l->n, .distinct = oct_lint_hash_distinct(&l->input.hashes), .constant = in->constant,
+        .samples = l->n, .distinct = oct_lint_hash_distinct(&l->input.hashes),
+        .constant = in->constant,
         .channels = l->c, .low = INFINITY, .high = -INFINITY, .n_layers = l->n_bn,
         .layer = l->layer, .threshold = threshold(l->n),
         .correlation = in->correlated ? in->correlation / in->correlated : 0,

@@ -3,8 +3,8 @@
 
 #include "quant/lint.h"
 
-/* Do these texts look like what a model of texts was trained on?  Such a model has no batch norm that
- * recorded what came in: there are rules on the samples, on the tokenizer's rules and on the
+/* Do these texts look like what a model of texts was trained on?  Such a model has no batch norm
+ * that recorded what came in: there are rules on the samples, on the tokenizer's rules and on the
  * vocabulary, and one that looks inside.  Training leaves rows of the embedding the longer or the
  * shorter the more often it read them; so the rows that a language's texts read differ from the
  * others in norm, unless their ids come from another vocabulary.  Of N rows ranked by norm, 0 to 1,
@@ -24,7 +24,7 @@ typedef struct oct_lint_texts_options {
     int classes;
     int rows;                /* of the model's embedding */
     int tokens;              /* of the tokenizer */
-    const uint8_t *flags;    /* [tokens] oct_lint_token; NULL: not known, the rules on samples only */
+    const uint8_t *flags;    /* [tokens] oct_lint_token; NULL: rules on samples only */
     int lowercase;           /* the tokenizer's rule */
     const double *norm;      /* [rows] of the embedding; NULL: not known */
 } oct_lint_texts_options;

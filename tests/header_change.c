@@ -1,9 +1,12 @@
-#define _GNU_SOURCE /* memmem */
+#define _GNU_SOURCE /* memmem, memfd_create */
 #include "tests/header_change.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tests/suite.h"
+#include "tests/weights_util.h"
 
 enum { MORE = 64 };
 
@@ -25,4 +28,30 @@ char *header_changed(const char *file, size_t size, const char *from, const char
     memcpy(copy + before + new, at + old, rest);
     memcpy(to_data, data, size - 8 - length);
     return copy;
+}
+
+int header_refused(oct_status status)
+{
+    return status == OCT_ERR_FORMAT || status == OCT_ERR_SHAPE || status == OCT_ERR_UNSUPPORTED;
+}
+
+void header_shake(char *file, size_t size, int rounds, unsigned seed,
+                  oct_status (*try)(const char *path))
+{
+    static const char likely[] = "0123456789-[]{}\",:\\ e.nul";
+    int fd = -1, accepted = 0;
+    uint64_t length;
+    memcpy(&length, file, sizeof length);
+    test_seed = seed;
+    for (int i = 0; i < rounds; i++) {
+        const size_t at = 8 + test_rand() % length;
+        const char was = file[at];
+        file[at] = likely[test_rand() % (sizeof likely - 1)];
+        const oct_status status = try(memory_file(&fd, file, size));
+        ck_assert_msg(status == OCT_OK || header_refused(status) || status == OCT_ERR_MEMORY,
+                      "byte %zu: '%c'", at, file[at]);
+        accepted += status == OCT_OK;
+        file[at] = was;
+    }
+    ck_assert_int_lt(accepted, rounds);
 }

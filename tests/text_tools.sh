@@ -12,7 +12,8 @@ small() { # kind, tokens of its vocabulary
 small distilbert 999
 small bert 333
 model=$work/distilbert
-printf 'I love this film\t0\nwhat a bore\t1\n\t1\nCaf\303\251, na\303\257ve? 42!\t0\n' >"$work/list.tsv"
+printf 'I love this film\t0\nwhat a bore\t1\n\t1\nCaf\303\251, na\303\257ve? 42!\t0\n' \
+    >"$work/list.tsv"
 cut -f 1 "$work/list.tsv" >"$work/texts"
 
 same() { cmp "$work/$1" "$work/$2" || fail "$3"; }
@@ -138,8 +139,7 @@ for batch in 1 3; do
         --tolerance 1e-5 >"$work/got.json" || fail "diff, batch $batch"
     same got.json diff.json "diff, batch $batch"
 done
-printf 'I love this film\nwhat a bore\n so so so so so so so so so so so so so so so so so so\na\n' \
-    >"$work/long"
+printf 'I love\na bore\n so so so so so so so so so so so so so so so so so so\na\n' >"$work/long"
 refuse 2 "16 tokens, text 2 has 20" ./octet diff "$model" "$encoders/dumps" --data "$work/long"
 mkdir "$work/dumps"
 cp "$encoders/dumps/pre_classifier.npy" "$work/dumps/distilbert.embeddings.npy"
@@ -166,7 +166,9 @@ refused() { # cause, model, data
     [ $? = 2 ] && grep -q "\"cause\": \"$cause\"" "$work/out" ||
         fail "$cause --json: $(cat "$work/out")"
 }
-for word in $(seq 20); do printf 'so so good %d film\t%d\n' "$word" $((word % 3)); done >"$work/clean"
+for word in $(seq 20); do
+    printf 'so so good %d film\t%d\n' "$word" $((word % 3))
+done >"$work/clean"
 run ./octet lint "$model" --calib "$work/clean" >"$work/out" 2>"$work/err" || fail "lint, clean"
 [ "$(wc -l <"$work/out")" -eq 1 ] && grep -q "^clean: .*no batch norm" "$work/out" ||
     fail "lint, clean: $(cat "$work/out")"
