@@ -24,7 +24,7 @@ static int out_of_memory(const bench *b)
  * everything else takes as many for a row as for another. */
 double bench_macs(const bench_row *r, const oct_step *step)
 {
-    if (!r->tokens) return step->macs * r->batch;
+    if (r->tokens <= 0) return step->macs * r->batch;
     if (step->node->kind != OCT_OP_ATTENTION)
         return step->macs * (step->per_text ? r->batch : r->tokens);
     const oct_attention_attr *attr = step->node->args.attr;
@@ -87,7 +87,7 @@ static void print_row(bench *b, const bench_row *r, double gops, double share)
     if (b->a->json) {
         report_json_line(json_pack(
             "{s:i, s:o, s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "batch", r->batch,
-            "length", !r->tokens ? json_null() : whole ? report_count(length)
+            "length", r->tokens <= 0 ? json_null() : whole ? report_count(length)
             : report_number(length), "threads", m->pool->threads, "isa", isa, "precision",
             m->precision, "device", "cpu", "ms_min", report_number(r->ms[0]), "ms_p50",
             report_number(p50), "ms_p99", report_number(p99), "per_second",

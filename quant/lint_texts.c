@@ -165,7 +165,8 @@ static oct_lint_cause judge(const oct_lint_texts *l, const oct_lint_texts_report
     if (r->empty > empty_share * r->samples) return OCT_LINT_EMPTY_TEXTS;
     if (r->samples < OCT_LINT_LEAST) return OCT_LINT_FEW_SAMPLES;
     if (o->flags && o->lowercase && r->capital_share >= capitals) return OCT_LINT_WRONG_CASE;
-    if (o->flags && !o->lowercase && !r->capital_share && r->unknown_share > unknown_of_case)
+    if (o->flags && !o->lowercase && r->capital_share <= 0 &&
+        r->unknown_share > unknown_of_case)
         return OCT_LINT_WRONG_CASE;
     if (o->rows - o->tokens >= ROUNDED || r->unknown_share > unknown_most ||
         r->rest_share > rest_most || is_by_chance(r))
