@@ -80,8 +80,9 @@ void oct_model_free(oct_model *m);                             /* NULL is fine *
 typedef struct oct_quantizer oct_quantizer;
 
 typedef struct oct_quantizer_options { /* zero means default */
-    const char *method;         /* NULL: "percentile";  "minmax", "kl", "mse";  "dynamic": ranges */
-                                /* at run time, no samples are needed */
+    const char *method;         /* "minmax", "percentile", "kl", "mse"; "dynamic": ranges at run */
+                                /* time, no samples are needed;  NULL: "kl", or, if the next is */
+                                /* given, "percentile" */
     double percentile;          /* of "percentile", 0: 99.93 % of the values inside */
     int bits;                   /* of activations, 0: 7;  8 */
     int no_bias_correction;

@@ -1,4 +1,4 @@
-/* Time of a model in FP32 and quantized in memory (percentile, 7 bits), both in turns:
+/* Time of a model in FP32 and quantized in memory (kl, 7 bits), both in turns:
  *     bench_quantized MODEL CALIBRATION [--samples=N] [--batch=1,8] [--threads=1,2]
  *                     [--isa=avx512,avx2] [--seconds=S] [--by-layer]
  *     bench_quantized MODEL CALIBRATION --serve
@@ -15,8 +15,7 @@
 
 enum { MAX_LIST = 16, TURN_MS = 60 };
 
-static const oct_quantize_options how = { .method = OCT_METHOD_PERCENTILE, .qmax = 127,
-                                          .ppm = OCT_PERCENTILE_DEFAULT };
+static const oct_quantize_options how = { .method = OCT_METHOD_KL, .qmax = 127 };
 
 typedef struct list {
     int n;

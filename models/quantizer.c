@@ -27,7 +27,8 @@ struct oct_quantizer {
 static oct_status read_options(oct_quantizer *q)
 {
     const oct_quantizer_options *how = &q->how;
-    const char *method = how->method ? how->method : "percentile";
+    const char *method = how->method ? how->method
+                         : how->percentile != 0 ? "percentile" : "kl";
     const int bits = how->bits ? how->bits : DEFAULT_BITS;
     const double percentile = how->percentile != 0 ? how->percentile : OCT_PERCENTILE_DEFAULT / 1e4;
     q->dynamic = strcmp(method, "dynamic") == 0;

@@ -3,7 +3,7 @@
 . "${srcdir:-.}/tests/programs.sh"
 model=$shared/weights/mnist_classifier.pt
 need "$model"
-[ "$emulated" != 1 ] || exit 77
+[ "$emulated$sanitized" = 00 ] || exit 77
 
 set -- --layers "$mnist_line" --mean 0.1307 --std 0.3081 --channels L
 check_eval mnist_classifier 9896 10000 0.031853 "$model" --data "$mnist" "$@"

@@ -279,7 +279,7 @@ static const mutation mutations[] = {
 START_TEST(mutated)
 {
     const mutation *m = &mutations[_i];
-    if (test_emulated() && m->n > 20) return;
+    if (test_emulated() && m->n > 10) return;
     float *x = images(m->first, m->n, m->class);
     m->change(x, m->n);
     expect(m->name, bare, write_npy(x, m->n, 3, SIDE, SIDE), m->cause);
@@ -290,7 +290,8 @@ END_TEST
 /* A network whose training images were 0-255: the failure that dummy data caused. */
 START_TEST(expects_bytes)
 {
-    const int n = test_emulated() ? 16 : IMAGES;
+    const int n = IMAGES;
+    if (test_emulated()) return;
     float *x = images(0, n, -1);
     expect("bytes: 0-1", bare255, write_npy(x, n, 3, SIDE, SIDE), OCT_LINT_SCALE_1);
     raw255(x, n);
@@ -343,10 +344,11 @@ END_TEST
 /* Any batch, any number of threads: the same report to the last bit. */
 START_TEST(same_report)
 {
-    float *x = images(0, 40, -1);
-    swap_colours(x, 40);
-    normalize(x, 40);
-    const char *data = write_npy(x, 40, 3, SIDE, SIDE);
+    const int n = test_emulated() ? 8 : 40;
+    float *x = images(0, n, -1);
+    swap_colours(x, n);
+    normalize(x, n);
+    const char *data = write_npy(x, n, 3, SIDE, SIDE);
     const oct_lint_report a = lint_with(bare, data, 1, 1), b = lint_with(bare, data, 7, 2),
                           c = lint_with(bare, data, 64, 3);
     ck_assert_str_eq(a.sentence, b.sentence);
@@ -358,6 +360,8 @@ START_TEST(same_report)
 END_TEST
 
 /* ---- models and data of ../shared ---- */
+
+static int brief(void) { return test_emulated() || test_sanitized(); }
 
 static const char *shared(const char *path) /* static buffer */
 {
@@ -372,7 +376,7 @@ START_TEST(shared_cifar)
     char model[PATH], data[PATH];
     snprintf(model, sizeof model, "%s", shared("weights/resnet20-12fca82f.th"));
     snprintf(data, sizeof data, "%s", shared("data/cifar10/calib_500.bin"));
-    if (test_emulated() || access(model, R_OK) || access(data, R_OK)) return;
+    if (brief() || access(model, R_OK) || access(data, R_OK)) return;
     expect("resnet20", model, data, OCT_LINT_CLEAN);
     expect("cifar_cnn", bare, data, OCT_LINT_NO_MEAN_STD); /* no recipe: bytes become 0..1 */
     float *x = cifar(data, 0, IMAGES, -1);
@@ -406,7 +410,7 @@ START_TEST(shared_resnet50)
     enum { N = 24, PIXELS = 224 * 224 };
     char model[PATH];
     snprintf(model, sizeof model, "%s", shared("weights/resnet50_imagenette.safetensors"));
-    if (test_emulated() || access(model, R_OK)) return;
+    if (brief() || access(model, R_OK)) return;
     for (int val = 0; val < 2; val++) {
         const char *set = val ? "data/imagenette/val" : "data/imagenette/calib";
         if (access(shared(set), R_OK)) return;

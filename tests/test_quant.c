@@ -198,6 +198,21 @@ START_TEST(picks_are_those_of_the_definition)
 }
 END_TEST
 
+/* Most pixels of a digit are its background: what kl makes of the rest must not be to clip it. */
+START_TEST(kl_keeps_what_lies_beyond_a_repeated_value)
+{
+    const oct_method_options options = { .qmax = 127 };
+    float *x = make("flat");
+    for (int i = 0; i < N; i++) x[i] = i % 5 ? -0.42f : -0.42f + 3.2f * x[i];
+    oct_observer *o = observe(x, N);
+    oct_range r;
+    ck_assert_int_eq(oct_observer_range(o, OCT_METHOD_KL, &options, &r), OCT_OK);
+    ck_assert_msg(oct_observer_outside(o, r) <= N / 50, "%g..%g", (double)r.lo, (double)r.hi);
+    free(o);
+    free(x);
+}
+END_TEST
+
 static int by_value(const void *a, const void *b)
 {
     const float x = *(const float *)a, y = *(const float *)b;
@@ -427,7 +442,8 @@ int main(void)
     const TTest *const tests[] = {
         scales_and_zeros_of_ranges, any_range_holds_zero_and_covers,
         activations_round_to_even_and_clamp, weight_rows, a_bias_takes_at_most_29_bits,
-        picks_are_those_of_the_definition, percentiles_of_sorted_values,
+        picks_are_those_of_the_definition, kl_keeps_what_lies_beyond_a_repeated_value,
+        percentiles_of_sorted_values,
         counts_are_those_of_a_plain_loop, order_and_pieces_and_merges_do_not_matter,
         extremes_have_ranges, ranges_follow_the_data, what_lies_outside, methods_have_names,
     };

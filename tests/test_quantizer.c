@@ -144,7 +144,7 @@ START_TEST(the_file_is_as_the_format_says)
     ck_assert_ptr_nonnull(strstr(m->arch, "conv1:p1 identity relu maxpool:2 conv2:p1 identity "));
     ck_assert_str_eq(oct_weights_meta(m->weights, "note"), "kept");
     OK(oct_quant_info_parse(oct_weights_meta(m->weights, "octet.quant"), &m->arena, &info));
-    ck_assert_str_eq(info.method, "percentile");
+    ck_assert_str_eq(info.method, "kl");
     ck_assert_int_eq(info.bits, 7);
     ck_assert_int_eq(info.samples, SAMPLES);
     ck_assert_uint_eq(strlen(info.sha256), 64);

@@ -79,6 +79,8 @@ def kl_pick(h, levels):
     best, pick = np.inf, 0
     for i in range(levels, KL_BINS + 1):
         p, q = h[:i].copy(), np.zeros(i)
+        if h[i:].sum() > N // 50:
+            continue
         p[-1] += h[i:].sum()
         for l in range(levels):
             s = slice(l * i // levels, (l + 1) * i // levels)
