@@ -160,7 +160,7 @@ tests_test_compile_SOURCES = tests/weights_util.h tests/chain_case.h tests/chain
 	tests/fail_alloc.h
 tests_test_compile_LDADD   = $(LDADD) $(CHECK_LIBS)
 tests_test_compile_texts_SOURCES = tests/weights_util.h tests/header_change.h \
-	tests/header_change.c tests/test_compile_texts.c
+	tests/header_change.c tests/fail_alloc.h tests/fail_alloc.c tests/test_compile_texts.c
 tests_test_compile_texts_LDADD   = $(LDADD) $(CHECK_LIBS)
 tests_test_quantizer_SOURCES = tests/weights_util.h tests/chain_case.h tests/chain_case.c \
 	tests/test_quantizer.c

@@ -7,6 +7,7 @@
 #include "models/compiled.h"
 #include "models/vocab_tensor.h"
 #include "tensor/cpu.h"
+#include "tests/fail_alloc.h"
 #include "tests/header_change.h"
 #include "tests/suite.h"
 #include "tests/weights_util.h"
@@ -228,6 +229,27 @@ START_TEST(random_bytes)
 }
 END_TEST
 
+/* Every allocation of loading fails once.  A few may: qsort does without. */
+START_TEST(out_of_memory)
+{
+    if (!fail_alloc_works()) return;
+    oct_model *m = NULL;
+    oct_status status;
+    compile(kinds[1], "ref", "int8");
+    for (long n = 1, more = 1; more; n++) {
+        const long live = fail_alloc_live();
+        fail_alloc_begin(n, 0);
+        status = oct_model_load(compiled, &(oct_options){ .threads = 1 }, &m);
+        oct_model_free(m);
+        more = fail_alloc_end() >= n;
+        ck_assert_msg(status == OCT_ERR_MEMORY || status == OCT_OK, "load %ld: %s", n,
+                      oct_last_error());
+        ck_assert_int_eq(fail_alloc_live(), live);
+    }
+    ck_assert_msg(status == OCT_OK, "%s", oct_last_error());
+}
+END_TEST
+
 /* ---- octet.vocab ---- */
 
 START_TEST(a_vocabulary_of_another_type)
@@ -262,7 +284,7 @@ int main(void)
     const suite_loop loops[] = {
         { the_same_bits_as_the_source, 2 }, { the_file_says_what_it_is, 2 },
         { the_same_bytes_every_time, 1 }, { changed_plans, 1 }, { random_bytes, 1 },
-        { a_vocabulary_of_another_type, 1 },
+        { out_of_memory, 1 }, { a_vocabulary_of_another_type, 1 },
     };
     set_name();
     const int result = suite_run_loops("compile texts", loops, sizeof loops / sizeof *loops);
