@@ -115,10 +115,8 @@ static void print_layers(const bench *b, const bench_row *r, const bench_peaks *
     const oct_plan *plan = r->model->plan;
     char name[200];
     int width = REPORT_NAME;
-    for (int i = 0; i < plan->n_steps; i++) {
-        const int size = (int)cli_escape(plan->step[i].node->name, name, sizeof name);
-        if (size > width) width = size;
-    }
+    for (int i = 0; i < plan->n_steps; i++)
+        width = report_wider(width, plan->step[i].node->name);
     for (int i = 0; i < plan->n_steps; i++) {
         const oct_step *step = &plan->step[i];
         report_sort(c->ms[i], c->n);

@@ -41,10 +41,7 @@ static void print_text(const diff *d)
 {
     char name[200];
     int width = REPORT_NAME;
-    for (int i = 0; i < d->set.n; i++) {
-        const int size = (int)cli_escape(d->set.layer[i].name, name, sizeof name);
-        if (size > width) width = size;
-    }
+    for (int i = 0; i < d->set.n; i++) width = report_wider(width, d->set.layer[i].name);
     printf("%-*s %-11s %14s %14s %12s\n", width, "layer", "op", "max |A - B|", "max |A|",
            "relative");
     for (int i = 0; i < d->set.n; i++) {

@@ -20,7 +20,9 @@ typedef struct report_laps {
 } report_laps;
 void report_lap(void *laps, const oct_plan *plan, int step, int n);
 
-enum { REPORT_NAME = 24 }; /* columns of a layer's name, wider where one is longer */
+/* Columns for the names of a table of layers: from REPORT_NAME on, wider for each that is longer. */
+enum { REPORT_NAME = 24 };
+int report_wider(int width, const char *name);
 
 /* A bar with rate and time left on standard error; silent unless that is a terminal. */
 typedef struct report_progress {
