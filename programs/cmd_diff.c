@@ -16,8 +16,8 @@ enum { DEFAULT_BATCH = 16, RANDOM_SAMPLES = 64 };
 typedef struct state {
     const cli_args *a;
     const char *path_a, *path_b;
-    job job_a, job_b;         /* of images; job_b.model NULL: dumps */
-    text_job text_a, text_b;  /* of texts, the same */
+    job job_a, job_b;         /* of images; job_b.model NULL: dumps, or texts */
+    text_job text_a, text_b;  /* of texts, likewise */
     int dumps;                /* b is a folder of .npy files */
     oct_source *source;       /* NULL: random input */
     diff d;

@@ -20,7 +20,7 @@ typedef struct report_laps {
 } report_laps;
 void report_lap(void *laps, const oct_plan *plan, int step, int n);
 
-/* Columns for the names of a table of layers: from REPORT_NAME on, wider for each that is longer. */
+/* Columns for the names in a table of layers: REPORT_NAME, wider for each that is longer. */
 enum { REPORT_NAME = 24 };
 int report_wider(int width, const char *name);
 
