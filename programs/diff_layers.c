@@ -10,13 +10,15 @@
 
 /* What a node has drawn in, in the order in which it is applied.  Weights in integers have drawn in
  * a batch norm if there was one, and do not tell. */
+typedef enum has_bn { NO, YES, MAYBE } has_bn;
+
 typedef struct extent {
-    enum { NO, YES, MAYBE } bn;
+    has_bn bn;
     int residual;
     oct_act act;
 } extent;
 
-static int folded(const oct_tensor *weight)
+static has_bn folded(const oct_tensor *weight)
 {
     return weight->dtype == OCT_S8 ? MAYBE : weight->scale ? YES : NO;
 }
