@@ -97,7 +97,8 @@ OCT_MUST_CHECK oct_status oct_quantizer_open(const char *path, const oct_options
 oct_tensor *oct_quantizer_input(oct_quantizer *q, int i);       /* q's; write before add */
 /* Runs the first n samples of the input, 1 <= n <= batch, and counts what the layers give. */
 OCT_MUST_CHECK oct_status oct_quantizer_add(oct_quantizer *q, int n);
-/* Writes a model file.  ERR_FORMAT without samples, unless "dynamic", or if a value was NaN. */
+/* Writes a model file.  ERR_FORMAT without samples, unless "dynamic", or if a value was NaN.  A
+ * model of texts is "dynamic", and its file without a vocabulary: octet quantize adds that. */
 OCT_MUST_CHECK oct_status oct_quantizer_save(oct_quantizer *q, const char *path);
 void oct_quantizer_free(oct_quantizer *q);                      /* NULL is fine */
 

@@ -36,6 +36,7 @@ static int is_buffer(const oct_weights *w, const char *name)
     static const char *const ends[] = { "running_mean", "running_var", "num_batches_tracked",
                                         "zero_point", "position_ids" };
     const char *dot = strrchr(name, '.');
+    if (strcmp(name, OCT_MODEL_VOCAB) == 0) return 1;
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
         if (strcmp(dot ? dot + 1 : name, ends[i]) == 0) return 1;
     if (!dot || strcmp(dot, ".scale") != 0) return 0;
@@ -56,7 +57,8 @@ static size_t count_parameters(const oct_weights *w)
     return n;
 }
 
-static oct_status remember(oct_model *m, const char *name, const oct_tensor *t)
+static oct_status remember(oct_model *m, const char *name, const oct_tensor *t, int first,
+                           int rows)
 {
     if (m->n_constants == m->max_constants) {
         const int most = m->max_constants ? 2 * m->max_constants : 64;
@@ -69,7 +71,24 @@ static oct_status remember(oct_model *m, const char *name, const oct_tensor *t)
     }
     const char *own = oct_arena_strdup(&m->arena, name);
     if (!own) return oct_fail(OCT_ERR_MEMORY, "%.80s: out of memory", name);
-    m->constant[m->n_constants++] = (oct_named_constant){ t, own };
+    m->constant[m->n_constants++] = (oct_named_constant){ t, own, first, rows };
+    return OCT_OK;
+}
+
+/* Rows of a tensor of the file, which is there. */
+static int rows_of(const oct_model *m, const char *name)
+{
+    return oct_weights_find(m->weights, name)->dim[0];
+}
+
+static oct_status remember_all(oct_model *m, const char *const *names, int n, const oct_tensor *t)
+{
+    if (n == 1) return remember(m, names[0], t, 0, t->dim[0]);
+    for (int i = 0, first = 0; i < n; i++) {
+        const int rows = rows_of(m, names[i]);
+        OCT_TRY(remember(m, names[i], t, first, rows));
+        first += rows;
+    }
     return OCT_OK;
 }
 
@@ -88,21 +107,35 @@ static oct_status convert(oct_model *m, const char *name, const oct_tensor *from
     return OCT_OK;
 }
 
-/* The scales of quantized weights t, one a row. */
-static oct_status read_scales(oct_model *m, const char *name, oct_tensor *t)
+/* The scales of the quantized tensor NAME, one a row. */
+static oct_status read_scales(oct_model *m, const char *name, int rows, float *out)
 {
     char scale_name[256];
     oct_tensor scale;
     snprintf(scale_name, sizeof scale_name, "%.200s.scale", name);
-    OCT_TRY(oct_weights_require(m->weights, scale_name, 1, t->dim, &scale));
+    OCT_TRY(oct_weights_require(m->weights, scale_name, 1, &rows, &scale));
     if (scale.dtype != OCT_F32)
         return oct_fail(OCT_ERR_UNSUPPORTED, "%.80s: dtype %s, expected F32", scale_name,
                         oct_dtype_name(scale.dtype));
-    const float *s = t->scale = scale.data;
-    for (int i = 0; i < t->dim[0]; i++)
-        if (!(s[i] > 0 && s[i] <= FLT_MAX))
+    memcpy(out, scale.data, (size_t)rows * sizeof *out);
+    oct_weights_let_go(m->weights, &scale);
+    for (int i = 0; i < rows; i++)
+        if (!(out[i] > 0 && out[i] <= FLT_MAX))
             return oct_fail(OCT_ERR_FORMAT, "%.80s: entry %d is %g, not a scale", scale_name, i,
-                            (double)s[i]);
+                            (double)out[i]);
+    return OCT_OK;
+}
+
+static oct_status read_all_scales(oct_model *m, const char *const *names, int n, oct_tensor *t)
+{
+    float *scale = oct_arena_alloc(&m->arena, (size_t)t->dim[0] * sizeof *scale);
+    if (!scale) return oct_fail(OCT_ERR_MEMORY, "%.80s: out of memory", names[0]);
+    t->scale = scale;
+    for (int i = 0; i < n; i++) {
+        const int rows = rows_of(m, names[i]);
+        OCT_TRY(read_scales(m, names[i], rows, scale));
+        scale += rows;
+    }
     return OCT_OK;
 }
 
@@ -130,8 +163,8 @@ oct_status oct_model_constants(oct_model *m, const char *const *names, int n, in
     *t = found;
     if (!quantized && (found.rank <= 1 || found.dtype == OCT_F64))
         OCT_TRY(convert(m, name, &found, t));
-    if (found.dtype == OCT_S8) OCT_TRY(read_scales(m, name, t));
-    return remember(m, name, t);
+    if (found.dtype == OCT_S8) OCT_TRY(read_all_scales(m, names, n, t));
+    return remember_all(m, names, n, t);
 }
 
 /* The caller's arch decides, then the file's, then the tensors. */
@@ -319,8 +352,6 @@ static oct_status make_plan(oct_model *m, const oct_options *o, oct_plan_options
     if (m->isa && m->pack_only)
         return oct_fail(OCT_ERR_UNSUPPORTED, "compiled already, for %s: compile the model it was "
                         "made from", m->isa);
-    if (m->graph.starts && m->pack_only)
-        return oct_fail(OCT_ERR_UNSUPPORTED, "models of texts are not compiled");
     if (m->isa) OCT_TRY(oct_compiled_use(m, o, plan));
     plan->threads = m->pool->threads;
     plan->packed = m->isa ? NULL : packed;

@@ -8,10 +8,14 @@
 
 enum { OCT_MODEL_MAX_PASSES = 8, OCT_MODEL_MAX_DOUBTS = 4 };
 
-/* A constant of the graph and the tensor of the file it came from. */
+/* The tensor of a text model's own vocabulary, models/vocab_tensor.h. */
+#define OCT_MODEL_VOCAB "octet.vocab"
+
+/* A constant of the graph and the tensor of the file it came from, or of several, rows of it. */
 typedef struct oct_named_constant {
     const oct_tensor *tensor;
     const char *name;          /* "conv1.weight" */
+    int first, rows;           /* first to first + rows - 1 */
 } oct_named_constant;
 
 /* What the programs may know of a model beyond octet.h. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "models/vocab_tensor.h"
 #include "ops/attr.h"
 
 /* ---- reading ---- */
@@ -44,12 +45,9 @@ static oct_status out_of_memory(void)
     return oct_fail(OCT_ERR_MEMORY, "quantize: out of memory");
 }
 
-/* The tensor a constant came from; what a pass made of it belongs to its node. */
+/* The name of what a pass made: it belongs to its node. */
 static const char *name_of(const list *l, const oct_node *node, int k)
 {
-    const oct_tensor *t = node->args.in[k];
-    for (int i = 0; i < l->m->n_constants; i++)
-        if (l->m->constant[i].tensor == t) return l->m->constant[i].name;
     const char *part = k == OCT_CONV2D_BIAS ? ".bias" : ".weight"; /* linear's, too */
     const size_t size = strlen(node->name) + sizeof ".weight";
     char *name = oct_arena_alloc(l->arena, size);
@@ -64,17 +62,36 @@ static oct_status put(list *l, const char *name, const oct_tensor *tensor)
     return OCT_OK;
 }
 
+static oct_tensor *copy_of(const list *l, const oct_tensor *t)
+{
+    oct_tensor *copy = oct_arena_alloc(l->arena, sizeof *copy);
+    if (copy) *copy = *t;
+    return copy;
+}
+
 /* t as F32, row by row times its scale. */
 static const oct_tensor *widen(const list *l, const oct_tensor *t)
 {
-    oct_tensor *wide = oct_arena_alloc(l->arena, sizeof *wide);
+    oct_tensor *wide = copy_of(l, t);
     if (!wide) return NULL;
-    *wide = *t;
     wide->dtype = OCT_F32;
     wide->scale = NULL;
     wide->data = oct_arena_alloc(l->arena, oct_tensor_size(wide));
     if (wide->data) oct_tensor_read_f32(t, 0, oct_tensor_count(t), wide->data);
     return wide->data ? wide : NULL;
+}
+
+/* n rows of t. */
+static const oct_tensor *rows_of(const list *l, const oct_tensor *t, int first, int n)
+{
+    if (n == t->dim[0]) return t;
+    oct_tensor *rows = copy_of(l, t);
+    if (!rows) return NULL;
+    const size_t row = oct_tensor_sample_count(t) * oct_dtype_size(t->dtype);
+    rows->dim[0] = n;
+    rows->data = (char *)t->data + (size_t)first * row;
+    if (t->scale) rows->scale = t->scale + first;
+    return rows;
 }
 
 static oct_status put_scale(list *l, const char *name, const oct_tensor *w)
@@ -89,13 +106,9 @@ static oct_status put_scale(list *l, const char *name, const oct_tensor *w)
     return put(l, scale_name, t);
 }
 
-static oct_status put_constant(list *l, const oct_node *node, int k)
+static oct_status put_weight(list *l, const oct_node *node, const char *name, const oct_tensor *t)
 {
-    const oct_tensor *t = node->args.in[k];
-    for (int i = 0; i < l->n; i++)
-        if (l->tensor[i].tensor == t) return OCT_OK; /* shared with another node */
-    const char *name = name_of(l, node, k);
-    if (!name) return out_of_memory();
+    if (!name || !t) return out_of_memory();
     if (t->dtype == OCT_S8) {
         OCT_TRY(put(l, name, t));
         return put_scale(l, name, t);
@@ -105,17 +118,51 @@ static oct_status put_constant(list *l, const oct_node *node, int k)
     return put(l, name, t);
 }
 
-static oct_status put_all(list *l)
+/* As the tensors it came from. */
+static oct_status put_constant(list *l, const oct_node *node, int k)
+{
+    const oct_model *m = l->m;
+    const oct_tensor *t = node->args.in[k];
+    int found = 0;
+    for (int i = 0; i < m->n_constants; i++) {
+        const oct_named_constant *c = &m->constant[i];
+        if (c->tensor != t) continue;
+        found = 1;
+        OCT_TRY(put_weight(l, node, c->name, rows_of(l, t, c->first, c->rows)));
+    }
+    return found ? OCT_OK : put_weight(l, node, name_of(l, node, k), t);
+}
+
+/* Another node before this one, or an operand before this, is the same constant. */
+static int is_put(const oct_graph *g, int node, int k)
+{
+    const oct_tensor *t = g->node[node].args.in[k];
+    for (int i = 0; i <= node; i++)
+        for (int j = 0; j < (i < node ? OCT_MAX_IN : k) && !g->node[i].dead; j++)
+            if (g->node[i].args.in[j] == t) return 1;
+    return 0;
+}
+
+static oct_status put_vocab(list *l, const oct_save_info *info)
+{
+    oct_tensor *t = oct_arena_alloc(l->arena, sizeof *t);
+    if (!t) return out_of_memory();
+    OCT_TRY(oct_vocab_tensor_make(info->vocab, info->vocab_size, t));
+    return put(l, OCT_MODEL_VOCAB, t);
+}
+
+static oct_status put_all(list *l, const oct_save_info *info)
 {
     const oct_graph *g = &l->m->graph;
-    const size_t most = 2 * OCT_MAX_IN * (size_t)g->n_nodes + 1;
-    l->tensor = oct_arena_alloc(l->arena, most * sizeof *l->tensor);
+    const size_t constants = (size_t)l->m->n_constants + OCT_MAX_IN * (size_t)g->n_nodes;
+    l->tensor = oct_arena_alloc(l->arena, (2 * constants + 1) * sizeof *l->tensor);
     if (!l->tensor) return out_of_memory();
     for (int i = 0; i < g->n_nodes; i++)
-        for (int k = 0; k < OCT_MAX_IN && !g->node[i].dead; k++)
-            if (g->node[i].args.in[k] && g->node[i].args.in[k]->data)
-                OCT_TRY(put_constant(l, &g->node[i], k));
-    return OCT_OK;
+        for (int k = 0; k < OCT_MAX_IN && !g->node[i].dead; k++) {
+            const oct_tensor *t = g->node[i].args.in[k];
+            if (t && t->data && !is_put(g, i, k)) OCT_TRY(put_constant(l, &g->node[i], k));
+        }
+    return info->vocab ? put_vocab(l, info) : OCT_OK;
 }
 
 static oct_status save(list *l, const char *path, const oct_save_info *info,
@@ -123,7 +170,7 @@ static oct_status save(list *l, const char *path, const oct_save_info *info,
 {
     oct_save_meta own[] = { { "octet.quant", NULL }, { "octet.measured", measured } }, *meta;
     int n_meta;
-    OCT_TRY(put_all(l));
+    OCT_TRY(put_all(l, info));
     OCT_TRY(oct_quant_info_write(quant, l->arena, &own[0].value));
     OCT_TRY(oct_save_meta_make(l->m, info, own, 2, l->arena, &meta, &n_meta));
     return oct_weights_save(path, l->tensor, l->n, meta, n_meta);

@@ -6,7 +6,8 @@
 
 /* A quantized model file: weights NAME as I8 [out, ...] with NAME.scale F32 [out], biases as I32 in
  * units of the activation's scale times the weight's, layers that stay in FP32 as F32, batch norms
- * folded in.  octet.quant in the metadata says how it was made and what the activations are:
+ * folded in; rows of one constant that came from several tensors go back to these.  octet.quant in
+ * the metadata says how it was made and what the activations are:
  *
  *   {"activations":{"conv1":{"max":127,"scale":0.0472,"zero":0},"input":{...},...},
  *    "bias_correction":true,"bits":7,"fp32":[{"layer":"fc","why":"--max-drop"}],

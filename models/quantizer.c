@@ -54,6 +54,9 @@ static oct_status check_model(const oct_quantizer *q)
     if (strcmp(q->m->precision, "fp32") != 0)
         return oct_fail(OCT_ERR_UNSUPPORTED, "quantize: precision '%s', expected fp32",
                         q->m->precision);
+    if (q->m->max_length && !q->dynamic)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "quantize: a model of texts gets its ranges at run "
+                        "time only: \"dynamic\"");
     return OCT_OK;
 }
 
@@ -190,8 +193,11 @@ oct_status oct_quantizer_write(oct_quantizer *q, const char *path, const oct_qua
 
 oct_status oct_quantizer_save(oct_quantizer *q, const char *path)
 {
+    /* What a folder says of its tokenizer is not known here. */
+    const int known = q->m->max_length ? oct_weights_meta(q->m->weights, "octet.input") != NULL
+                                       : !q->m->recipe_is_guess;
     const oct_quantizer_save_info info = { .save = {
-        .recipe = q->m->recipe_is_guess ? NULL : q->m->recipe, .label = q->m->label,
+        .recipe = known ? q->m->recipe : NULL, .label = q->m->label,
         .command = "oct_quantizer_save" } };
     const int n = q->how.n_keep;
     oct_quant_kept *kept = oct_arena_zalloc(&q->arena, ((size_t)n + 1) * sizeof *kept);

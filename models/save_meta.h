@@ -10,6 +10,8 @@ typedef struct oct_save_info {
     const char *recipe;         /* octet.input, or NULL */
     char *const *label;         /* [classes], or NULL */
     const char *command;        /* for octet.origin: options that change the result */
+    const char *vocab;          /* [vocab_size] of octet.vocab, a text model's; or NULL */
+    size_t vocab_size;
 } oct_save_info;
 
 /* own: [n_own] of the writer; an entry without value keeps the source's key out.  *out is in the

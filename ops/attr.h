@@ -121,8 +121,9 @@ typedef struct oct_layernorm_attr {
  * Everything but the next three operators works on rows and knows of no texts. */
 
 /* embedding: layernorm(word[ids[i]] + type[types[i]] + position[i - begin of its text]), in this
- * order.  ids, types S32 [tokens]; word, position, type [rows, d] (F32, F16, BF16); types and type
- * are both there or both absent.  The caller has checked ids, types and the texts' lengths. */
+ * order.  ids, types S32 [tokens]; word, position, type [rows, d] (F32, F16, BF16; S8 with a scale
+ * for each row); types and type are both there or both absent.  The caller has checked ids, types
+ * and the texts' lengths. */
 enum {
     OCT_EMBEDDING_IDS, OCT_EMBEDDING_STARTS, OCT_EMBEDDING_TYPES, OCT_EMBEDDING_WORD,
     OCT_EMBEDDING_POSITION, OCT_EMBEDDING_TYPE, OCT_EMBEDDING_GAMMA, OCT_EMBEDDING_BETA

@@ -111,6 +111,8 @@ static void print_json(const char *path, const oct_weights *w, const oct_model *
         json_object_set_new(o, "parameters", json_integer((json_int_t)m->n_parameters));
         json_object_set_new(o, "input", report_shape(m->graph.in[0]));
         json_object_set_new(o, "classes", json_integer(m->classes));
+        json_object_set_new(o, "vocabulary",
+                            m->vocabulary ? json_integer(m->vocabulary) : json_null());
         json_object_set_new(o, "recipe", report_json_text(m->recipe));
         json_object_set_new(o, "recipe_is_guess", json_boolean(m->recipe_is_guess));
         json_object_set_new(o, "in_doubt", doubts);
@@ -134,17 +136,19 @@ static void line(const char *what, const char *value)
 
 static void print_layers(const oct_graph *g)
 {
-    char shape[100];
-    printf("\n%-24s %-11s %-20s %-5s %11s %11s\n", "layer", "op", "output", "dtype", "parameters",
-           "bytes");
+    char shape[100], name[200];
+    int width = REPORT_NAME;
+    for (int i = 0; i < g->n_nodes; i++)
+        if (!g->node[i].dead) width = report_wider(width, g->node[i].name);
+    printf("\n%-*s %-11s %-20s %-5s %11s %11s\n", width, "layer", "op", "output", "dtype",
+           "parameters", "bytes");
     for (int i = 0; i < g->n_nodes; i++) {
         const oct_node *node = &g->node[i];
         if (node->dead) continue;
         const stored s = count_stored(g, node);
-        char name[100];
         cli_escape(node->name, name, sizeof name);
         oct_tensor_shape(node->args.out, shape, sizeof shape);
-        printf("%-24s %-11s ", name, oct_ops[node->kind]->name);
+        printf("%-*s %-11s ", width, name, oct_ops[node->kind]->name);
         if (s.parameters > 0)
             printf("%-20s %-5s %11.0f %11.0f\n", shape, s.dtype, s.parameters, s.bytes);
         else puts(shape);
@@ -186,6 +190,14 @@ static void print_doubts(const oct_model *m)
            m->classes == IMAGENET ? " (1000 classes: ImageNet's?)" : "");
 }
 
+static void print_vocabulary(const oct_model *m)
+{
+    const oct_weights_entry *own = oct_weights_find(m->weights, OCT_MODEL_VOCAB);
+    printf("vocabulary  %d tokens", m->vocabulary);
+    if (own) printf(", %s of %zu bytes", OCT_MODEL_VOCAB, own->size);
+    putchar('\n');
+}
+
 static void print_model(const oct_model *m)
 {
     char shape[100];
@@ -194,6 +206,7 @@ static void print_model(const oct_model *m)
     printf("parameters  %zu\n", m->n_parameters);
     line("input", oct_tensor_shape(m->graph.in[0], shape, sizeof shape));
     printf("classes     %d\n", m->classes);
+    if (m->vocabulary) print_vocabulary(m);
     if (m->recipe) line("recipe", m->recipe);
     if (m->recipe_is_guess)
         puts("            (a guess: the file says nothing; --mean, --std, --scale, --channels)");

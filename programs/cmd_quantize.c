@@ -53,15 +53,24 @@ void quantize_trial_close(job *trial)
     trial->model = NULL;
 }
 
+int quantize_evaluate(const quantize_work *w, job *j, int keep_logits, eval_result *out)
+{
+    const eval_settings s = { .path = w->path, .data = w->a->eval, .source = w->eval,
+                              .keep_logits = keep_logits };
+    if (!w->texts) return eval_run(w->a, j, &s, out);
+    text_job t = text_job_share(&w->text, j->model, j->batch);
+    return eval_run_texts(w->a, &t, &s, out);
+}
+
 /* ---- the samples ---- */
 
-static int open_source(const cli_args *a, char *path, oct_source **out)
+static int open_source(const quantize_work *w, char *path, oct_source **out)
 {
     if (!path) return CLI_OK;
-    const oct_status status = oct_source_open(path, out);
-    if (status) return cli_fail(a, path, status);
+    const oct_status status = (w->texts ? oct_source_open_texts : oct_source_open)(path, out);
+    if (status) return cli_fail(w->a, path, status);
     if (oct_source_count(*out) > 0) return CLI_OK;
-    return cli_refuse(a, path, OCT_ERR_FORMAT, "holds no images");
+    return cli_refuse(w->a, path, OCT_ERR_FORMAT, "holds no %s", w->texts ? "texts" : "images");
 }
 
 /* Data that departs is refused, with its cause; with --force the file and the report say so. */
@@ -173,11 +182,9 @@ static int write_final(quantize_work *w, const char *path, oct_quantizer_save_in
 
 static int evaluate(quantize_work *w, job *j, int keep_logits, eval_result *out)
 {
-    const eval_settings s = { .path = w->path, .data = w->a->eval, .source = w->eval,
-                              .keep_logits = keep_logits };
     if (!w->eval) return CLI_OK;
     (void)eval_forget_peak(); /* or it stays the largest of both */
-    return eval_run(w->a, j, &s, out);
+    return quantize_evaluate(w, j, keep_logits, out);
 }
 
 /* The file just written, as any program would load it: what is in it decides, not the options. */
@@ -190,6 +197,7 @@ static int evaluate_file(quantize_work *w, const char *path)
     job_settings s = job_defaults(&plain, path, w->job.batch);
     s.source = w->eval;
     oct_model_unplan(w->job.model);
+    if (w->texts) return quantize_text_evaluate_file(w, path);
     int code = job_open(&plain, &s, &j);
     if (!code) code = evaluate(w, &j, 0, &w->report.after);
     if (!code) w->report.bytes_after = (double)oct_weights_file_size(j.model->weights);
@@ -217,6 +225,9 @@ static int tell(quantize_work *w, output *page)
 
 static int describe(quantize_work *w, const oct_quant_info *info)
 {
+    static const char *const of_texts[] = {
+        "Multiply-adds are a token's in the linear layers; attention's products stay in FP32."
+    };
     quant_report *r = &w->report;
     const oct_model *m = w->job.model;
     char *sha = oct_arena_alloc(&w->arena, 65);
@@ -232,6 +243,8 @@ static int describe(quantize_work *w, const oct_quant_info *info)
     r->bytes_before = (double)oct_weights_file_size(m->weights);
     r->parameters = (double)m->n_parameters;
     r->classes = w->job.classes;
+    r->note = of_texts;
+    r->n_notes = w->texts;
     return CLI_OK;
 }
 
@@ -260,12 +273,12 @@ static int make(quantize_work *w, const char *temporary, oct_quantizer_save_info
 {
     const cli_args *a = w->a;
     const oct_quantizer_options how = {
-        .method = a->dynamic ? "dynamic" : a->method,
+        .method = w->dynamic ? "dynamic" : a->method,
         .percentile = a->percentile.n ? a->percentile.v[0] : 0,
         .bits = a->bits.n ? a->bits.v[0] : 0, .no_bias_correction = a->no_bias_correction };
     job_settings s = job_defaults(a, w->path, DEFAULT_BATCH);
     s.source = w->calib ? w->calib : w->eval;
-    int code = job_open(a, &s, &w->job);
+    int code = w->texts ? quantize_text_open(w, &s, &info->save) : job_open(a, &s, &w->job);
     if (code) return code;
     code = evaluate(w, &w->job, a->max_drop.n, &w->report.before);
     if (code) return code;
@@ -279,7 +292,7 @@ static int make(quantize_work *w, const char *temporary, oct_quantizer_save_info
     oct_quant_info quant;
     status = oct_quantizer_info(w->q, &quant);
     code = status ? cli_fail(a, w->path, status) : describe(w, &quant);
-    if (!code && (status = job_recipe(a, &w->job, &w->arena, &info->save.recipe)))
+    if (!code && !w->texts && (status = job_recipe(a, &w->job, &w->arena, &info->save.recipe)))
         code = cli_fail(a, w->path, status);
     return code ? code : write_file(w, temporary, info);
 }
@@ -311,10 +324,14 @@ static int quantize(quantize_work *w, oct_quantizer_save_info *info)
     return code;
 }
 
-static int check_usage(const cli_args *a)
+static int check_usage(const quantize_work *w)
 {
+    const cli_args *a = w->a;
     if (!a->output) return cli_usage(a->command, "-o OUT expected");
-    if (!a->calib && !a->dynamic)
+    if (w->texts && !a->dynamic && (a->calib || a->method))
+        return cli_usage(a->command, "a model of texts is quantized with --dynamic, without data: "
+                         "%s is not for it", a->calib ? "--calib" : "--method");
+    if (!a->calib && !w->dynamic)
         return cli_usage(a->command, "--calib DATA expected: activation ranges come from samples "
                          "of your own, a folder of images say; --dynamic needs none");
     if (a->calib && a->dynamic)
@@ -351,20 +368,23 @@ static int run(const cli_args *a)
 {
     quantize_work w = { .a = a, .path = a->arg[0] };
     oct_quantizer_save_info info = { .forced = NULL };
-    int code = check_usage(a);
+    if (!a->layers && oct_model_takes_texts(w.path, NULL, &w.texts)) w.texts = 0; /* said later */
+    w.dynamic = a->dynamic || w.texts;
+    int code = check_usage(&w);
     if (code) return code;
     w.report = (quant_report){ .model = w.path, .output = a->output, .version = PACKAGE_VERSION,
-                               .calib = a->calib, .dynamic = a->dynamic, .eval_data = a->eval,
+                               .calib = a->calib, .dynamic = w.dynamic, .eval_data = a->eval,
                                .has_eval = a->eval != NULL };
     info.save.command = w.report.command = origin_command(a, &w.arena);
     if (!info.save.command) code = out_of_memory(a);
     if (!code) code = check_model(a);
-    if (!code) code = open_source(a, a->calib, &w.calib);
-    if (!code) code = open_source(a, a->eval, &w.eval);
+    if (!code) code = open_source(&w, a->calib, &w.calib);
+    if (!code) code = open_source(&w, a->eval, &w.eval);
     if (!code) code = lint(&w, &info.forced);
     if (!code) code = quantize(&w, &info);
     oct_quantizer_free(w.q);
     job_close(&w.job);
+    text_job_close(&w.text);
     eval_free(&w.report.before);
     eval_free(&w.report.after);
     oct_source_close(w.calib);
@@ -385,10 +405,12 @@ const cli_command cmd_quantize = {
         "answers have the same bits on every CPU, thread count and batch. With --eval both models\n"
         "answer labelled data: accuracy, loss, agreement, time, memory, before and after. Memory\n"
         "does not grow with the number of samples; the same MODEL, DATA and options give the same\n"
-        "bytes on every machine.",
+        "bytes on every machine. A model of texts, a Hugging Face folder, needs no DATA\n"
+        "(--dynamic) and becomes one file, vocabulary inside.",
     .examples =
         "  octet quantize resnet50.pth --calib photos/ -o resnet50_int8.safetensors\n"
         "  octet quantize cifar_cnn.safetensors --calib data_batch.bin --eval test_batch.bin \\\n"
         "      --max-drop 0.3 --report report.html -o cifar_int8.safetensors\n"
-        "  octet quantize mnist_cnn.safetensors --dynamic -o mnist_int8.safetensors\n",
+        "  octet quantize mnist_cnn.safetensors --dynamic -o mnist_int8.safetensors\n"
+        "  octet quantize distilbert_sst2 --dynamic --eval dev.tsv -o sst2_int8.safetensors\n",
 };

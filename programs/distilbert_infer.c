@@ -188,10 +188,10 @@ static const cli_command command = {
     .operands = "MODEL [TEXT...]", .run = run,
     .summary = "Classify texts with DistilBERT or BERT.",
     .details =
-        "MODEL is a Hugging Face folder: config.json, model.safetensors or pytorch_model.bin,\n"
-        "tokenizer.json or vocab.txt. Without TEXT, or for -, texts are the lines of standard\n"
-        "input; an empty line is an empty text. For each text a line, tab separated, as soon as\n"
-        "it is known:\n"
+        "MODEL is a Hugging Face folder (config.json, model.safetensors or pytorch_model.bin,\n"
+        "tokenizer.json or vocab.txt), or the file that octet quantize made of one. Without\n"
+        "TEXT, or for -, texts are the lines of standard input; an empty line is an empty text.\n"
+        "For each text a line, tab separated, as soon as it is known:\n"
         "    input  rank  index  label  probability\n"
         "--json: {\"input\", \"top\": [{\"index\", \"label\", \"probability\"}], \"ms\"}; ms is\n"
         "the text's share of its batch. With --batch N, up to N lines that are there already\n"
@@ -202,7 +202,8 @@ static const cli_command command = {
         "  distilbert_infer distilbert_sst2 \"I love this\" \"what a bore\"\n"
         "  distilbert_infer distilbert_sst2 --batch 16 --json <reviews.txt\n"
         "  distilbert_infer distilbert_sst2 --precision int8 --logits logits.npy <reviews.txt\n"
-        "  distilbert_infer distilbert_sst2 --tokens \"I love this\"\n",
+        "  distilbert_infer distilbert_sst2 --tokens \"I love this\"\n"
+        "  distilbert_infer sst2_int8.safetensors \"I love this\"\n",
 };
 
 int main(int argc, char **argv)

@@ -1,5 +1,6 @@
 #include "programs/origin.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -47,11 +48,26 @@ char *origin_command(const cli_args *a, oct_arena *arena)
     put_numbers(&t, " --scale ", &a->scale);
     put_numbers(&t, " --mean ", &a->mean);
     put_numbers(&t, " --std ", &a->std);
+    put_ints(&t, " --max-length ", &a->max_length);
     return line;
 }
 
-int origin_is(const char *a, const char *b)
+static int same(const struct stat *x, const char *path)
 {
-    struct stat x, y;
-    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+    struct stat y;
+    return stat(path, &y) == 0 && x->st_dev == y.st_dev && x->st_ino == y.st_ino;
+}
+
+int origin_is(const char *model, const char *path)
+{
+    static const char *const files[] = { "model.safetensors", "pytorch_model.bin" };
+    struct stat x;
+    char file[4096];
+    if (stat(path, &x)) return 0;
+    if (same(&x, model)) return 1;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        const int n = snprintf(file, sizeof file, "%s/%s", model, files[i]);
+        if (n < (int)sizeof file && same(&x, file)) return 1;
+    }
+    return 0;
 }

@@ -9,7 +9,8 @@
  * in.  In the arena; NULL: out of memory. */
 char *origin_command(const cli_args *a, oct_arena *arena);
 
-/* 1: both paths are the same file, which would be overwritten by what is made of it. */
-int origin_is(const char *a, const char *b);
+/* 1: path is the model, or the weights in its folder, which would be overwritten by what is made of
+ * them. */
+int origin_is(const char *model, const char *path);
 
 #endif

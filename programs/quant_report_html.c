@@ -27,8 +27,9 @@ static void head(FILE *to, const quant_report *r)
     html_text(to, base_name(r->model ? r->model : "-"));
     fputs(" in 8-bit integers: ", to);
     html_text(to, r->method ? r->method : "-");
-    fprintf(to, ", %d-bit activations%s%s", r->bits, r->bias_correction ? ", bias correction" : "",
-            r->dynamic ? ", ranges at run time" : "");
+    if (r->dynamic) fputs(", ranges at run time", to);
+    else fprintf(to, ", %d-bit activations%s", r->bits,
+                 r->bias_correction ? ", bias correction" : "");
     if (r->calib) fprintf(to, ", calibrated on %d samples", r->calib_samples);
     fputs("</p></header>\n", to);
 }

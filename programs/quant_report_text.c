@@ -14,9 +14,9 @@ static void head(FILE *to, const quant_report *r)
 {
     line(to, "model", r->model);
     line(to, "output", r->output);
-    fprintf(to, "%-14s%s, %d bits%s%s\n", "method", r->method ? r->method : "-", r->bits,
-            r->bias_correction ? ", bias correction" : "",
-            r->dynamic ? ", ranges of activations at run time" : "");
+    fprintf(to, "%-14s%s", "method", r->method ? r->method : "-");
+    if (r->dynamic) fputs(", ranges of activations at run time\n", to);
+    else fprintf(to, ", %d bits%s\n", r->bits, r->bias_correction ? ", bias correction" : "");
     if (r->calib) {
         fprintf(to, "%-14s%d samples of ", "calibration", r->calib_samples);
         cli_print_escaped(to, r->calib);
@@ -102,11 +102,11 @@ static void column(FILE *to, const char *s, int width)
     fprintf(to, "%s%*s", name.s, width - name.width + 1, "");
 }
 
-/* 100 columns: 27 + 9 + 6, then 7 + 6 + 10 + 18 + 8 + 8 */
+/* 100 columns: 26 + 10 + 6, then 7 + 6 + 10 + 18 + 8 + 8 */
 static void layer_table(FILE *to, const quant_report *r)
 {
     static const char *const fmt = "%6s %5s %9s %17s %7s %7s\n";
-    enum { NAME = 26, OP = 8, PRECISION = 5 };
+    enum { NAME = 25, OP = 9, PRECISION = 5 };
     if (!r->n_layers) return;
     fprintf(to, "\n%-*s%-*s", NAME + 1, "layer", OP + PRECISION + 2, "op");
     fprintf(to, fmt, "MACs", "SQNR", "clipped", "range", "ms fp32", "int8");

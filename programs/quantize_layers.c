@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "programs/diff_layers.h"
 #include "programs/feed.h"
 #include "programs/quantize.h"
 #include "programs/report.h"
@@ -14,7 +13,7 @@ enum { SAMPLES = 64, RUNS = 9, LONG_MS = 2000 };
 
 /* ---- time ---- */
 
-oct_status quantize_time(const oct_model *m, int n, double *ms)
+static oct_status time_steps(const oct_model *m, int n, double *ms)
 {
     const size_t steps = (size_t)m->plan->n_steps;
     double *all = calloc(steps * (RUNS + 1), sizeof *all), run[RUNS];
@@ -34,6 +33,16 @@ oct_status quantize_time(const oct_model *m, int n, double *ms)
     return OCT_OK;
 }
 
+int quantize_time_both(const quantize_work *w, oct_model *ints, double *before, double *after)
+{
+    int code = quantize_text_fill(w, w->job.model);
+    if (!code) code = quantize_text_fill(w, ints);
+    if (code) return code;
+    oct_status status = time_steps(w->job.model, w->job.batch, before);
+    if (!status) status = time_steps(ints, w->job.batch, after);
+    return status ? cli_fail(w->a, w->path, status) : CLI_OK;
+}
+
 int quantize_step(const oct_plan *plan, const char *name)
 {
     int i = 0;
@@ -43,9 +52,15 @@ int quantize_step(const oct_plan *plan, const char *name)
 
 /* ---- what is known of a layer without running ---- */
 
-static int is_layer(const oct_node *node)
+/* Of a layer that can become integers; NULL: node is none. */
+static const oct_tensor *weight_of(const oct_node *node)
 {
-    return node->kind == OCT_OP_CONV2D || node->kind == OCT_OP_LINEAR;
+    switch (node->kind) {
+    case OCT_OP_CONV2D:    return node->args.in[OCT_CONV2D_W];
+    case OCT_OP_LINEAR:    return node->args.in[OCT_LINEAR_W];
+    case OCT_OP_EMBEDDING: return node->args.in[OCT_EMBEDDING_WORD];
+    default:               return NULL;
+    }
 }
 
 static const char *shape_of(oct_arena *arena, const oct_tensor *t)
@@ -104,6 +119,7 @@ static int compare(quantize_work *w, job *a, job *b, diff_set *set)
     oct_source *source = w->calib ? w->calib : w->eval;
     char *data = w->calib ? w->a->calib : w->a->eval;
     int code = CLI_OK, done = 0;
+    if (w->texts) return quantize_text_compare(w, a, b, set);
     if (!source) {
         float *x = job_random(a, a->batch);
         if (!x) return cli_refuse(w->a, NULL, OCT_ERR_MEMORY, "out of memory");
@@ -137,8 +153,9 @@ static void fill(quantize_work *w, const job *a, const job *b, const diff_set *s
     int n = 0;
     for (int i = 0; i < plan->n_steps; i++) {
         const oct_step *step = &plan->step[i];
-        if (!is_layer(step->node)) continue;
-        const int integers = step->node->args.in[OCT_CONV2D_W]->dtype == OCT_S8;
+        const oct_tensor *weight = weight_of(step->node);
+        if (!weight) continue;
+        const int integers = weight->dtype == OCT_S8;
         const diff_layer *diff = find(set, step->node->name);
         const int other = quantize_step(a->model->plan, step->node->name);
         layer_report *l = &list[n++];
@@ -161,10 +178,9 @@ static int measure(quantize_work *w, double *before, double *after)
     job trial;
     int code = quantize_trial_open(w, w->kept, w->n_kept, 0, &trial, NULL);
     if (code) return code;
-    oct_status status = quantize_time(w->job.model, w->job.batch, before);
-    if (!status) status = quantize_time(trial.model, trial.batch, after);
+    code = quantize_time_both(w, trial.model, before, after);
     quantize_trial_close(&trial);
-    return status ? cli_fail(w->a, w->path, status) : CLI_OK;
+    return code;
 }
 
 static int look(quantize_work *w, job *a, job *b)
@@ -184,14 +200,19 @@ static int look(quantize_work *w, job *a, job *b)
     return code;
 }
 
-int quantize_layers(quantize_work *w)
+static int open_images(quantize_work *w, job *a, job *b)
 {
-    job a = { .batch = 0 }, b;
     job_settings settings = job_defaults(w->a, w->path, w->job.batch);
     settings.keep_values = 1;
     settings.source = w->calib ? w->calib : w->eval;
-    int code = job_open(w->a, &settings, &a);
-    if (!code) code = quantize_trial_open(w, w->kept, w->n_kept, 1, &b, NULL);
+    const int code = job_open(w->a, &settings, a);
+    return code ? code : quantize_trial_open(w, w->kept, w->n_kept, 1, b, NULL);
+}
+
+int quantize_layers(quantize_work *w)
+{
+    job a = { .batch = 0 }, b;
+    int code = w->texts ? quantize_text_pair(w, &a, &b) : open_images(w, &a, &b);
     if (!code) {
         code = look(w, &a, &b);
         quantize_trial_close(&b);

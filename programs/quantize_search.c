@@ -42,10 +42,8 @@ int quantize_tune(quantize_work *w)
     const oct_plan *floats = w->job.model->plan, *ints = trial.model->plan;
     double *before = calloc((size_t)floats->n_steps, sizeof *before);
     double *after = calloc((size_t)ints->n_steps, sizeof *after);
-    oct_status status = before && after ? OCT_OK : oct_fail(OCT_ERR_MEMORY, "out of memory");
-    if (!status) status = quantize_time(w->job.model, w->job.batch, before);
-    if (!status) status = quantize_time(trial.model, trial.batch, after);
-    code = status ? cli_fail(w->a, w->path, status) : keep_slow(w, ints, before, after);
+    code = before && after ? quantize_time_both(w, trial.model, before, after) : out_of_memory(w);
+    if (!code) code = keep_slow(w, ints, before, after);
     free(before);
     free(after);
     quantize_trial_close(&trial);
@@ -71,11 +69,9 @@ static int try(quantize_work *w, const oct_quant_kept *kept, int n, int *correct
 {
     job trial;
     eval_result result;
-    const eval_settings settings = { .path = w->path, .data = w->a->eval, .source = w->eval,
-                                     .keep_logits = 1 };
     int code = quantize_trial_open(w, kept, n, 0, &trial, NULL);
     if (code) return code;
-    code = eval_run(w->a, &trial, &settings, &result);
+    code = quantize_evaluate(w, &trial, 1, &result);
     if (!code) {
         const size_t count = (size_t)result.samples * (size_t)trial.classes;
         const float *want = w->report.before.logits;
@@ -101,7 +97,8 @@ static int rank(quantize_work *w, candidate *list, int *n)
     *n = 0;
     for (int i = 0; i < g->n_nodes && !code; i++) {
         const oct_node *node = &g->node[i];
-        int known = node->dead || (node->kind != OCT_OP_CONV2D && node->kind != OCT_OP_LINEAR);
+        int known = node->dead || (node->kind != OCT_OP_CONV2D && node->kind != OCT_OP_LINEAR &&
+                                   node->kind != OCT_OP_EMBEDDING);
         for (int k = 0; k < w->n_kept; k++) known |= strcmp(w->kept[k].layer, node->name) == 0;
         if (known) continue;
         *kept = (oct_quant_kept){ node->name, "" };

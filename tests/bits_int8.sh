@@ -22,7 +22,9 @@ expect() { # name, what, file
 logits() { # file, model, images, options
     out=$work/$1.npy model=$2 images=$3
     shift 3
-    run "./$program" "$model" "$images" --logits "$out" --quiet "$@" >"$work/out" ||
+    input=/dev/null
+    [ $program != distilbert_infer ] || { input=$images; images=-; }
+    run "./$program" "$model" "$images" --logits "$out" --quiet "$@" <"$input" >"$work/out" ||
         fail "$model $*: $program exits with an error"
 }
 
@@ -78,4 +80,11 @@ some=$([ "$emulated" = 1 ] && echo 40.JPEG || echo 0.JPEG)
 cp "$data"/imagenette/*/*$some "$work/some"
 check_model resnet50_imagenette "$pretrained/resnet50_imagenette_int8.safetensors" \
     "$data/photos/n03954731_plane.JPEG" "$work/some" "$all"
+program=distilbert_infer
+for n in 3 $few; do
+    tail -n +2 "$data/sst2/dev.tsv" | cut -f 1 | head -n $n >"$work/$n.txt"
+done
+check_model distilbert_sst2 "$pretrained/distilbert_sst2_int8.safetensors" "$work/3.txt" \
+    "$work/$few.txt" "$all"
+expect distilbert_sst2 file "$pretrained/distilbert_sst2_int8.safetensors"
 finish

@@ -161,6 +161,26 @@ static oct_tensor narrow(test_op *t, oct_tensor *x, oct_dtype type)
     return y;
 }
 
+/* A copy of x in bytes, -128 .. 127, with a scale a row; x becomes what it stands for. */
+static oct_tensor bytes_of(test_op *t, oct_tensor *x)
+{
+    oct_tensor y = *x;
+    const size_t rows = (size_t)x->dim[0], d = oct_tensor_sample_count(x);
+    float *f = x->data, *scale = oct_arena_alloc(&t->arena, rows * sizeof *scale);
+    int8_t *to = oct_arena_alloc(&t->arena, rows * d);
+    y.dtype = OCT_S8;
+    y.data = to;
+    y.scale = scale;
+    for (size_t r = 0; r < rows; r++) {
+        scale[r] = 0.013f * (float)(r + 1);
+        for (size_t i = r * d; i < (r + 1) * d; i++) {
+            to[i] = (int8_t)(i * 37 % 256 - 128);
+            f[i] = (float)to[i] * scale[r];
+        }
+    }
+    return y;
+}
+
 typedef struct embedding_case { oct_dtype type; int kinds; } embedding_case;
 
 static void embedding(unsigned cpu, void *arg)
@@ -175,7 +195,8 @@ static void embedding(unsigned cpu, void *arg)
     oct_tensor f[3] = { matrix(&t, WORDS, WIDTH), matrix(&t, POSITIONS, WIDTH),
                         matrix(&t, KINDS, WIDTH) };
     oct_tensor table[3] = { f[0], f[1], f[2] };
-    for (int i = 0; i < 3 && c->type != OCT_F32; i++) table[i] = narrow(&t, &f[i], c->type);
+    for (int i = 0; i < 3 && c->type != OCT_F32; i++)
+        table[i] = c->type == OCT_S8 ? bytes_of(&t, &f[i]) : narrow(&t, &f[i], c->type);
     oct_tensor gamma = vector(&t, WIDTH), beta = vector(&t, WIDTH), y = { 0 };
     oct_args args = { &attr, { &x, &starts, c->kinds ? &k : NULL, &table[0], &table[1],
                                c->kinds ? &table[2] : NULL, &gamma, &beta }, &y };
@@ -197,8 +218,8 @@ static void embedding(unsigned cpu, void *arg)
 START_TEST(embedding_is_a_sum_then_norm)
 {
     static embedding_case cases[] = { { OCT_F32, 0 }, { OCT_F32, 1 }, { OCT_F16, 1 },
-                                      { OCT_BF16, 0 } };
-    for (size_t i = 0; i < 4; i++) test_each_isa(embedding, &cases[i]);
+                                      { OCT_BF16, 0 }, { OCT_S8, 0 }, { OCT_S8, 1 } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) test_each_isa(embedding, &cases[i]);
 }
 END_TEST
 
@@ -376,7 +397,7 @@ START_TEST(what_does_not_fit_is_refused)
             "embedding: a table is not [rows, 6]");
     refused(OCT_OP_EMBEDDING, (oct_args){ &embed, { &ids, &starts, NULL, &small, &table, NULL, &six,
                                                     &six }, NULL },
-            "embedding: a table of I8, expected F32, F16 or BF16");
+            "embedding: a table of I8, expected F32, F16, BF16 or I8 with scales");
     refused(OCT_OP_EMBEDDING, (oct_args){ &embed, { &ids, &starts, NULL, &table, &table, NULL, &six,
                                                     &wide }, NULL },
             "embedding: a parameter is no F32 [6]");

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "graph/boundary.h"
+#include "quant/table.h"
 #include "tensor/cpu.h"
 #include "tests/graph_case.h"
 #include "tests/quantize_case.h"
@@ -397,6 +398,37 @@ START_TEST(boundary_leaves_run_time_layers)
 }
 END_TEST
 
+/* Tables of an embedding: rows of their own, and left alone where that takes no fewer bytes. */
+START_TEST(tables_become_bytes_by_rows)
+{
+    float word[3][6] = { { 0.5f, -1.27f, 0 }, { 0 }, { 0.1f, 0.2f, 0.3f, -0.4f, 0.5f, 12.7f } };
+    float position[5][1] = { { 1 }, { 2 } };
+    uint16_t type[2][4] = { { 0 } }; /* F16: 8 bytes a row, as many as 4 and a scale */
+    oct_arena arena = { 0 };
+    oct_tensor w = { .rank = 2, .dim = { 3, 6 }, .data = word }, none = { .rank = 2 };
+    oct_tensor p = { .rank = 2, .dim = { 5, 1 }, .data = position };
+    oct_tensor k = { .dtype = OCT_F16, .rank = 2, .dim = { 2, 4 }, .data = type };
+    oct_node node = { .kind = OCT_OP_EMBEDDING, .name = "words" };
+    node.args.in[OCT_EMBEDDING_WORD] = &w;
+    node.args.in[OCT_EMBEDDING_POSITION] = &p;
+    node.args.in[OCT_EMBEDDING_TYPE] = &k;
+    node.args.in[OCT_EMBEDDING_GAMMA] = &none;
+    int changed;
+    ck_assert_int_eq(oct_quantize_tables(&node, &arena, &changed), OCT_OK);
+    ck_assert(changed && w.dtype == OCT_S8 && p.dtype == OCT_F32 && k.dtype == OCT_F16);
+    static const int8_t want[18] = { 50, -127, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, -4, 5, 127 };
+    ck_assert_mem_eq(w.data, want, sizeof want);
+    ck_assert(w.scale[0] == 1.27f / 127 && w.scale[1] == 1 && w.scale[2] == 12.7f / 127);
+    ck_assert_int_eq(oct_quantize_tables(&node, &arena, &changed), OCT_OK);
+    ck_assert_int_eq(changed, 0);
+    w = (oct_tensor){ .rank = 2, .dim = { 3, 6 }, .data = word };
+    word[2][5] = INFINITY;
+    ck_assert_int_eq(oct_quantize_tables(&node, &arena, &changed), OCT_ERR_UNSUPPORTED);
+    ck_assert_str_eq(oct_last_error(), "words: row 2 of a table is not finite");
+    oct_arena_free(&arena);
+}
+END_TEST
+
 int main(void)
 {
     const suite_loop loops[] = {
@@ -405,6 +437,7 @@ int main(void)
         { kept_layers_stay_fp32, 1 }, { run_time_layers_keep_their_neighbours, 1 },
         { what_cannot_be_quantized_is_said, 1 }, { curves_are_applied_in_fp32, 1 },
         { boundary_inserts_dequantize_once, 1 }, { boundary_leaves_run_time_layers, 1 },
+        { tables_become_bytes_by_rows, 1 },
     };
     return suite_run_loops("quantize", loops, sizeof loops / sizeof *loops);
 }

@@ -180,12 +180,81 @@ for precision in fp32 int8; do
 done
 # ... and of machines.
 echo "4af9f223ffd3a3381ccca62051c53a39afbc6ebe01fe209a5a13f57907a95526  $work/fp32.npy
-6b8067da5a8113b8ec6a08e308b5e98e966cc6ba27ea28ec63be5dc3c26158b3  $work/int8.npy" | sha256sum -c --quiet ||
+02fcaf3b74195810735dc16793129c256daaf543d974ceb771f87013779e79cc  $work/int8.npy" | sha256sum -c --quiet ||
     fail "other bits than on other machines"
 for precision in bf16 fp16; do
     run ./distilbert_infer "$model" --precision $precision <"$work/texts" >"$work/got" ||
         fail "$precision"
     [ "$(cut -f 1 "$work/got")" = "$(cat "$work/texts")" ] || fail "$precision: inputs"
+done
+
+# ---- one file: octet quantize, and everything reads it ----
+
+one=$work/one
+quantize() { # out, options
+    out=$1
+    shift
+    run ./octet quantize "$model" -o "$out" --quiet "$@" >"$work/said" 2>"$work/err" ||
+        fail "quantize $*: exit $?: $(cat "$work/err")"
+}
+printf 'I love this film\t0\nwhat a bore\t1\nso so\t2\n' >"$work/list.tsv"
+quantize "$one" --dynamic
+quantize "$work/two" # what a model of texts gets
+run ./distilbert_infer "$one" --logits "$work/got.npy" <"$work/texts" >"$work/got" || fail "one file"
+same got.npy int8.npy "one file: not what --precision int8 gives"
+run ./distilbert_infer "$work/two" --logits "$work/got.npy" <"$work/texts" >"$work/got" ||
+    fail "without --dynamic"
+same got.npy int8.npy "without --dynamic: other bits"
+run ./distilbert_infer "$model" --tokens <"$work/many" >"$work/want"
+run ./distilbert_infer "$one" --tokens <"$work/many" >"$work/got" || fail "one file, --tokens"
+same got want "one file: other tokens"
+for options in "--isa ref --threads 1" "--batch 3"; do
+    # shellcheck disable=SC2086
+    quantize "$work/two" --dynamic $options
+    same one two "quantize $options: another file"
+done
+quantize "$work/two" --dynamic --eval "$work/list.tsv" --json --report "$work/page.html"
+grep -q '"name": "distilbert.embeddings", "op": "embedding"' "$work/said" || fail "no embedding"
+grep -q '</html>' "$work/page.html" || fail "no page"
+sed 's/.*"after": *{\([^}]*\)}.*/{\1}/' "$work/said" >"$work/part"
+run ./octet eval "$work/two" --data "$work/list.tsv" --json >"$work/got" || fail "eval one file"
+for name in samples correct accuracy loss model_bytes; do
+    [ "$(field $name "$work/part")" = "$(field $name "$work/got")" ] ||
+        fail "$name: the report has $(field $name "$work/part"), the file $(field $name "$work/got")"
+done
+[ "$(field model_bytes "$work/got")" = "$(($(wc -c <"$work/two")))" ] || fail "not the file's size"
+quantize "$work/two" --dynamic --max-length 4 --keep distilbert.embeddings \
+    --labels "$work/names"
+run ./octet inspect "$work/two" >"$work/got" || fail "inspect one file"
+for line in 'recipe *{"lowercase":true,"max_length":4,"type":"text"}' 'labels *x y z' \
+    'vocabulary *999 tokens' '.*"command":"octet quantize --dynamic .*--max-length 4"' \
+    'distilbert.embeddings .* F16 '; do
+    grep -q "^$line" "$work/got" || fail "inspect: no line '$line'"
+done
+run ./distilbert_infer "$work/two" "$(sed -n 2p "$work/texts")" >"$work/got" 2>"$work/err"
+grep -q "only its first 4 tokens count" "$work/err" || fail "one file: $(cat "$work/err")"
+run ./octet quantize "$work/bert" --dynamic -o "$work/two" --quiet >"$work/said" || fail "bert"
+run ./distilbert_infer "$work/two" --logits "$work/got.npy" <"$work/texts" >"$work/got"
+run ./distilbert_infer "$work/bert" --precision int8 --logits "$work/want.npy" <"$work/texts" \
+    >"$work/got"
+same got.npy want.npy "bert in one file: not what --precision int8 gives"
+
+new=$work/new
+refuse 1 "quantized with --dynamic, without data: --calib is not for it" \
+    ./octet quantize "$model" --calib "$work/list.tsv" -o "$new"
+refuse 1 "quantized with --dynamic, without data: --method is not for it" \
+    ./octet quantize "$model" --method mse -o "$new"
+refuse 1 "--calib is not for it" \
+    ./octet quantize "$model" --dynamic --calib "$work/list.tsv" -o "$new"
+refuse 1 "the model itself" ./octet quantize "$model" --dynamic -o "$model/model.safetensors"
+refuse 1 "no layer 'lin9'" ./octet quantize "$model" --dynamic -o "$new" --keep lin9 --quiet
+refuse 2 "quantized already" ./octet quantize "$one" --dynamic -o "$new"
+refuse 3 "no-such-file" ./octet quantize "$model" --dynamic -o "$new" --eval "$work/no-such-file"
+refuse 2 "the model is quantized to int8" ./distilbert_infer "$one" x --precision fp32
+head -c 100000 "$one" >"$work/cut"
+refuse 2 "cut" ./distilbert_infer "$work/cut" x
+for file in "$work"/new*; do
+    [ ! -e "$file" ] || fail "refusals: $file is left"
 done
 
 # ---- refusals ----

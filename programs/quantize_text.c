@@ -1,0 +1,110 @@
+/* octet quantize's models of texts: the vocabulary goes into the file, ranges are found at run
+ * time.  Texts come from --eval; without it they are seeded random ids, for times and layers. */
+#include <string.h>
+
+#include "programs/quantize.h"
+
+enum { SAMPLES = 64, RANDOM_LENGTH = 64 };
+
+int quantize_text_open(quantize_work *w, const job_settings *s, oct_save_info *save)
+{
+    const cli_args *a = w->a;
+    text_job *t = &w->text;
+    const int code = text_job_open(a, s, 0, t);
+    if (code) return code;
+    w->job = (job){ .model = t->model, .options = job_options(a, s), .batch = s->batch,
+                    .classes = t->classes };
+    t->model = NULL; /* it is job's */
+    const oct_status status = text_job_save_info(t, &w->arena, save);
+    return status ? cli_fail(a, w->path, status) : CLI_OK;
+}
+
+/* ---- texts ---- */
+
+/* Text i of --eval, from the first again after the last. */
+static oct_status add_text(const quantize_work *w, text_job *j, int i)
+{
+    int cut;
+    uint64_t seed = (uint64_t)i;
+    if (!w->eval) {
+        const int length = j->max_length < RANDOM_LENGTH ? j->max_length : RANDOM_LENGTH;
+        text_job_add_random(j, length, &seed);
+        return OCT_OK;
+    }
+    const char *text = oct_source_text(w->eval, i % oct_source_count(w->eval));
+    return text_job_add(j, text, strlen(text), &cut);
+}
+
+int quantize_text_fill(const quantize_work *w, oct_model *m)
+{
+    if (!w->texts) return CLI_OK;
+    text_job t = text_job_share(&w->text, m, w->job.batch);
+    while (t.n < t.batch) {
+        const oct_status status = add_text(w, &t, t.n);
+        if (status) return cli_fail(w->a, w->path, status);
+    }
+    return CLI_OK;
+}
+
+/* ---- both networks on the same texts ---- */
+
+static int open_one(const quantize_work *w, job *a)
+{
+    job_settings s = job_defaults(w->a, w->path, 1);
+    s.batch = 1;
+    s.keep_values = 1;
+    *a = (job){ .options = job_options(w->a, &s), .batch = 1, .classes = w->job.classes };
+    const oct_status status = oct_model_load(w->path, &a->options, &a->model);
+    return status ? cli_fail(w->a, w->path, status) : CLI_OK;
+}
+
+int quantize_text_pair(const quantize_work *w, job *a, job *b)
+{
+    const oct_quantizer_options how = { .method = "dynamic" };
+    quantize_work one = *w;
+    int code = open_one(w, a);
+    if (code) return code;
+    one.job = *a;
+    const oct_status status = oct_quantizer_attach(w->path, &a->options, a->model, &how, &one.q);
+    if (status) return cli_fail(w->a, w->path, status);
+    code = quantize_trial_open(&one, w->kept, w->n_kept, 1, b, NULL);
+    oct_quantizer_free(one.q);
+    return code;
+}
+
+static oct_status compare(const quantize_work *w, text_job *a, text_job *b, int i, diff_set *set)
+{
+    const float *logits;
+    OCT_TRY(add_text(w, a, i));
+    OCT_TRY(add_text(w, b, i));
+    OCT_TRY(text_job_run(a, &logits, NULL));
+    OCT_TRY(text_job_run(b, &logits, NULL));
+    return diff_add(set, 0, 1);
+}
+
+int quantize_text_compare(const quantize_work *w, const job *a, const job *b, diff_set *set)
+{
+    text_job x = text_job_share(&w->text, a->model, 1), y = text_job_share(&w->text, b->model, 1);
+    int n = w->eval ? oct_source_count(w->eval) : w->job.batch;
+    if (n > SAMPLES) n = SAMPLES;
+    for (int i = 0; i < n; i++) {
+        const oct_status status = compare(w, &x, &y, i, set);
+        if (status) return cli_fail(w->a, w->path, status);
+    }
+    return CLI_OK;
+}
+
+/* ---- the file ---- */
+
+int quantize_text_evaluate_file(quantize_work *w, const char *path)
+{
+    text_job t;
+    const job_settings how = job_defaults(w->a, path, w->job.batch);
+    const eval_settings s = { .path = w->path, .data = w->a->eval, .source = w->eval };
+    int code = text_job_open(w->a, &how, 0, &t);
+    (void)eval_forget_peak(); /* or it stays the largest of both */
+    if (!code && w->eval) code = eval_run_texts(w->a, &t, &s, &w->report.after);
+    if (!code) w->report.bytes_after = (double)oct_weights_file_size(t.model->weights);
+    text_job_close(&t);
+    return code;
+}
