@@ -127,12 +127,14 @@ static int calibrate(quantize_work *w)
 
 /* ---- the file ---- */
 
+/* The loss to nine decimals: exp and log are the C library's, and differ in the last bits. */
 static json_t *json_of_result(const eval_result *r, double bytes)
 {
+    const double loss = round(r->loss * 1e9) / 1e9;
     return json_pack("{s:i, s:i, s:o, s:o, s:o, s:o, s:I}", "samples", r->samples, "correct",
                      r->correct, "accuracy", report_number(r->accuracy), "accuracy_low",
                      report_number(r->accuracy_low), "accuracy_high",
-                     report_number(r->accuracy_high), "loss", report_number(r->loss),
+                     report_number(r->accuracy_high), "loss", report_number(loss),
                      "model_bytes", (json_int_t)bytes);
 }
 
