@@ -37,8 +37,8 @@ typedef struct oct_plan_options {
 } oct_plan_options;
 
 /* Steps first .. end - 1 are run for `slice` samples, then for the next `slice`, and so on: what
- * one layer wrote is then still in the cache when the next reads it.  slice is the batch where weights
- * weigh more than activations.  graph/plan_slice.c */
+ * one layer wrote is then still in the cache when the next reads it.  slice is the batch where
+ * weights weigh more than activations.  graph/plan_slice.c */
 typedef struct oct_plan_group {
     int first, end, slice;
 } oct_plan_group;
@@ -75,9 +75,9 @@ void oct_plan_free(oct_plan *plan);
 
 /* Walks the steps for n samples, 1 <= n <= the batch; of texts, for the first n of them, which are
  * as many rows as starts says, and after gets the rows of the step.  after, if not NULL, is called
- * after each step, when its output is valid: timing, calibration, diff.  A step of a group is run for a slice
- * of the samples at a time: after is called for each slice in order, n its number of samples, and
- * the step's tensors begin with its first one. */
+ * after each step, when its output is valid: timing, calibration, diff.  A step of a group is run
+ * for a slice of the samples at a time: after is called for each slice in order, n its number of
+ * samples, and the step's tensors begin with its first one. */
 typedef void oct_plan_hook(void *arg, const oct_plan *plan, int step, int n);
 void oct_plan_run(oct_plan *plan, oct_pool *pool, int n, oct_plan_hook *after, void *arg);
 /* The first `steps` of them only: what the first layers see needs no more. */

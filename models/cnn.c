@@ -83,8 +83,8 @@ static oct_status leave(net *b)
     return oct_eager_leave(b->m, name, &b->x);
 }
 
-/* x and bias as the module with this weight reads them, and how its output is quantized (scale 0: it
- * is not).
+/* x and bias as the module with this weight reads them, and how its output is quantized (scale 0:
+ * it is not).
  * Where a statically quantized module meets floats, PyTorch's model had a quantizer in front of it:
  * `quant`, if the line has none. */
 static oct_status meet(net *b, const oct_tensor *w, oct_tensor **bias, oct_quant *quant)

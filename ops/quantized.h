@@ -43,8 +43,8 @@ static inline oct_qparams oct_dynamic_qparams(oct_range r)
  * one a positive float below 2^64.  ERR_UNSUPPORTED names the row. */
 OCT_MUST_CHECK oct_status oct_quant_scales(const char *op, const oct_tensor *x, const oct_tensor *w,
                                            const oct_tensor *out, float *scale);
-/* bias or fbias of rows from the bias of a conv2d or linear, for prepare.  S32, for U8 x: |bias| fits
- * what the kernels leave it (gemm_s8.h).  F32: as it is for an FP32 output; for U8 divided by
+/* bias or fbias of rows from the bias of a conv2d or linear, for prepare.  S32, for U8 x: |bias|
+ * fits what the kernels leave it (gemm_s8.h).  F32: as it is for an FP32 output; for U8 divided by
  * s_x s_w[n], in tmp, every one finite. */
 OCT_MUST_CHECK oct_status oct_quant_bias(const char *op, const oct_args *args, oct_arena *tmp,
                                          oct_gemm_s8_weights *rows);

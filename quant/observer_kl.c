@@ -19,8 +19,8 @@
  * Where P[i-1] holds only outliers and Q nothing, D is infinite, such an i is passed over; ONNX
  * Runtime gives Q a small probability there.
  *
- * Theirs have no bound of 2 %.  Where one value repeats (the background of a digit is 4 of 5 pixels)
- * what lies beyond it no longer counts, and D would clip a fifth of the values; in tails that gain
+ * Theirs have no bound of 2 %.  Where one value repeats (the background of a digit is 4 of 5
+ * pixels) what lies beyond it no longer counts, and D would clip a fifth of the values; in tails that gain
  * from clipping it clips 1 % at most (docs/quantization.md).
  *
  * h is made of the observer's bins, each spread evenly over the bins of h that it covers: the

@@ -103,8 +103,8 @@ void oct_archive_close(oct_weights *w);
 /* scales.c: NAME.scale, F32 [first dimension of NAME]. */
 oct_status oct_scales_load(oct_weights *w, const oct_weights_item *it, void **data);
 
-/* data.c: pages of their own for size bytes and OCT_TAIL more; a tensor in such, row-major, its mask
- * applied. */
+/* data.c: pages of their own for size bytes and OCT_TAIL more; a tensor in such, row-major, its
+ * mask applied. */
 oct_status oct_data_new(oct_weights *w, size_t size, void **data);
 oct_status oct_data_load(oct_weights *w, const oct_weights_item *it, void **data);
 void oct_data_free(oct_weights *w, const void *data);
