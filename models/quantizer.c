@@ -54,9 +54,6 @@ static oct_status check_model(const oct_quantizer *q)
     if (strcmp(q->m->precision, "fp32") != 0)
         return oct_fail(OCT_ERR_UNSUPPORTED, "quantize: precision '%s', expected fp32",
                         q->m->precision);
-    if (q->m->max_length && !q->dynamic)
-        return oct_fail(OCT_ERR_UNSUPPORTED, "quantize: a model of texts gets its ranges at run "
-                        "time only: \"dynamic\"");
     return OCT_OK;
 }
 
@@ -110,14 +107,30 @@ oct_tensor *oct_quantizer_input(oct_quantizer *q, int i) { return oct_model_inpu
 
 const oct_calibration *oct_quantizer_calibration(const oct_quantizer *q) { return q->c; }
 
+/* Text by text: its length, its ids, its types; so batches do not matter. */
+static void hash_texts(oct_quantizer *q, int n)
+{
+    const oct_plan *plan = q->m->plan;
+    const int32_t *starts = plan->starts->data;
+    for (int t = 0; t < n; t++) {
+        const int32_t length = starts[t + 1] - starts[t];
+        oct_sha256_add(&q->samples, &length, sizeof length);
+        for (int i = 0; i < plan->n_ins; i++)
+            if (&plan->in[i] != plan->starts)
+                oct_sha256_add(&q->samples, (const int32_t *)plan->in[i].data + starts[t],
+                               (size_t)length * sizeof(int32_t));
+    }
+}
+
 oct_status oct_quantizer_add(oct_quantizer *q, int n)
 {
     if (q->dynamic)
         return oct_fail(OCT_ERR_UNSUPPORTED, "quantize: ranges at run time need no samples");
+    OCT_TRY(oct_model_check(q->m, n));
     const oct_tensor *in = &q->m->plan->in[0];
-    if (n < 1 || n > in->dim[0])
-        return oct_fail(OCT_ERR_SHAPE, "quantize: %d samples, expected 1 to %d", n, in->dim[0]);
-    oct_sha256_add(&q->samples, in->data, (size_t)n * oct_tensor_sample_count(in) * sizeof(float));
+    if (q->m->plan->starts) hash_texts(q, n);
+    else oct_sha256_add(&q->samples, in->data,
+                        (size_t)n * oct_tensor_sample_count(in) * sizeof(float));
     oct_calibration_run(q->c, q->m->plan, q->m->pool, n);
     return OCT_OK;
 }
@@ -160,7 +173,7 @@ static oct_status quantize(oct_quantizer *q, const oct_quant_kept *kept, int n_k
 }
 
 oct_status oct_quantizer_build(oct_quantizer *q, const oct_quant_kept *kept, int n_kept,
-                               oct_model **out, oct_quant_info *info)
+                               int batch, oct_model **out, oct_quant_info *info)
 {
     oct_quant_info own;
     oct_options o = q->options;
@@ -170,6 +183,7 @@ oct_status oct_quantizer_build(oct_quantizer *q, const oct_quant_kept *kept, int
                         "your own");
     if (!q->dynamic) OCT_TRY(oct_calibration_check(q->c));
     o.passes = "fold_bn,fuse,dce";
+    if (batch) o.batch = batch;
     o.keep_values = 0;
     OCT_TRY(oct_model_describe(q->path, &o, out));
     const oct_status status = quantize(q, kept, n_kept, *out, info ? info : &own);
@@ -184,7 +198,7 @@ oct_status oct_quantizer_write(oct_quantizer *q, const char *path, const oct_qua
 {
     oct_model *m;
     oct_quant_info quant;
-    OCT_TRY(oct_quantizer_build(q, kept, n_kept, &m, &quant));
+    OCT_TRY(oct_quantizer_build(q, kept, n_kept, 0, &m, &quant));
     quant.forced = info->forced;
     const oct_status status = oct_quantized_save(m, path, &info->save, &quant, info->measured);
     oct_model_free(m);

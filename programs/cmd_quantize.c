@@ -39,7 +39,8 @@ int quantize_trial_open(const quantize_work *w, const oct_quant_kept *kept, int 
     o.pool = w->job.model->pool;
     o.keep_values = keep_values;
     o.precision = NULL;
-    oct_status status = oct_quantizer_build(w->q, kept, n_kept, &out->model, info);
+    oct_status status = oct_quantizer_build(w->q, kept, n_kept, out->batch, &out->model,
+                                            info);
     if (!status) status = oct_model_plan(out->model, &o);
     if (!status) return CLI_OK;
     oct_model_free(out->model);
@@ -78,7 +79,7 @@ static int lint(quantize_work *w, const char **forced)
 {
     lint_data d;
     *forced = NULL;
-    if (!w->calib) return CLI_OK;
+    if (!w->calib || w->texts) return CLI_OK;
     int code = lint_data_run(w->a, w->path, w->a->calib, w->calib, &d);
     if (!code && d.report.cause && !w->a->force)
         code = cli_refuse(w->a, w->a->calib, OCT_ERR_FORMAT, "%s: the data %s (--force goes on "
@@ -111,6 +112,7 @@ static int calibrate(quantize_work *w)
     int code = CLI_OK, done = 0;
     char *path = w->a->calib;
     if (!w->calib) return CLI_OK;
+    if (w->texts) return quantize_text_calibrate(w);
     const oct_status status = feed_open(&w->job, &path, 1, w->calib,
                                         w->a->threads.n ? w->a->threads.v[0] : 0, &f);
     if (status) return cli_fail(w->a, w->path, status);
@@ -328,12 +330,10 @@ static int check_usage(const quantize_work *w)
 {
     const cli_args *a = w->a;
     if (!a->output) return cli_usage(a->command, "-o OUT expected");
-    if (w->texts && !a->dynamic && (a->calib || a->method))
-        return cli_usage(a->command, "a model of texts is quantized with --dynamic, without data: "
-                         "%s is not for it", a->calib ? "--calib" : "--method");
     if (!a->calib && !w->dynamic)
         return cli_usage(a->command, "--calib DATA expected: activation ranges come from samples "
-                         "of your own, a folder of images say; --dynamic needs none");
+                         "of your own, %s say; --dynamic needs none",
+                         w->texts ? "a text a line" : "a folder of images");
     if (a->calib && a->dynamic)
         return cli_usage(a->command, "--dynamic finds ranges at run time: --calib is not for it");
     if (a->max_drop.n && !a->eval) return cli_usage(a->command, "--max-drop needs --eval DATA");
@@ -369,7 +369,7 @@ static int run(const cli_args *a)
     quantize_work w = { .a = a, .path = a->arg[0] };
     oct_quantizer_save_info info = { .forced = NULL };
     if (!a->layers && oct_model_takes_texts(w.path, NULL, &w.texts)) w.texts = 0; /* said later */
-    w.dynamic = a->dynamic || w.texts;
+    w.dynamic = a->dynamic || (w.texts && !a->calib && !a->method);
     int code = check_usage(&w);
     if (code) return code;
     w.report = (quant_report){ .model = w.path, .output = a->output, .version = PACKAGE_VERSION,

@@ -191,6 +191,12 @@ tests_test_text_file_CFLAGS   = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 tests_test_text_file_CPPFLAGS = $(AM_CPPFLAGS) $(ZLIB_CFLAGS)
 tests_test_text_file_LDADD    = libprograms.la $(LDADD) $(CHECK_LIBS)
 
+unit_tests   += tests/test_text_static
+tests_test_text_static_SOURCES  = tests/files.h tests/test_text_static.c
+tests_test_text_static_CFLAGS   = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
+tests_test_text_static_CPPFLAGS = $(AM_CPPFLAGS) $(ZLIB_CFLAGS)
+tests_test_text_static_LDADD    = $(LDADD) $(CHECK_LIBS)
+
 # programs
 unit_tests += tests/test_programs tests/test_output tests/test_evaluate
 tests_test_programs_CFLAGS = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
