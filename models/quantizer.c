@@ -9,7 +9,12 @@
 #include "quant/pass_dynamic.h"
 #include "weights/sha256.h"
 
-enum { DEFAULT_BITS = 7 };
+/* docs/quantization.md, Accuracy, says why. */
+typedef struct defaults {
+    const char *method;
+    int bits;
+} defaults;
+static const defaults of_images = { "kl", 7 }, of_texts = { "mse", 8 };
 
 struct oct_quantizer {
     const char *path;
@@ -27,9 +32,10 @@ struct oct_quantizer {
 static oct_status read_options(oct_quantizer *q)
 {
     const oct_quantizer_options *how = &q->how;
+    const defaults *d = q->m->max_length ? &of_texts : &of_images;
     const char *method = how->method ? how->method
-                         : how->percentile != 0 ? "percentile" : "kl";
-    const int bits = how->bits ? how->bits : DEFAULT_BITS;
+                         : how->percentile != 0 ? "percentile" : d->method;
+    const int bits = how->bits ? how->bits : d->bits;
     const double percentile = how->percentile != 0 ? how->percentile : OCT_PERCENTILE_DEFAULT / 1e4;
     q->dynamic = strcmp(method, "dynamic") == 0;
     if (!q->dynamic) OCT_TRY(oct_method_find(method, &q->pass.method));
@@ -60,10 +66,10 @@ static oct_status check_model(const oct_quantizer *q)
 /* m NULL: it is loaded, and q's. */
 static oct_status open(oct_quantizer *q, oct_model *m)
 {
-    OCT_TRY(read_options(q));
     q->own = !m;
     if (m) q->m = m;
     else OCT_TRY(oct_model_load(q->path, &q->options, &q->m));
+    OCT_TRY(read_options(q));
     OCT_TRY(check_model(q));
     oct_sha256_init(&q->samples);
     if (q->dynamic) return OCT_OK;

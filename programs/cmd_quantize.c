@@ -405,12 +405,13 @@ const cli_command cmd_quantize = {
         "answers have the same bits on every CPU, thread count and batch. With --eval both models\n"
         "answer labelled data: accuracy, loss, agreement, time, memory, before and after. Memory\n"
         "does not grow with the number of samples; the same MODEL, DATA and options give the same\n"
-        "bytes on every machine. A model of texts, a Hugging Face folder, needs no DATA\n"
-        "(--dynamic) and becomes one file, vocabulary inside.",
+        "bytes on every machine. A model of texts, a Hugging Face folder, becomes one file,\n"
+        "vocabulary inside; without DATA it gets --dynamic.",
     .examples =
         "  octet quantize resnet50.pth --calib photos/ -o resnet50_int8.safetensors\n"
         "  octet quantize cifar_cnn.safetensors --calib data_batch.bin --eval test_batch.bin \\\n"
         "      --max-drop 0.3 --report report.html -o cifar_int8.safetensors\n"
         "  octet quantize mnist_cnn.safetensors --dynamic -o mnist_int8.safetensors\n"
-        "  octet quantize distilbert_sst2 --dynamic --eval dev.tsv -o sst2_int8.safetensors\n",
+        "  octet quantize distilbert_sst2 --dynamic --eval dev.tsv -o sst2_int8.safetensors\n"
+        "  octet quantize distilbert_sst2 --calib train.tsv --eval dev.tsv -o sst2_int8.safetensors\n",
 };

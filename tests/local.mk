@@ -1,7 +1,7 @@
 TESTS      += tests/check_layers.sh
 CLEANFILES += test_compile-* test_quantizer-*
-EXTRA_DIST += tests/check_layers.sh tests/test.h tests/suite.h tests/data tests/golden \
-	tests/corpus
+EXTRA_DIST += tests/check_layers.sh tests/test.h tests/suite.h tests/golden_sha256.h \
+	tests/data tests/golden tests/corpus
 
 # Sanitizers answer an impossible size with NULL, as malloc does; Check's own limit of 4 seconds
 # is too short for an emulator.

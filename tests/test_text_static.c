@@ -8,6 +8,7 @@
 #include "ops/attr.h"
 #include "tensor/cpu.h"
 #include "tests/files.h"
+#include "tests/golden_sha256.h"
 
 enum { TEXTS = 40, LONGEST = 25, MAX_CLASSES = 3, N_LOGITS = TEXTS * MAX_CLASSES };
 
@@ -213,6 +214,16 @@ static void answer(const subject *s, oct_model *m, int batch, float logits[N_LOG
     }
 }
 
+/* Calibration included, for every machine. */
+static void check_golden(const subject *s, const float *logits, size_t size)
+{
+    char name[64], stored[65], hex[65];
+    snprintf(name, sizeof name, "%s_static", s->name);
+    golden_sha256(name, stored);
+    sha256_of(logits, size, hex);
+    ck_assert_msg(!strcmp(hex, stored), "%s: %s, expected %s", name, hex, stored);
+}
+
 START_TEST(a_file_gives_the_bits_it_was_made_with)
 {
     static const char *const isas[] = { "ref", "avx2", "avxvnni", "avx512", "neon", "neondot",
@@ -226,6 +237,7 @@ START_TEST(a_file_gives_the_bits_it_was_made_with)
         OK(oct_quantizer_build(q, NULL, 0, 0, &m, NULL));
         OK(oct_model_plan(m, &(oct_options){ .batch = 3 }));
         answer(s, m, 3, want);
+        check_golden(s, want, (size_t)(TEXTS * m->classes) * sizeof *want);
         oct_model_free(m);
         OK(oct_quantizer_save(q, made));
         oct_quantizer_free(q);
