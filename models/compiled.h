@@ -17,7 +17,9 @@
  *
  * Made with --precision it has "precision":"fp16" and "types":["F16","F32",...], one a piece.
  * Value 0 is the input, value i + 1 what node i writes; an object is a constant whose data lie
- * packed, null an absent operand. */
+ * packed, null an absent operand.
+ * A model of texts has "texts":{"length":512,"types":false}, the most tokens of one and whether
+ * they have types, in place of "input": values 0 and 1 are ids and starts, 2 types if there are. */
 extern const char oct_compiled_prefix[]; /* "octet.packed." */
 
 /* 1 if the open file is a compiled model. */
@@ -39,5 +41,14 @@ OCT_MUST_CHECK oct_status oct_compiled_built(unsigned flags);
 /* Writes m, which was loaded by oct_model_pack, as oct_weights_save does. */
 OCT_MUST_CHECK oct_status oct_compiled_save(const oct_model *m, const char *path,
                                             const oct_save_info *info);
+
+/* models/compiled_texts.c: the inputs that object, "texts" of octet.plan, describes; and what a
+ * node on them is held to, as infer sees shapes and not which rows a value has.  attention's
+ * length becomes that of the inputs. */
+OCT_MUST_CHECK oct_status oct_compiled_texts(oct_model *m, const json_t *object,
+                                             const oct_options *o);
+OCT_MUST_CHECK oct_status oct_compiled_texts_node(oct_model *m, oct_op_kind kind,
+                                                  oct_tensor *const operand[OCT_MAX_IN],
+                                                  void *attr);
 
 #endif

@@ -10,7 +10,7 @@
 #include "ops/kernels/gemm_f32.h"
 #include "tensor/cpu.h"
 
-enum { MAX_NODES = 4096, MAX_SIDE = 1 << 16 };
+enum { MAX_NODES = 4096, MAX_SIDE = 1 << 16, MAX_INS = 3 };
 
 static const char what[] = "octet.plan";
 
@@ -179,6 +179,10 @@ static oct_status read_node(reader *r, const json_t *object)
                         json_array_size(in), letters);
     for (size_t i = 0; i < letters; i++)
         OCT_TRY(read_operand(r, where, table->operands[i], json_array_get(in, i), &operand[i]));
+    if (r->m->graph.starts) {
+        const oct_status status = oct_compiled_texts_node(r->m, kind, operand, bytes);
+        if (status) return oct_graph_fail(status, where);
+    }
     OCT_TRY(oct_graph_add(&r->m->graph, kind, where, table->size ? bytes : NULL, table->size,
                           operand, &out));
     if (oct_tensor_sample_count(out) > OCT_MAX_SAMPLE)
@@ -190,9 +194,21 @@ static oct_status read_node(reader *r, const json_t *object)
 
 /* ---- the graph ---- */
 
+static oct_status read_texts(reader *r, const json_t *object, const oct_options *o)
+{
+    const oct_graph *g = &r->m->graph;
+    OCT_TRY(oct_compiled_texts(r->m, object, o));
+    while (r->n_values < g->n_ins) {
+        r->value[r->n_values] = g->in[r->n_values];
+        r->n_values++;
+    }
+    return OCT_OK;
+}
+
 static oct_status read_input(reader *r, const json_t *plan, const oct_options *o)
 {
     const json_t *list;
+    if (json_object_get(plan, "texts")) return read_texts(r, json_object_get(plan, "texts"), o);
     oct_tensor sample = { .dtype = OCT_F32 };
     OCT_TRY(get("the model", plan, "input", JSON_ARRAY, &list));
     OCT_TRY(get_dims("input", list, MAX_SIDE, &sample));
@@ -217,14 +233,17 @@ static oct_status read_nodes(reader *r, const json_t *plan, const oct_options *o
     if (n < 1 || n > MAX_NODES || json_array_size(outs) != 1)
         return oct_fail(OCT_ERR_FORMAT, "%s: %zu nodes and %zu outputs, from 1 to %d and 1", what,
                         n, json_array_size(outs), MAX_NODES);
-    r->value = oct_arena_alloc(&r->m->arena, (n + 1) * sizeof *r->value);
+    r->value = oct_arena_alloc(&r->m->arena, (n + MAX_INS) * sizeof *r->value);
     if (!r->value) return oct_fail(OCT_ERR_MEMORY, "%s: out of memory", what);
     OCT_TRY(read_input(r, plan, o));
     for (size_t k = 0; k < n; k++) OCT_TRY(read_node(r, json_array_get(nodes, k)));
-    OCT_TRY(get_int("outputs", json_array_get(outs, 0), 1, r->n_values - 1, &i));
+    OCT_TRY(get_int("outputs", json_array_get(outs, 0), r->m->graph.n_ins, r->n_values - 1, &i));
     const oct_tensor *out = r->value[i];
     if (out->rank != 2 || out->layout != OCT_DENSE)
         return oct_fail(OCT_ERR_SHAPE, "%s: the output has rank %d, expected 2", what, out->rank);
+    if (out->dim[0] != r->batch)
+        return oct_fail(OCT_ERR_SHAPE, "%s: the output has %d rows for %d samples", what,
+                        out->dim[0], r->batch);
     r->m->classes = out->dim[1];
     OCT_TRY(oct_graph_output(&r->m->graph, r->value[i]));
     return oct_graph_verify(&r->m->graph);

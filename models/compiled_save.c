@@ -4,6 +4,7 @@
 
 #include "models/compiled.h"
 #include "models/save_meta.h"
+#include "models/vocab_tensor.h"
 #include "ops/attr_table.h"
 #include "tensor/cpu.h"
 
@@ -92,6 +93,12 @@ static json_t *json_of_types(const oct_plan *plan)
     return list;
 }
 
+static json_t *json_of_texts(const oct_model *m)
+{
+    json_t *o = oct_json_put(json_object(), "length", json_integer(m->max_length));
+    return oct_json_put(o, "types", json_boolean(m->token_types > 0));
+}
+
 static json_t *json_of_plan(const oct_model *m)
 {
     const oct_graph *g = &m->graph;
@@ -111,12 +118,14 @@ static json_t *json_of_plan(const oct_model *m)
     }
     o = oct_json_put(o, "passes", passes);
     o = oct_json_put(o, "parameters", json_integer((json_int_t)m->n_parameters));
-    o = oct_json_put(o, "input", json_of_dims(g->in[0]->dim + 1, g->in[0]->rank - 1));
+    if (g->starts) o = oct_json_put(o, "texts", json_of_texts(m));
+    else o = oct_json_put(o, "input", json_of_dims(g->in[0]->dim + 1, g->in[0]->rank - 1));
     o = oct_json_put(o, "outputs", outs);
     return oct_json_put(o, "nodes", nodes);
 }
 
-/* Each piece as [lines, 64] bytes: aligned in the file, its own 64 readable bytes behind it. */
+/* Each piece as [lines, 64] bytes: aligned in the file, its own 64 readable bytes behind it.  Room
+ * for one tensor more. */
 static oct_status make_tensors(const oct_plan *plan, oct_arena *arena, oct_save_tensor **out,
                                int *n)
 {
@@ -146,12 +155,17 @@ oct_status oct_compiled_save(const oct_model *m, const char *path, const oct_sav
     oct_arena arena = { 0 };
     oct_save_tensor *tensor = NULL;
     oct_save_meta *meta = NULL;
+    oct_tensor vocab;
     int n = 0, n_meta = 0;
     oct_save_meta plan = { "octet.plan", NULL };
     oct_status status = oct_json_write(json_of_plan(m), &arena, &plan.value);
     if (status == OCT_OK)
         status = oct_save_meta_make(m, info, &plan, 1, &arena, &meta, &n_meta);
     if (status == OCT_OK) status = make_tensors(m->plan, &arena, &tensor, &n);
+    if (status == OCT_OK && info->vocab) {
+        status = oct_vocab_tensor_make(info->vocab, info->vocab_size, &vocab);
+        tensor[n++] = (oct_save_tensor){ OCT_MODEL_VOCAB, &vocab };
+    }
     if (status == OCT_OK) status = oct_weights_save(path, tensor, n, meta, n_meta);
     oct_arena_free(&arena);
     return status;

@@ -352,8 +352,6 @@ static oct_status make_plan(oct_model *m, const oct_options *o, oct_plan_options
     if (m->isa && m->pack_only)
         return oct_fail(OCT_ERR_UNSUPPORTED, "compiled already, for %s: compile the model it was "
                         "made from", m->isa);
-    if (m->graph.starts && m->pack_only)
-        return oct_fail(OCT_ERR_UNSUPPORTED, "models of texts are not compiled");
     if (m->isa) OCT_TRY(oct_compiled_use(m, o, plan));
     plan->threads = m->pool->threads;
     plan->packed = m->isa ? NULL : packed;

@@ -8,7 +8,7 @@
 
 enum { OCT_MODEL_MAX_PASSES = 8, OCT_MODEL_MAX_DOUBTS = 4 };
 
-/* The U8 tensor of a text model's own vocabulary, as oct_wordpiece_open takes it. */
+/* The tensor of a text model's own vocabulary, models/vocab_tensor.h. */
 #define OCT_MODEL_VOCAB "octet.vocab"
 
 /* A constant of the graph and the tensor of the file it came from, or of several, rows of it. */

@@ -1,9 +1,9 @@
 #include "models/quantized.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "models/vocab_tensor.h"
 #include "ops/attr.h"
 
 /* ---- reading ---- */
@@ -146,9 +146,8 @@ static int is_put(const oct_graph *g, int node, int k)
 static oct_status put_vocab(list *l, const oct_save_info *info)
 {
     oct_tensor *t = oct_arena_alloc(l->arena, sizeof *t);
-    if (!t || info->vocab_size > INT_MAX) return out_of_memory();
-    *t = (oct_tensor){ .dtype = OCT_U8, .rank = 1, .dim = { (int)info->vocab_size },
-                       .data = (void *)(uintptr_t)info->vocab };
+    if (!t) return out_of_memory();
+    OCT_TRY(oct_vocab_tensor_make(info->vocab, info->vocab_size, t));
     return put(l, OCT_MODEL_VOCAB, t);
 }
 

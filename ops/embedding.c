@@ -37,7 +37,8 @@ static oct_status infer_table(const oct_tensor *t, int d)
 {
     if (!t) return oct_fail(OCT_ERR_SHAPE, "embedding: a table is missing");
     const oct_dtype type = t->dtype;
-    if (type != OCT_F32 && type != OCT_F16 && type != OCT_BF16 && (type != OCT_S8 || !t->scale))
+    const int scaled = t->scale || t->data == oct_no_data; /* of a compiled model they are packed */
+    if (type != OCT_F32 && type != OCT_F16 && type != OCT_BF16 && (type != OCT_S8 || !scaled))
         return oct_fail(OCT_ERR_UNSUPPORTED, "embedding: a table of %s, expected F32, F16, BF16 or "
                         "I8 with scales", oct_dtype_name(type));
     if (t->rank != 2 || t->dim[0] < 1 || t->dim[1] < 1 || t->dim[1] != d)

@@ -8,6 +8,7 @@
 #include "programs/labels.h"
 #include "programs/origin.h"
 #include "programs/report.h"
+#include "programs/text_job.h"
 #include "tensor/cpu.h"
 
 static void report(const cli_args *a, const oct_model *m, double ms)
@@ -26,21 +27,55 @@ static void report(const cli_args *a, const oct_model *m, double ms)
     }
 }
 
-static int save(const cli_args *a, const job *j, char *const *label, double start)
+/* info has what the kind of model needs; strings are the arena's or the model's. */
+static int save(const cli_args *a, const oct_model *m, oct_save_info *info, oct_arena *arena,
+                double start)
 {
-    oct_arena arena = { 0 };
-    oct_save_info info = { .label = label };
-    oct_status status = job_recipe(a, j, &arena, &info.recipe);
-    info.command = status ? NULL : origin_command(a, &arena);
-    if (!status && !info.command) status = oct_fail(OCT_ERR_MEMORY, "out of memory");
-    if (!status) status = oct_compiled_save(j->model, a->output, &info);
-    oct_arena_free(&arena);
+    char **own_label = NULL;
+    int code = a->labels ? labels_read(a, a->labels, m->classes, &own_label) : CLI_OK;
+    if (code) return code;
+    info->label = own_label ? own_label : m->label;
+    info->command = origin_command(a, arena);
+    oct_status status = info->command ? OCT_OK : oct_fail(OCT_ERR_MEMORY, "out of memory");
+    if (!status) status = oct_compiled_save(m, a->output, info);
+    labels_free(own_label);
     if (status) return cli_fail(a, a->output, status);
-    report(a, j->model, report_now_ms() - start);
-    for (int i = 0; i < j->model->n_doubts; i++)
-        cli_note(a, "%s: in doubt, and now in %s: %s", a->arg[0], a->output,
-                 j->model->in_doubt[i]);
+    report(a, m, report_now_ms() - start);
+    for (int i = 0; i < m->n_doubts && !info->vocab; i++) /* of texts the tokenizer settles it */
+        cli_note(a, "%s: in doubt, and now in %s: %s", a->arg[0], a->output, m->in_doubt[i]);
     return CLI_OK;
+}
+
+static int run_texts(const cli_args *a, const job_settings *settings, double start)
+{
+    text_job j;
+    oct_arena arena = { 0 };
+    oct_save_info info = { .recipe = NULL };
+    int code = text_job_open(a, settings, 0, &j);
+    if (!code) {
+        const oct_status status = text_job_save_info(&j, &arena, &info);
+        if (status) code = cli_fail(a, a->arg[0], status);
+    }
+    if (!code) code = save(a, j.model, &info, &arena, start);
+    oct_arena_free(&arena);
+    text_job_close(&j);
+    return code;
+}
+
+static int run_images(const cli_args *a, const job_settings *settings, double start)
+{
+    job j;
+    oct_arena arena = { 0 };
+    oct_save_info info = { .recipe = NULL };
+    int code = job_open(a, settings, &j);
+    if (!code) {
+        const oct_status status = job_recipe(a, &j, &arena, &info.recipe);
+        if (status) code = cli_fail(a, a->output, status);
+    }
+    if (!code) code = save(a, j.model, &info, &arena, start);
+    oct_arena_free(&arena);
+    job_close(&j);
+    return code;
 }
 
 static int run(const cli_args *a)
@@ -54,14 +89,7 @@ static int run(const cli_args *a)
                          "compiled one", a->output);
     job_settings settings = job_defaults(a, a->arg[0], 1);
     settings.pack = 1;
-    job j;
-    char **own_label = NULL;
-    int code = job_open(a, &settings, &j);
-    if (!code && a->labels) code = labels_read(a, a->labels, j.classes, &own_label);
-    if (!code) code = save(a, &j, own_label ? own_label : j.model->label, start);
-    labels_free(own_label);
-    job_close(&j);
-    return code;
+    return (job_takes_texts(a, a->arg[0]) ? run_texts : run_images)(a, &settings, start);
 }
 
 const cli_command cmd_compile = {
@@ -74,12 +102,15 @@ const cli_command cmd_compile = {
         "has), recipe and labels. Every program takes it as a MODEL; it starts faster, gives the\n"
         "same bits, and is refused on a CPU without that instruction set. The input's size is\n"
         "fixed (--crop), the batch and the number of threads are not. The same MODEL and options\n"
-        "give the same bytes on every machine. Keep MODEL: OUT has no plain weights.",
+        "give the same bytes on every machine. Keep MODEL: OUT has no plain weights. A model of\n"
+        "texts is one file then: the vocabulary is in it, and texts may have any length.",
     .examples =
         "  octet compile resnet50.pth -o resnet50.octet\n"
         "  octet compile resnet50.pth -o resnet50-avx2.octet --isa avx2 --labels names.txt\n"
         "  octet compile mnist_classifier.pt -o mnist.octet --input 1,28,28 --channels L \\\n"
         "      --mean 0.1307 --std 0.3081 \\\n"
         "      --layers \"conv1 relu maxpool:2 conv2 relu maxpool:2 flatten fc1 relu fc2\"\n"
-        "  resnet_infer resnet50.octet photo.jpg\n",
+        "  resnet_infer resnet50.octet photo.jpg\n"
+        "  octet compile distilbert_sst2 -o sst2.octet --precision int8\n"
+        "  distilbert_infer sst2.octet \"I love this\"\n",
 };

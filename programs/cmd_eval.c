@@ -53,10 +53,9 @@ static int run_images(const cli_args *a, job_settings *how, eval_settings *s)
 
 static int run(const cli_args *a)
 {
-    int texts = 0;
     oct_source *source = NULL;
     if (!a->data) return cli_usage(a->command, "--data DATA expected");
-    if (!a->layers && oct_model_takes_texts(a->arg[0], NULL, &texts)) texts = 0; /* said later */
+    const int texts = job_takes_texts(a, a->arg[0]);
     const oct_status status = (texts ? oct_source_open_texts : oct_source_open)(a->data, &source);
     if (status) return cli_fail(a, a->data, status);
     job_settings how = job_defaults(a, a->arg[0], DEFAULT_BATCH);

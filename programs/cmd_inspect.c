@@ -136,17 +136,19 @@ static void line(const char *what, const char *value)
 
 static void print_layers(const oct_graph *g)
 {
-    char shape[100];
-    printf("\n%-24s %-11s %-20s %-5s %11s %11s\n", "layer", "op", "output", "dtype", "parameters",
-           "bytes");
+    char shape[100], name[200];
+    int width = REPORT_NAME;
+    for (int i = 0; i < g->n_nodes; i++)
+        if (!g->node[i].dead) width = report_wider(width, g->node[i].name);
+    printf("\n%-*s %-11s %-20s %-5s %11s %11s\n", width, "layer", "op", "output", "dtype",
+           "parameters", "bytes");
     for (int i = 0; i < g->n_nodes; i++) {
         const oct_node *node = &g->node[i];
         if (node->dead) continue;
         const stored s = count_stored(g, node);
-        char name[100];
         cli_escape(node->name, name, sizeof name);
         oct_tensor_shape(node->args.out, shape, sizeof shape);
-        printf("%-24s %-11s ", name, oct_ops[node->kind]->name);
+        printf("%-*s %-11s ", width, name, oct_ops[node->kind]->name);
         if (s.parameters > 0)
             printf("%-20s %-5s %11.0f %11.0f\n", shape, s.dtype, s.parameters, s.bytes);
         else puts(shape);

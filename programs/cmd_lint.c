@@ -3,6 +3,7 @@
 
 #include "programs/cmd.h"
 #include "programs/lint_data.h"
+#include "programs/lint_words.h"
 #include "programs/report.h"
 
 static json_t *numbers(const double *v, int n)
@@ -39,35 +40,65 @@ static void print_json(const oct_lint_report *r)
         "clearer", report_number(r->n_layers ? r->clearer : none), "layers", layers));
 }
 
-/* Data that departs is a bad input file: one line on standard error, exit 2. */
-static int tell(const cli_args *a, const oct_lint_report *r)
+static void print_json_of_texts(const oct_lint_texts_report *r)
 {
-    if (a->json) print_json(r);
-    if (r->cause)
+    report_json_line(json_pack(
+        "{s:s, s:o, s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}",
+        "verdict", r->cause ? "departs" : "clean",
+        "cause", report_string(r->cause ? oct_lint_cause_name(r->cause) : NULL),
+        "sentence", r->sentence, "samples", r->samples, "distinct", r->distinct,
+        "empty", r->empty, "tokens", report_number(r->tokens),
+        "unknown_share", report_number(r->unknown_share),
+        "rest_share", report_number(r->rest_share),
+        "capital_share", report_number(r->capital_share), "norm_rank",
+        report_number(r->norm_rank), "norm_z", report_number(r->norm_z),
+        "top_class_share", report_number(r->top_share), "batch_norms", 0));
+}
+
+/* Data that departs is a bad input file: one line on standard error, exit 2. */
+static int tell(const cli_args *a, oct_lint_cause cause, const char *sentence)
+{
+    if (cause)
         return cli_refuse(a, a->calib, OCT_ERR_FORMAT, "%s: the data %s",
-                          oct_lint_cause_name(r->cause), r->sentence);
+                          oct_lint_cause_name(cause), sentence);
     if (!a->json) {
         printf("clean: ");
         cli_print_escaped(stdout, a->calib);
-        printf(": the data %s\n", r->sentence);
+        printf(": the data %s\n", sentence);
     }
     return CLI_OK;
 }
 
-static int run(const cli_args *a)
+static int run_texts(const cli_args *a, oct_source *source)
+{
+    oct_lint_texts_report r;
+    const int code = lint_words_run(a, a->arg[0], a->calib, source, &r);
+    if (code) return code;
+    if (a->json) print_json_of_texts(&r);
+    return tell(a, r.cause, r.sentence);
+}
+
+static int run_images(const cli_args *a, oct_source *source)
 {
     lint_data d;
-    oct_source *source;
-    if (!a->calib) return cli_usage(a->command, "--calib DATA expected");
-    const oct_status status = oct_source_open(a->calib, &source);
-    if (status) return cli_fail(a, a->calib, status);
-    if (oct_source_count(source) < 1) {
-        oct_source_close(source);
-        return cli_refuse(a, a->calib, OCT_ERR_FORMAT, "holds no images");
-    }
     int code = lint_data_run(a, a->arg[0], a->calib, source, &d);
-    if (!code) code = tell(a, &d.report);
+    if (!code && a->json) print_json(&d.report);
+    if (!code) code = tell(a, d.report.cause, d.report.sentence);
     lint_data_close(&d);
+    return code;
+}
+
+static int run(const cli_args *a)
+{
+    oct_source *source;
+    int code;
+    if (!a->calib) return cli_usage(a->command, "--calib DATA expected");
+    const int texts = job_takes_texts(a, a->arg[0]);
+    const oct_status status = (texts ? oct_source_open_texts : oct_source_open)(a->calib, &source);
+    if (status) return cli_fail(a, a->calib, status);
+    if (oct_source_count(source) < 1)
+        code = cli_refuse(a, a->calib, OCT_ERR_FORMAT, "holds no %s", texts ? "texts" : "images");
+    else code = (texts ? run_texts : run_images)(a, source);
     oct_source_close(source);
     return code;
 }
@@ -82,10 +113,16 @@ const cli_command cmd_lint = {
         "the cause that explains it: not_finite constant few_samples duplicates wrong_size\n"
         "nhwc scale_255 scale_1 no_mean_std mean_std noise one_class bgr inverted\n"
         "wrong_dataset.  A model without batch norm gets range rules only, and is told so.\n"
+        "One of texts (DATA is a TSV of text<TAB>label, or a text a line) gets rules on samples,\n"
+        "tokenizer and vocabulary: all_padding empty_texts few_samples duplicates wrong_case\n"
+        "other_vocabulary one_class.\n"
         "--json prints one object: verdict (clean, departs), cause, sentence, samples,\n"
         "distinct, constant, low, high, mean, std, neighbour_correlation, top_class_share,\n"
-        "batch_norms, distance, threshold, corrected_distance, clearer, layers.",
+        "batch_norms, distance, threshold, corrected_distance, clearer, layers; of texts\n"
+        "verdict, cause, sentence, samples, distinct, empty, tokens, unknown_share, rest_share,\n"
+        "capital_share, norm_rank, norm_z, top_class_share, batch_norms.",
     .examples =
         "  octet lint cifar_cnn.safetensors --calib data_batch.bin\n"
-        "  octet lint resnet50.pth --calib photos/ --json\n",
+        "  octet lint resnet50.pth --calib photos/ --json\n"
+        "  octet lint distilbert_sst2 --calib reviews.tsv\n",
 };

@@ -8,6 +8,7 @@
 #include "programs/feed.h"
 #include "programs/labels.h"
 #include "programs/lint_data.h"
+#include "programs/lint_words.h"
 #include "programs/origin.h"
 #include "programs/output.h"
 #include "programs/quantize.h"
@@ -74,24 +75,40 @@ static int open_source(const quantize_work *w, char *path, oct_source **out)
     return cli_refuse(w->a, path, OCT_ERR_FORMAT, "holds no %s", w->texts ? "texts" : "images");
 }
 
-/* Data that departs is refused, with its cause; with --force the file and the report say so. */
-static int lint(quantize_work *w, const char **forced)
+/* What octet lint says of the samples: the cause, CLEAN or why they are refused, and the sentence. */
+static int lint(quantize_work *w, oct_lint_cause *cause, const char **sentence)
 {
-    lint_data d;
-    *forced = NULL;
-    if (!w->calib || w->texts) return CLI_OK;
-    int code = lint_data_run(w->a, w->path, w->a->calib, w->calib, &d);
-    if (!code && d.report.cause && !w->a->force)
-        code = cli_refuse(w->a, w->a->calib, OCT_ERR_FORMAT, "%s: the data %s (--force goes on "
-                          "all the same)", oct_lint_cause_name(d.report.cause), d.report.sentence);
-    if (!code) {
-        w->report.lint = oct_arena_strdup(&w->arena, d.report.sentence);
-        if (!w->report.lint) code = out_of_memory(w->a);
-        if (d.report.cause) *forced = oct_lint_cause_name(d.report.cause);
-        w->report.forced = d.report.cause != OCT_LINT_CLEAN;
+    const cli_args *a = w->a;
+    int code;
+    if (w->texts) {
+        oct_lint_texts_report r = { .cause = OCT_LINT_CLEAN };
+        code = lint_words_run(a, w->path, a->calib, w->calib, &r);
+        *cause = r.cause;
+        *sentence = oct_arena_strdup(&w->arena, code ? "" : r.sentence);
+    } else {
+        lint_data d;
+        code = lint_data_run(a, w->path, a->calib, w->calib, &d);
+        *cause = d.report.cause;
+        *sentence = oct_arena_strdup(&w->arena, code ? "" : d.report.sentence);
+        lint_data_close(&d);
     }
-    lint_data_close(&d);
-    return code;
+    return !code && !*sentence ? out_of_memory(a) : code;
+}
+
+/* Data that departs is refused, with its cause; with --force the file and the report say so. */
+static int check_samples(quantize_work *w, const char **forced)
+{
+    oct_lint_cause cause;
+    *forced = NULL;
+    if (!w->calib) return CLI_OK;
+    const int code = lint(w, &cause, &w->report.lint);
+    if (code || !cause) return code;
+    if (!w->a->force)
+        return cli_refuse(w->a, w->a->calib, OCT_ERR_FORMAT, "%s: the data %s (--force goes on "
+                          "all the same)", oct_lint_cause_name(cause), w->report.lint);
+    *forced = oct_lint_cause_name(cause);
+    w->report.forced = 1;
+    return CLI_OK;
 }
 
 static int add(quantize_work *w, const feed_batch *b)
@@ -129,12 +146,14 @@ static int calibrate(quantize_work *w)
 
 /* ---- the file ---- */
 
+/* The loss to nine decimals: exp and log are the C library's, and differ in the last bits. */
 static json_t *json_of_result(const eval_result *r, double bytes)
 {
+    const double loss = round(r->loss * 1e9) / 1e9;
     return json_pack("{s:i, s:i, s:o, s:o, s:o, s:o, s:I}", "samples", r->samples, "correct",
                      r->correct, "accuracy", report_number(r->accuracy), "accuracy_low",
                      report_number(r->accuracy_low), "accuracy_high",
-                     report_number(r->accuracy_high), "loss", report_number(r->loss),
+                     report_number(r->accuracy_high), "loss", report_number(loss),
                      "model_bytes", (json_int_t)bytes);
 }
 
@@ -380,7 +399,7 @@ static int run(const cli_args *a)
     if (!code) code = check_model(a);
     if (!code) code = open_source(&w, a->calib, &w.calib);
     if (!code) code = open_source(&w, a->eval, &w.eval);
-    if (!code) code = lint(&w, &info.forced);
+    if (!code) code = check_samples(&w, &info.forced);
     if (!code) code = quantize(&w, &info);
     oct_quantizer_free(w.q);
     job_close(&w.job);

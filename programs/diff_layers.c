@@ -10,13 +10,15 @@
 
 /* What a node has drawn in, in the order in which it is applied.  Weights in integers have drawn in
  * a batch norm if there was one, and do not tell. */
+typedef enum has_bn { NO, YES, MAYBE } has_bn;
+
 typedef struct extent {
-    enum { NO, YES, MAYBE } bn;
+    has_bn bn;
     int residual;
     oct_act act;
 } extent;
 
-static int folded(const oct_tensor *weight)
+static has_bn folded(const oct_tensor *weight)
 {
     return weight->dtype == OCT_S8 ? MAYBE : weight->scale ? YES : NO;
 }
@@ -70,20 +72,23 @@ static const oct_node *find(const oct_graph *g, const oct_node *like)
     return NULL;
 }
 
-/* Where the plan keeps what node writes. */
-static const oct_tensor *value_of(const oct_model *m, const oct_node *node)
+/* Whose step keeps what node writes. */
+static const oct_step *step_of(const oct_model *m, const oct_node *node)
 {
     for (int i = 0; node && i < m->plan->n_steps; i++)
-        if (m->plan->step[i].node == node) return m->plan->step[i].args.out;
+        if (m->plan->step[i].node == node) return &m->plan->step[i];
     return NULL;
 }
 
 static int is_value(const oct_tensor *t) { return t->dtype == OCT_F32 || t->dtype == OCT_U8; }
 
-static int same_shape(const oct_tensor *a, const oct_tensor *b)
+/* Samples of the same shape; plans for texts may differ in how many tokens they have room for. */
+static int same_rows(const oct_model *m, const oct_tensor *a, const oct_model *n,
+                     const oct_tensor *b)
 {
+    const int from = m->plan->starts && n->plan->starts ? 1 : 0;
     return a->rank == b->rank && a->layout == b->layout && is_value(a) && is_value(b)
-           && !memcmp(a->dim, b->dim, (size_t)a->rank * sizeof *a->dim);
+           && !memcmp(a->dim + from, b->dim + from, (size_t)(a->rank - from) * sizeof *a->dim);
 }
 
 /* Partners of a's node: 1 if both values are there and can be compared. */
@@ -97,23 +102,28 @@ static int pair(const oct_model *a, const oct_model *b, const oct_node *node, di
     if (!want.bn || has.bn == YES) want.bn = has.bn;
     want.residual |= has.residual;
     if (!want.act) want.act = has.act;
-    const oct_tensor *x = value_of(a, advance(&a->graph, node, want));
-    const oct_tensor *y = value_of(b, advance(&b->graph, other, want));
-    if (!x || !y || !same_shape(x, y)) return 0;
-    *out = (diff_layer){ .name = node->name, .op = oct_ops[node->kind]->name, .a = x, .b = y,
-                         .dump.fd = -1 };
+    const oct_step *x = step_of(a, advance(&a->graph, node, want));
+    const oct_step *y = step_of(b, advance(&b->graph, other, want));
+    if (!x || !y || x->per_text != y->per_text || !same_rows(a, x->args.out, b, y->args.out))
+        return 0;
+    *out = (diff_layer){ .name = node->name, .op = oct_ops[node->kind]->name, .a = x->args.out,
+                         .b = y->args.out, .per_text = x->per_text, .dump.fd = -1 };
     return 1;
 }
 
-/* Room for a's nodes and the output, and for one batch of the largest value. */
+/* Room for a's nodes and the output, and for one batch of the largest value; of texts all tokens of
+ * a value that has their first ones only, for dumps have them all. */
 static oct_status make_room(const oct_model *a, diff_set *out)
 {
-    size_t most = oct_tensor_count(&a->plan->out[0]);
-    *out = (diff_set){ .n = 0 };
+    const size_t rows = (size_t)a->plan->in[0].dim[0];
+    size_t most = oct_tensor_sample_count(&a->plan->out[0]);
+    *out = (diff_set){ .logits = &a->plan->out[0],
+                       .starts = a->plan->starts ? a->plan->starts->data : NULL };
     for (int i = 0; i < a->plan->n_steps; i++) {
-        const size_t count = oct_tensor_count(a->plan->step[i].args.out);
+        const size_t count = oct_tensor_sample_count(a->plan->step[i].args.out);
         if (count > most) most = count;
     }
+    most *= rows;
     out->layer = calloc((size_t)a->graph.n_nodes + 1, sizeof *out->layer);
     out->x = calloc(most, sizeof *out->x);
     out->y = calloc(most, sizeof *out->y);
@@ -131,7 +141,7 @@ oct_status diff_pair_models(const oct_model *a, const oct_model *b, diff_set *ou
 {
     const oct_tensor *x = &a->plan->out[0], *y = &b->plan->out[0];
     char one[64], two[64];
-    if (!same_shape(x, y))
+    if (!same_rows(a, x, b, y))
         return oct_fail(OCT_ERR_SHAPE, "gives %s, the other gives %s",
                         oct_tensor_shape(y, one, sizeof one), oct_tensor_shape(x, two, sizeof two));
     OCT_TRY(make_room(a, out));
@@ -141,12 +151,32 @@ oct_status diff_pair_models(const oct_model *a, const oct_model *b, diff_set *ou
         else out->skipped++;
     }
     out->layer[out->n++] = (diff_layer){ .name = "logits", .op = "output", .a = x, .b = y,
-                                         .dump.fd = -1 };
+                                         .per_text = 1, .dump.fd = -1 };
     return OCT_OK;
 }
 
+/* Texts' dumps: a row for each text, or rows for its tokens, as many as the longest has. */
+static int fits_texts(const oct_model *m, const diff_layer *layer)
+{
+    const npy_reader *d = &layer->dump;
+    const int k = layer->a->dim[1];
+    return (d->rank == 2 && d->dim[1] == k && layer->per_text)
+           || (d->rank == 3 && d->dim[2] == k && d->dim[1] <= m->max_length);
+}
+
+static int fits(const oct_model *m, const diff_layer *layer)
+{
+    const npy_reader *d = &layer->dump;
+    const oct_tensor *a = layer->a;
+    if (m->plan->starts) return fits_texts(m, layer);
+    if (d->row != oct_tensor_sample_count(a)) return 0;
+    return d->rank != 4 || a->layout != OCT_BLOCKED
+           || (d->dim[1] == a->dim[3] && d->dim[2] == a->dim[1] && d->dim[3] == a->dim[2]);
+}
+
 /* 1 if FOLDER/NAME.npy was opened into layer; 0 if there is none; else *status says why not. */
-static int open_dump(const char *folder, diff_layer *layer, diff_set *s, oct_status *status)
+static int open_dump(const oct_model *m, const char *folder, diff_layer *layer, diff_set *s,
+                     oct_status *status)
 {
     char path[4096], shape[64];
     const int length = snprintf(path, sizeof path, "%s/%s.npy", folder, layer->name);
@@ -159,13 +189,11 @@ static int open_dump(const char *folder, diff_layer *layer, diff_set *s, oct_sta
     }
     const npy_reader *d = &layer->dump;
     const oct_tensor *a = layer->a;
-    int fits = d->row == oct_tensor_sample_count(a);
-    if (d->rank == 4 && a->layout == OCT_BLOCKED)
-        fits &= d->dim[1] == a->dim[3] && d->dim[2] == a->dim[1] && d->dim[3] == a->dim[2];
-    if (!fits)
+    if (!fits(m, layer))
         *status = oct_fail(OCT_ERR_SHAPE, "%.80s.npy: %zu numbers a sample, the layer is %s "
                            "(n, %s)", layer->name, d->row, oct_tensor_shape(a, shape, sizeof shape),
-                           a->layout == OCT_BLOCKED ? "h, w, c" : "k");
+                           a->layout == OCT_BLOCKED ? "h, w, c"
+                           : m->plan->starts && !layer->per_text ? "tokens, k" : "k");
     else if (s->samples && d->dim[0] != s->samples)
         *status = oct_fail(OCT_ERR_SHAPE, "%.80s.npy: %d samples, the others have %d", layer->name,
                            d->dim[0], s->samples);
@@ -182,10 +210,12 @@ oct_status diff_pair_dumps(const oct_model *a, const char *folder, diff_set *out
         const oct_node *node = i < a->graph.n_nodes ? &a->graph.node[i] : NULL;
         diff_layer *layer = &out->layer[out->n];
         if (node && !is_compared(node)) continue;
+        const oct_step *step = step_of(a, node);
         *layer = (diff_layer){ .name = node ? node->name : "logits",
                                .op = node ? oct_ops[node->kind]->name : "output",
-                               .a = node ? value_of(a, node) : &a->plan->out[0], .dump.fd = -1 };
-        if (layer->a && open_dump(folder, layer, out, &status)) out->n++;
+                               .a = !node ? &a->plan->out[0] : step ? step->args.out : NULL,
+                               .per_text = !node || (step && step->per_text), .dump.fd = -1 };
+        if (layer->a && open_dump(a, folder, layer, out, &status)) out->n++;
         else out->skipped += node != NULL;
     }
     if (!status && !out->n)
@@ -221,6 +251,23 @@ static const float *in_order(const oct_tensor *t, int n, float *out)
     return out;
 }
 
+/* Samples first .. first + n of the dump, of texts without their padding, to s->y. */
+static oct_status read_dump(const diff_set *s, const diff_layer *layer, int first, int n)
+{
+    const npy_reader *d = &layer->dump;
+    const size_t k = oct_tensor_sample_count(layer->a);
+    if (!s->starts || d->rank == 2) return npy_read(d, first, n, s->y);
+    for (int i = 0; i < n; i++) {
+        const int length = s->starts[i + 1] - s->starts[i];
+        if (length > d->dim[1])
+            return oct_fail(OCT_ERR_SHAPE, "%.80s.npy: %d tokens, text %d has %d", layer->name,
+                            d->dim[1], first + i, length);
+        const int row = layer->per_text ? i : s->starts[i]; /* the next comes over the padding */
+        OCT_TRY(npy_read(d, first + i, 1, s->y + (size_t)row * k));
+    }
+    return OCT_OK;
+}
+
 static void add_values(diff_layer *layer, const float *x, const float *y, size_t n)
 {
     for (size_t k = 0; k < n; k++) {
@@ -237,22 +284,13 @@ oct_status diff_add(diff_set *s, int first, int n)
 {
     for (int i = 0; i < s->n; i++) {
         diff_layer *layer = &s->layer[i];
-        const float *x = in_order(layer->a, n, s->x), *y = s->y;
-        if (layer->b) y = in_order(layer->b, n, s->y);
-        else OCT_TRY(npy_read(&layer->dump, first, n, s->y));
-        add_values(layer, x, y, oct_tensor_sample_count(layer->a) * (size_t)n);
+        const int rows = s->starts && !layer->per_text ? s->starts[n] : n;
+        const float *x = in_order(layer->a, rows, s->x), *y = s->y;
+        if (layer->b) y = in_order(layer->b, rows, s->y);
+        else OCT_TRY(read_dump(s, layer, first, n));
+        add_values(layer, x, y, oct_tensor_sample_count(layer->a) * (size_t)rows);
     }
     return OCT_OK;
-}
-
-void diff_add_text(diff_set *s, int tokens)
-{
-    for (int i = 0; i < s->n; i++) {
-        diff_layer *layer = &s->layer[i];
-        const int rows = layer->a->dim[0] == 1 ? 1 : tokens;
-        add_values(layer, in_order(layer->a, rows, s->x), in_order(layer->b, rows, s->y),
-                   oct_tensor_sample_count(layer->a) * (size_t)rows);
-    }
 }
 
 double diff_relative(const diff_layer *layer)

@@ -12,10 +12,12 @@
  *     fused     conv1 [bn, relu]                     the value of conv1
  *     as built  conv1 -> bn1 -> relu@2               the value of relu@2
  *
- * Images are compared in PyTorch's order, [n, c, h, w], integers by what they stand for. */
+ * Images are compared in PyTorch's order, [n, c, h, w], integers by what they stand for; of texts
+ * the rows of all their tokens. */
 typedef struct diff_layer {
     const char *name, *op;
     const oct_tensor *a, *b;      /* values of the plans; b NULL: dump */
+    int per_text;                 /* of texts: a row for each, not for each token */
     npy_reader dump;
     double difference;            /* max |a - b| so far; infinite where only one is a NaN */
     double largest;               /* max |a| so far */
@@ -27,20 +29,20 @@ typedef struct diff_set {
     int n;
     int skipped;                  /* live nodes of a without a partner */
     int samples;                  /* of the dumps; 0: no dumps */
+    const oct_tensor *logits;     /* a's output */
+    const int32_t *starts;        /* where a's texts begin; NULL: no texts */
     float *x, *y;                 /* room for one batch of the largest value, each */
 } diff_set;
 
 /* Models loaded with keep_values, for the same batch. */
 OCT_MUST_CHECK oct_status diff_pair_models(const oct_model *a, const oct_model *b, diff_set *out);
 
-/* NAME.npy of a's nodes, float32 [n, c, h, w] or [n, k], and logits.npy of its output. */
+/* NAME.npy of a's nodes, float32 [n, c, h, w] or [n, k], of texts also [n, tokens, k], padded
+ * behind a text's end, and logits.npy of its output. */
 OCT_MUST_CHECK oct_status diff_pair_dumps(const oct_model *a, const char *folder, diff_set *out);
 
 /* Both have run n samples, the first of which is number `first` of the dumps. */
 OCT_MUST_CHECK oct_status diff_add(diff_set *s, int first, int n);
-/* Both, loaded for one text at a time, have run one of so many tokens: a row each, or one for all
- * where the network goes on with the first token only. */
-void diff_add_text(diff_set *s, int tokens);
 
 /* max |a - b| / max |a| */
 double diff_relative(const diff_layer *layer);

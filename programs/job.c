@@ -68,17 +68,21 @@ char *job_arch(const cli_args *a)
     return text;
 }
 
+uint64_t job_next_random(uint64_t *seed)
+{
+    uint64_t z = (*seed += 0x9e3779b97f4a7c15u);
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
 float *job_random(const job *j, int n)
 {
     const size_t count = (size_t)n * j->sample;
     float *data = malloc(count * sizeof *data);
     uint64_t seed = 1;
-    for (size_t i = 0; data && i < count; i++) { /* splitmix64 */
-        uint64_t z = (seed += 0x9e3779b97f4a7c15u);
-        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-        z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-        data[i] = (float)(z >> 40) * 0x1p-22f - 2; /* 24 bits: exact */
-    }
+    for (size_t i = 0; data && i < count; i++)
+        data[i] = (float)(job_next_random(&seed) >> 40) * 0x1p-22f - 2; /* 24 bits: exact */
     return data;
 }
 
@@ -95,10 +99,35 @@ job_settings job_defaults(const cli_args *a, const char *path, int batch)
 oct_options job_options(const cli_args *a, const job_settings *s)
 {
     return (oct_options){
-        .batch = s->batch, .threads = s->threads, .device = a->device, .isa = s->isa,
+        .batch = s->batch, .sequence = s->sequence, .threads = s->threads, .device = a->device,
+        .isa = s->isa,
         .passes = s->passes, .keep_values = s->keep_values, .precision = s->precision,
         .gemm = a->gemm && !strcmp(a->gemm, "openblas") ? a->gemm : NULL,
     };
+}
+
+int job_takes_texts(const cli_args *a, const char *path)
+{
+    int texts = 0;
+    return !a->layers && !oct_model_takes_texts(path, NULL, &texts) && texts;
+}
+
+oct_status job_load_model(const cli_args *a, const job_settings *s, const oct_options *options,
+                          oct_model **out)
+{
+    size_t size = 0;
+    OCT_TRY((s->pack ? oct_model_pack : oct_model_load)(s->path, options, out));
+    const void *base = oct_weights_mapping((*out)->weights, &size);
+    if (base) cli_guard(a, s->path, base, size); /* loading reads none of it */
+    return OCT_OK;
+}
+
+void job_free_model(oct_model *m)
+{
+    size_t size;
+    const void *base = m ? oct_weights_mapping(m->weights, &size) : NULL;
+    if (base) cli_unguard(base);
+    oct_model_free(m);
 }
 
 static oct_status load(const cli_args *a, const job_settings *s, int h, int w, job *j)
@@ -108,12 +137,7 @@ static oct_status load(const cli_args *a, const job_settings *s, int h, int w, j
     j->options.arch = j->arch;
     j->options.height = h;
     j->options.width = w;
-    const oct_status status = (s->pack ? oct_model_pack : oct_model_load)(s->path, &j->options,
-                                                                          &j->model);
-    size_t size = 0;
-    const void *base = status ? NULL : oct_weights_mapping(j->model->weights, &size);
-    if (base) cli_guard(a, s->path, base, size); /* loading reads none of it */
-    return status;
+    return job_load_model(a, s, &j->options, &j->model);
 }
 
 /* Recipe, sizes; what the programs rely on later is checked here. */
@@ -177,7 +201,7 @@ int job_open(const cli_args *a, const job_settings *s, job *out)
     if (h && !has_size(out->model, h, w)) {
         /* A network that takes any size gets theirs.  One that does not keeps its own, and the
          * samples are refused one by one. */
-        oct_model_free(out->model);
+        job_free_model(out->model);
         if (load(a, s, h, w, out)) status = load(a, s, 0, 0, out);
         if (status) return cli_fail(a, s->path, status);
     }
@@ -186,10 +210,7 @@ int job_open(const cli_args *a, const job_settings *s, job *out)
 
 void job_close(job *j)
 {
-    size_t size;
-    const void *base = j->model ? oct_weights_mapping(j->model->weights, &size) : NULL;
-    if (base) cli_unguard(base);
-    oct_model_free(j->model);
+    job_free_model(j->model);
     free(j->arch);
     *j = (job){ .batch = 0 };
 }

@@ -21,7 +21,7 @@ typedef struct job {
 /* What differs between the jobs of one command line. */
 typedef struct job_settings {
     const char *path;             /* MODEL */
-    int batch;
+    int batch, sequence;          /* sequence 0: the model's own, most tokens of a text */
     int threads;                  /* 0: default */
     const char *isa, *passes, *precision; /* NULL: default */
     int keep_values;
@@ -35,6 +35,13 @@ job_settings job_defaults(const cli_args *a, const char *path, int batch);
 
 /* What the model is loaded with, but arch and the size of an image. */
 oct_options job_options(const cli_args *a, const job_settings *s);
+/* 1 if the model takes texts; 0 also where it cannot be opened, which is said when it is loaded. */
+int job_takes_texts(const cli_args *a, const char *path);
+/* Loads it so; a file that is cut short while it is mapped is told of from now on.  *out is freed
+ * by job_free_model. */
+OCT_MUST_CHECK oct_status job_load_model(const cli_args *a, const job_settings *s,
+                                         const oct_options *options, oct_model **out);
+void job_free_model(oct_model *m); /* NULL is fine */
 
 /* 0, or an exit code and the line was printed; out is closed either way by job_close. */
 int job_open(const cli_args *a, const job_settings *s, job *out);
@@ -45,6 +52,8 @@ void job_close(job *j);
 OCT_MUST_CHECK oct_status job_run(job *j, const float *samples, int n, const float **logits,
                                   double *ms);
 
+/* The next of a row of random numbers: splitmix64. */
+uint64_t job_next_random(uint64_t *seed);
 /* n samples of seeded random numbers, uniform in -2 .. 2: the range of normalized images.
  * malloc'd; NULL: out of memory. */
 float *job_random(const job *j, int n);

@@ -44,9 +44,10 @@ static int is_ready(const lines *l)
     return poll(&p, 1, 0) != 0;
 }
 
-/* Room behind end: what was given is overwritten, else the buffer grows. */
+/* Room behind end: what was given is overwritten, at once if all was, else the buffer grows. */
 static oct_status make_room(lines *l)
 {
+    if (l->begin == l->end) l->begin = l->searched = l->end = 0;
     if (l->end < l->room) return OCT_OK;
     if (l->begin) {
         memmove(l->data, l->data + l->begin, l->end - l->begin);

@@ -12,6 +12,7 @@ libprograms_la_SOURCES = \
 	programs/job.h programs/job.c \
 	programs/feed.h programs/feed.c \
 	programs/lines.h programs/lines.c \
+	programs/words.h programs/words.c \
 	programs/text_job.h programs/text_job.c \
 	programs/answers.h programs/answers.c \
 	programs/evaluate.h programs/evaluate.c \
@@ -22,6 +23,7 @@ libprograms_la_SOURCES = \
 	programs/html_plot.h programs/html_plot.c \
 	programs/diff_layers.h programs/diff_layers.c \
 	programs/lint_data.h programs/lint_data.c \
+	programs/lint_words.h programs/lint_words.c \
 	programs/classify.h programs/classify.c \
 	programs/peak.h programs/peak.c
 
@@ -38,7 +40,9 @@ distilbert_infer_LDADD   = libprograms.la $(LDADD)
 octet_SOURCES = \
 	programs/octet.c programs/cmd.h \
 	programs/cmd_inspect.c programs/cmd_eval.c \
-	programs/cmd_diff.c programs/cmd_bench.c programs/cmd_compile.c \
+	programs/cmd_diff.c programs/diff.h programs/diff_print.c \
+	programs/cmd_bench.c programs/bench.h programs/bench.c \
+	programs/cmd_compile.c \
 	programs/cmd_lint.c \
 	programs/cmd_quantize.c programs/quantize.h programs/quantize_layers.c \
 	programs/quantize_search.c programs/quantize_text.c

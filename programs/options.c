@@ -28,12 +28,12 @@ enum { RUNS = CLI_INFER | CLI_EVAL | CLI_DIFF | CLI_BENCH,
 static const option_row rows[] = {
     { "data", "DATA", CLI_EVAL | CLI_DIFF | CLI_BENCH, TEXT, AT(data), 1, 0, 0,
       "images in a folder for each class, a folder of images, an MNIST idx file,\n"
-      "a CIFAR .bin, a TSV of path<TAB>label, or .npy; for eval of a model of texts\n"
-      "a TSV of text<TAB>label" },
+      "a CIFAR .bin, a TSV of path<TAB>label, or .npy; for a model of texts a TSV\n"
+      "of text<TAB>label" },
     { "calib", "DATA", CLI_LINT | CLI_QUANTIZE, TEXT, AT(calib), 1, 0, 0,
       "samples to calibrate on or to look at: images in a folder, or in one for each\n"
-      "class, an MNIST idx file, a CIFAR .bin, a TSV of path<TAB>label, or .npy;\n"
-      "for quantize of a model of texts a text a line, with <TAB>label or without" },
+      "class, an MNIST idx file, a CIFAR .bin, a TSV of path<TAB>label, or .npy; for a\n"
+      "model of texts a text a line, with <TAB>label or without" },
     { "eval", "DATA", CLI_QUANTIZE, TEXT, AT(eval), 1, 0, 0,
       "labelled samples that both models answer, before and after" },
     { "output", "OUT", CLI_COMPILE | CLI_QUANTIZE, TEXT, AT(output), 1, 0, 0,
@@ -103,7 +103,8 @@ static const option_row rows[] = {
     { "std", "X,...", RECIPE, NUMBERS, AT(std), 4, 1e-30, 1e30, "divided by, likewise" },
     { "channels", "L|RGB|BGR", RECIPE, TEXT, AT(channels), 1, 0, 0,
       "what images are converted to" },
-    { "max-length", "N", RUNS | CLI_TEXT | CLI_QUANTIZE, INTS, AT(max_length), 1, 2, 1 << 20,
+    { "max-length", "N", RUNS | CLI_TEXT | CLI_LINT | CLI_QUANTIZE, INTS,
+      AT(max_length), 1, 2, 1 << 20,
       "tokens of a text, [CLS] and [SEP] included: longer texts are cut\n"
       "(default: the tokenizer's limit; never more than the model's positions)" },
     { "tokens", NULL, CLI_TEXT, FLAG, AT(tokens), 1, 0, 0,

@@ -11,37 +11,16 @@ int quantize_text_open(quantize_work *w, const job_settings *s, oct_save_info *s
 {
     const cli_args *a = w->a;
     text_job *t = &w->text;
-    char *recipe = NULL;
-    int code = text_job_open(a, s, 0, t);
+    const int code = text_job_open(a, s, 0, t);
     if (code) return code;
     w->job = (job){ .model = t->model, .options = job_options(a, s), .batch = s->batch,
                     .classes = t->classes };
     t->model = NULL; /* it is job's */
-    oct_recipe own = t->recipe;
-    own.max_length = t->max_length;
-    save->vocab = oct_wordpiece_vocab(t->words, &save->vocab_size);
-    if (!save->vocab)
-        return cli_refuse(a, w->path, OCT_ERR_UNSUPPORTED, "tokenizer.json has special tokens of "
-                          "its own, which octet.vocab cannot hold");
-    const oct_status status = oct_recipe_write(&own, &w->arena, &recipe);
-    save->recipe = recipe;
+    const oct_status status = text_job_save_info(t, &w->arena, save);
     return status ? cli_fail(a, w->path, status) : CLI_OK;
 }
 
 /* ---- texts ---- */
-
-static void add_random(text_job *j, int i)
-{
-    const int length = j->max_length < RANDOM_LENGTH ? j->max_length : RANDOM_LENGTH;
-    const int begin = j->starts[j->n];
-    uint64_t seed = (uint64_t)i + 1;
-    for (int k = 0; k < length; k++) {
-        seed = seed * 6364136223846793005u + 1442695040888963407u; /* Knuth's MMIX */
-        j->ids[begin + k] = (int32_t)((seed >> 33) % (uint64_t)j->model->vocabulary);
-        if (j->types) j->types[begin + k] = 0;
-    }
-    j->starts[++j->n] = begin + length;
-}
 
 static const oct_source *source_of(const quantize_work *w)
 {
@@ -53,8 +32,10 @@ static oct_status add_text(const quantize_work *w, text_job *j, int i)
 {
     const oct_source *source = source_of(w);
     int cut;
+    uint64_t seed = (uint64_t)i;
     if (!source) {
-        add_random(j, i);
+        const int length = j->max_length < RANDOM_LENGTH ? j->max_length : RANDOM_LENGTH;
+        text_job_add_random(j, length, &seed);
         return OCT_OK;
     }
     const char *text = oct_source_text(source, i % oct_source_count(source));
@@ -135,11 +116,9 @@ static oct_status compare(const quantize_work *w, text_job *a, text_job *b, int 
     const float *logits;
     OCT_TRY(add_text(w, a, i));
     OCT_TRY(add_text(w, b, i));
-    const int tokens = a->starts[1];
     OCT_TRY(text_job_run(a, &logits, NULL));
     OCT_TRY(text_job_run(b, &logits, NULL));
-    diff_add_text(set, tokens);
-    return OCT_OK;
+    return diff_add(set, 0, 1);
 }
 
 int quantize_text_compare(const quantize_work *w, const job *a, const job *b, diff_set *set)

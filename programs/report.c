@@ -61,6 +61,13 @@ static int rising(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+int report_wider(int width, const char *name)
+{
+    char shown[200];
+    const int size = (int)cli_escape(name, shown, sizeof shown);
+    return size > width ? size : width;
+}
+
 void report_sort(double *v, int n)
 {
     if (n > 1) qsort(v, (size_t)n, sizeof *v, rising);

@@ -20,6 +20,10 @@ typedef struct report_laps {
 } report_laps;
 void report_lap(void *laps, const oct_plan *plan, int step, int n);
 
+/* Columns for the names in a table of layers: REPORT_NAME, wider for each that is longer. */
+enum { REPORT_NAME = 24 };
+int report_wider(int width, const char *name);
+
 /* A bar with rate and time left on standard error; silent unless that is a terminal. */
 typedef struct report_progress {
     int shown;             /* 0: stay silent */

@@ -1,8 +1,9 @@
 #include "programs/text_job.h"
 
-#include <sys/stat.h>
+#include <string.h>
 
 #include "programs/report.h"
+#include "programs/words.h"
 
 /* What the programs and the tokenizer rely on. */
 static int check(const cli_args *a, const char *path, const text_job *j)
@@ -23,39 +24,10 @@ static int check(const cli_args *a, const char *path, const text_job *j)
 
 static int smaller(int a, int b) { return a < b ? a : b; }
 
-static int is_folder(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-/* The file's own vocabulary, octet.vocab; its rules are octet.input's. */
-static oct_status open_own_words(text_job *j)
-{
-    const oct_model *m = j->model;
-    oct_tensor vocab;
-    OCT_TRY(oct_recipe_parse(m->recipe, &j->recipe));
-    if (!j->recipe.text)
-        return oct_fail(OCT_ERR_FORMAT, "octet.input: a recipe for images, the model takes texts");
-    OCT_TRY(oct_weights_require(m->weights, OCT_MODEL_VOCAB, 1, (int[]){ -1 }, &vocab));
-    if (vocab.dtype != OCT_U8)
-        return oct_fail(OCT_ERR_UNSUPPORTED, "%s: dtype %s, expected U8", OCT_MODEL_VOCAB,
-                        oct_dtype_name(vocab.dtype));
-    const oct_status status = oct_wordpiece_open(vocab.data, oct_tensor_count(&vocab), &j->recipe,
-                                                 &j->words);
-    oct_weights_let_go(m->weights, &vocab);
-    return status;
-}
-
 static int open_words(const cli_args *a, const char *path, text_job *j)
 {
     const oct_model *m = j->model;
-    const int own = oct_weights_find(m->weights, OCT_MODEL_VOCAB) != NULL;
-    if (!own && !is_folder(path))
-        return cli_refuse(a, path, OCT_ERR_FORMAT, "%s: no such tensor in the file, and no folder "
-                          "with a tokenizer", OCT_MODEL_VOCAB);
-    const oct_status status = own ? open_own_words(j)
-                                  : oct_wordpiece_open_folder(path, &j->recipe, &j->words);
+    const oct_status status = words_open(m, path, &j->recipe, &j->words);
     if (status) return cli_fail(a, path, status);
     const int tokens = oct_wordpiece_count(j->words);
     if (tokens > m->vocabulary)
@@ -77,6 +49,46 @@ static void bind(text_job *j)
     j->starts[0] = 0;
 }
 
+static int open_model(const cli_args *a, const job_settings *s, int describe, text_job *out)
+{
+    *out = (text_job){ .batch = s->batch };
+    const oct_options options = job_options(a, s);
+    const oct_status status = describe ? oct_model_describe(s->path, &options, &out->model)
+                                       : job_load_model(a, s, &options, &out->model);
+    return status ? cli_fail(a, s->path, status) : check(a, s->path, out);
+}
+
+int text_job_open(const cli_args *a, const job_settings *s, int describe, text_job *out)
+{
+    int code = open_model(a, s, describe, out);
+    if (!code) code = open_words(a, s->path, out);
+    if (!code && !describe) bind(out);
+    return code;
+}
+
+int text_job_open_ids(const cli_args *a, const job_settings *s, text_job *out)
+{
+    const int code = open_model(a, s, 0, out);
+    if (code) return code;
+    out->max_length = out->model->max_length;
+    bind(out);
+    return CLI_OK;
+}
+
+oct_status text_job_save_info(const text_job *j, oct_arena *arena, oct_save_info *out)
+{
+    char *recipe = NULL;
+    oct_recipe own = j->recipe;
+    own.max_length = j->max_length;
+    out->vocab = oct_wordpiece_vocab(j->words, &out->vocab_size);
+    if (!out->vocab)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "tokenizer.json has special tokens of its own, which "
+                        "%s cannot hold", OCT_MODEL_VOCAB);
+    OCT_TRY(oct_recipe_write(&own, arena, &recipe));
+    out->recipe = recipe;
+    return OCT_OK;
+}
+
 text_job text_job_share(const text_job *like, oct_model *model, int batch)
 {
     text_job j = *like;
@@ -87,23 +99,10 @@ text_job text_job_share(const text_job *like, oct_model *model, int batch)
     return j;
 }
 
-int text_job_open(const cli_args *a, const job_settings *s, int describe, text_job *out)
-{
-    *out = (text_job){ .batch = s->batch };
-    const oct_options options = job_options(a, s);
-    const oct_status status = (describe ? oct_model_describe : oct_model_load)(s->path, &options,
-                                                                               &out->model);
-    if (status) return cli_fail(a, s->path, status);
-    int code = check(a, s->path, out);
-    if (!code) code = open_words(a, s->path, out);
-    if (!code && !describe) bind(out);
-    return code;
-}
-
 void text_job_close(text_job *j)
 {
     oct_wordpiece_close(j->words);
-    oct_model_free(j->model);
+    job_free_model(j->model);
     *j = (text_job){ .batch = 0 };
 }
 
@@ -116,6 +115,26 @@ oct_status text_job_add(text_job *j, const char *text, size_t size, int *cut)
                                  j->types ? j->types + begin : NULL, &n, cut));
     j->starts[++j->n] = begin + n;
     return OCT_OK;
+}
+
+void text_job_add_random(text_job *j, int length, uint64_t *seed)
+{
+    const int most = smaller(TEXT_JOB_RANDOM, j->max_length), begin = j->starts[j->n];
+    const int size = length ? length : 1 + (int)(job_next_random(seed) % (uint64_t)most);
+    for (int i = begin; i < begin + size; i++)
+        j->ids[i] = (int32_t)(job_next_random(seed) % (uint64_t)j->model->vocabulary);
+    if (j->types) memset(j->types + begin, 0, (size_t)size * sizeof *j->types);
+    j->starts[++j->n] = begin + size;
+}
+
+void text_job_copy(const text_job *from, text_job *to)
+{
+    const size_t tokens = (size_t)from->starts[from->n];
+    memcpy(to->ids, from->ids, tokens * sizeof *to->ids);
+    memcpy(to->starts, from->starts, ((size_t)from->n + 1) * sizeof *to->starts);
+    if (to->types && from->types) memcpy(to->types, from->types, tokens * sizeof *to->types);
+    else if (to->types) memset(to->types, 0, tokens * sizeof *to->types);
+    to->n = from->n;
 }
 
 oct_status text_job_run(text_job *j, const float **logits, double *ms)

@@ -2,6 +2,7 @@
 #define OCT_PROGRAMS_TEXT_JOB_H
 
 #include "input/wordpiece.h"
+#include "models/save_meta.h"
 #include "programs/job.h"
 
 /* A model of texts, ready to run, and its tokenizer.
@@ -23,7 +24,13 @@ typedef struct text_job {
  * nothing can be run.  0, or an exit code and the line was printed; out is closed either way by
  * text_job_close. */
 int text_job_open(const cli_args *a, const job_settings *s, int describe, text_job *out);
+/* The same without a tokenizer, which the folder then need not have: for ids of another origin. */
+int text_job_open_ids(const cli_args *a, const job_settings *s, text_job *out);
 void text_job_close(text_job *j);
+
+/* What makes a file of the model one of texts: vocabulary and recipe, j's and the arena's. */
+OCT_MUST_CHECK oct_status text_job_save_info(const text_job *j, oct_arena *arena,
+                                             oct_save_info *out);
 
 /* Another model of the same texts, up to batch at once, loaded for as many: with like's tokenizer,
  * and not to be closed. */
@@ -31,6 +38,11 @@ text_job text_job_share(const text_job *like, oct_model *model, int batch);
 
 /* One more text of the batch; *cut: 1 if it has more than max_length tokens. */
 OCT_MUST_CHECK oct_status text_job_add(text_job *j, const char *text, size_t size, int *cut);
+/* One of `length` random ids; 0: from 1 to TEXT_JOB_RANDOM of them, or to max_length. */
+enum { TEXT_JOB_RANDOM = 128 };
+void text_job_add_random(text_job *j, int length, uint64_t *seed);
+/* What was added to one is added to the other, of the same vocabulary, batch and max_length. */
+void text_job_copy(const text_job *from, text_job *to);
 /* The logits [n, classes] of what was added, n >= 1, valid until the next run. */
 OCT_MUST_CHECK oct_status text_job_run(text_job *j, const float **logits, double *ms);
 

@@ -239,7 +239,7 @@ oct_status oct_lint_open(const oct_lint_options *options, oct_lint **out)
 void oct_lint_free(oct_lint *l)
 {
     if (!l) return;
-    free(l->input.hash);
+    free(l->input.hashes.v);
     oct_arena_free(&l->arena);
     free(l);
 }

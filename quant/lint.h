@@ -38,7 +38,11 @@
     X(ONE_CLASS, "one_class")            \
     X(BGR, "bgr")                        \
     X(INVERTED, "inverted")              \
-    X(WRONG_DATASET, "wrong_dataset")
+    X(WRONG_DATASET, "wrong_dataset")    \
+    X(ALL_PADDING, "all_padding")        \
+    X(EMPTY_TEXTS, "empty_texts")        \
+    X(WRONG_CASE, "wrong_case")          \
+    X(OTHER_VOCABULARY, "other_vocabulary")
 
 typedef enum oct_lint_cause {
 #define X(KIND, name) OCT_LINT_##KIND,

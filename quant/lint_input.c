@@ -1,7 +1,6 @@
 /* lint: what the samples tell without the network: range, moments, noise, duplicates. */
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "quant/lint_private.h"
 
@@ -23,19 +22,6 @@ typedef struct job {
 typedef struct pairs {
     double product, square;
 } pairs;
-
-/* FNV-1a over 32-bit words, spread by a final mix: for counting, not against forgers. */
-static uint64_t hash(const float *x, size_t n)
-{
-    uint64_t h = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, x + i, sizeof bits);
-        h = (h ^ bits) * 0x100000001b3u;
-        h ^= h >> 29;
-    }
-    return h;
-}
 
 /* x[y][x] with its right and lower neighbour, less the channel's mean. */
 static void add_pairs(const float *x, int h, int w, double mean, pairs *p)
@@ -82,7 +68,7 @@ static void look_at(void *arg, int i, int thread)
     const size_t map = (size_t)l->h * (size_t)l->w;
     look *o = &j->out[i];
     (void)thread;
-    *o = (look){ .constant = 1, .hash = hash(x, l->sample) };
+    *o = (look){ .constant = 1, .hash = oct_lint_hash(x, l->sample) };
     reset_range(o->low, o->high);
     for (int c = 0; c < l->c; c++, x += map) {
         double sum = 0, square = 0, low = x[0], high = x[0];
@@ -106,29 +92,18 @@ static void look_at(void *arg, int i, int thread)
     o->correlation = oct_lint_correlation(l, j->x + (size_t)i * l->sample);
 }
 
-static oct_status make_room(oct_lint *l, int n)
-{
-    const size_t wanted = (size_t)l->n + (size_t)n, max = 2 * wanted;
-    if (wanted <= l->input.max_hash) return OCT_OK;
-    uint64_t *bigger = realloc(l->input.hash, max * sizeof *bigger);
-    if (!bigger) return oct_fail(OCT_ERR_MEMORY, "lint: out of memory for %zu samples", max);
-    l->input.hash = bigger;
-    l->input.max_hash = max;
-    return OCT_OK;
-}
-
 oct_status oct_lint_input_add(oct_lint *l, const float *x, int n)
 {
     lint_input *in = &l->input;
     if (!l->n) reset_range(in->low, in->high);
-    OCT_TRY(make_room(l, n));
+    OCT_TRY(oct_lint_hash_room(&in->hashes, n));
     look *found = calloc((size_t)n, sizeof *found);
     if (!found) return oct_fail(OCT_ERR_MEMORY, "lint: out of memory");
     job j = { l, x, found };
     oct_parallel_for(l->o.pool, n, look_at, &j);
     for (int i = 0; i < n; i++) {
         const look *f = &found[i];
-        in->hash[l->n + i] = f->hash;
+        in->hashes.v[in->hashes.n++] = f->hash;
         if (!f->finite) {
             in->not_finite++;
             continue;
@@ -145,18 +120,4 @@ oct_status oct_lint_input_add(oct_lint *l, const float *x, int n)
     }
     free(found);
     return OCT_OK;
-}
-
-static int rising(const void *a, const void *b)
-{
-    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
-int oct_lint_distinct(oct_lint *l)
-{
-    int n = l->n > 0;
-    qsort(l->input.hash, (size_t)l->n, sizeof *l->input.hash, rising);
-    for (int i = 1; i < l->n; i++) n += l->input.hash[i] != l->input.hash[i - 1];
-    return n;
 }

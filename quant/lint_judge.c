@@ -5,10 +5,7 @@
 
 #include "quant/lint_private.h"
 
-enum {
-    LEAST = 8,               /* distinct samples: fewer say nothing of a distribution */
-    LEAST_NEIGHBOURS = 8     /* pixels of a side: neighbours of fewer need not be alike */
-};
+enum { LEAST_NEIGHBOURS = 8 }; /* pixels of a side: neighbours of fewer need not be alike */
 
 /* Clean sets: at most 0.05 from 32 samples on, 0.11 of 8; the nearest departing set: 0.17. */
 static double threshold(int samples) { return 0.09 + 0.3 / samples; }
@@ -173,7 +170,8 @@ static void describe(oct_lint *l, oct_lint_report *r)
     const lint_input *in = &l->input;
     const int finite = l->n - in->not_finite;
     *r = (oct_lint_report){
-        .samples = l->n, .distinct = oct_lint_distinct(l), .constant = in->constant,
+        .samples = l->n, .distinct = oct_lint_hash_distinct(&l->input.hashes),
+        .constant = in->constant,
         .channels = l->c, .low = INFINITY, .high = -INFINITY, .n_layers = l->n_bn,
         .layer = l->layer, .threshold = threshold(l->n),
         .correlation = in->correlated ? in->correlation / in->correlated : 0,
@@ -196,9 +194,9 @@ static oct_lint_cause from_samples(const oct_lint *l, const oct_lint_report *r)
     const double h = l->o.own_height, w = l->o.own_width;
     if (l->input.not_finite) return OCT_LINT_NOT_FINITE;
     if (r->constant >= constant_share * r->samples) return OCT_LINT_CONSTANT;
-    if (r->samples < LEAST) return OCT_LINT_FEW_SAMPLES;
+    if (r->samples < OCT_LINT_LEAST) return OCT_LINT_FEW_SAMPLES;
     if (2 * r->distinct <= r->samples) return OCT_LINT_DUPLICATES;
-    if (r->distinct < LEAST) return OCT_LINT_FEW_SAMPLES;
+    if (r->distinct < OCT_LINT_LEAST) return OCT_LINT_FEW_SAMPLES;
     if (h > 0 && w > 0
         && (fmax(l->h / h, l->w / w) >= size_ratio || fmin(l->h / h, l->w / w) <= 1 / size_ratio))
         return OCT_LINT_WRONG_SIZE;
@@ -248,6 +246,6 @@ oct_status oct_lint_judge(oct_lint *l, oct_lint_report *r)
     if (!r->cause && l->n_bn && r->distance > r->threshold) explain(l, r);
     if (!r->cause && l->n_bn && is_one_class(l, r)) r->cause = OCT_LINT_ONE_CLASS;
     if (!r->cause && l->n_bn) OCT_TRY(try_colours(l, r));
-    oct_lint_say(l, r, LEAST);
+    oct_lint_say(l, r);
     return OCT_OK;
 }

@@ -9,7 +9,23 @@
  *   lint_input.c      what can be told from the samples alone
  *   lint_readings.c   other ways to read the samples
  *   lint_judge.c      distances, trials, the verdict
- *   lint_sentence.c   the verdict in words */
+ *   lint_sentence.c   the verdict in words
+ *   lint_hash.c       how many samples are distinct
+ *   lint_texts.c      models of texts */
+
+enum { OCT_LINT_LEAST = 8 };   /* distinct samples: fewer say nothing of a distribution */
+
+/* A hash of each sample: 8 bytes are all that is kept of it. */
+typedef struct lint_hashes {
+    uint64_t *v;               /* [n], malloc'd */
+    int n;
+    size_t max;
+} lint_hashes;
+
+/* ---- lint_hash.c ---- */
+OCT_MUST_CHECK oct_status oct_lint_hash_room(lint_hashes *h, int more); /* behind v[n] */
+uint64_t oct_lint_hash(const void *words, size_t n);                    /* of 32 bits */
+int oct_lint_hash_distinct(lint_hashes *h);                             /* sorts them */
 
 typedef struct lint_bn {
     const char *name;
@@ -31,8 +47,7 @@ typedef struct lint_input {
     double correlation;        /* sum over samples that have one */
     int correlated;            /* how many */
     int constant, not_finite;
-    uint64_t *hash;            /* [samples added], malloc'd */
-    size_t max_hash;
+    lint_hashes hashes;
 } lint_input;
 
 struct oct_lint {
@@ -59,7 +74,6 @@ struct oct_lint {
 
 /* ---- lint_input.c ---- */
 OCT_MUST_CHECK oct_status oct_lint_input_add(oct_lint *l, const float *x, int n);
-int oct_lint_distinct(oct_lint *l);
 /* Of a sample [c, h, w] with its right and lower neighbours; 0 if it is constant. */
 double oct_lint_correlation(const oct_lint *l, const float *x);
 
@@ -94,7 +108,7 @@ lint_reading oct_lint_inverted(const oct_lint *l);
 void oct_lint_read(const oct_lint *l, const lint_reading *r, int i, float *out);
 
 /* ---- lint_sentence.c ---- */
-/* Fills r->sentence; least: how many distinct samples are expected. */
-void oct_lint_say(const oct_lint *l, oct_lint_report *r, int least);
+const char *oct_lint_phrase(oct_lint_cause cause); /* "is mostly duplicates" */
+void oct_lint_say(const oct_lint *l, oct_lint_report *r); /* fills r->sentence */
 
 #endif

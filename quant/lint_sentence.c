@@ -20,10 +20,15 @@ static const char *const phrases[] = {
     [OCT_LINT_BGR] = "has red and blue swapped (BGR for RGB, or RGB for BGR)",
     [OCT_LINT_INVERTED] = "is inverted: dark for light",
     [OCT_LINT_WRONG_DATASET] = "is nothing like the model's training data, however it is read",
+    [OCT_LINT_ALL_PADDING] = "is all padding: texts without a token of their own",
+    [OCT_LINT_EMPTY_TEXTS] = "holds empty texts",
+    [OCT_LINT_WRONG_CASE] = "is read in another case than the vocabulary has",
+    [OCT_LINT_OTHER_VOCABULARY] = "becomes token ids of another vocabulary than the model's",
 };
 
-static void write_evidence(const oct_lint *l, const oct_lint_report *r, int least, char *to,
-                           size_t size)
+const char *oct_lint_phrase(oct_lint_cause cause) { return phrases[cause]; }
+
+static void write_evidence(const oct_lint *l, const oct_lint_report *r, char *to, size_t size)
 {
     switch (r->cause) {
     case OCT_LINT_NOT_FINITE:
@@ -35,7 +40,7 @@ static void write_evidence(const oct_lint *l, const oct_lint_report *r, int leas
     case OCT_LINT_FEW_SAMPLES:
     case OCT_LINT_DUPLICATES:
         snprintf(to, size, "%d samples, %d of them distinct, at least %d expected", r->samples,
-                 r->distinct, least);
+                 r->distinct, OCT_LINT_LEAST);
         break;
     case OCT_LINT_ONE_CLASS:
         snprintf(to, size, "%.0f %% of the %s are the same", 100 * r->top_share,
@@ -62,10 +67,10 @@ static void write_evidence(const oct_lint *l, const oct_lint_report *r, int leas
     }
 }
 
-void oct_lint_say(const oct_lint *l, oct_lint_report *r, int least)
+void oct_lint_say(const oct_lint *l, oct_lint_report *r)
 {
     char evidence[240];
-    write_evidence(l, r, least, evidence, sizeof evidence);
-    snprintf(r->sentence, sizeof r->sentence, "%s (%s)%s", phrases[r->cause], evidence,
+    write_evidence(l, r, evidence, sizeof evidence);
+    snprintf(r->sentence, sizeof r->sentence, "%s (%s)%s", oct_lint_phrase(r->cause), evidence,
              l->n_bn ? "" : "; the model has no batch norm statistics: range rules only");
 }

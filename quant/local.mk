@@ -1,6 +1,7 @@
 liboctet_core_la_SOURCES += \
 	quant/lint.h quant/lint.c quant/lint_private.h quant/lint_input.c quant/lint_readings.c \
-	quant/lint_judge.c quant/lint_sentence.c \
+	quant/lint_judge.c quant/lint_sentence.c quant/lint_hash.c \
+	quant/lint_texts.h quant/lint_texts.c \
 	quant/qparams.h quant/qparams.c \
 	quant/observer.h quant/observer.c quant/observer_kl.c quant/observer_mse.c \
 	quant/means.h quant/means.c \

@@ -29,7 +29,7 @@ program_tests = tests/test_cli.sh tests/accuracy_mnist.sh tests/accuracy_mnist_c
 	tests/accuracy_cifar.sh tests/accuracy_cifar_resnets.sh tests/accuracy_resnet.sh \
 	tests/accuracy_resnet_fp32.sh tests/accuracy_int8.sh tests/accuracy_distilbert.sh \
 	tests/test_resnet_cli.sh tests/bits.sh tests/compile.sh tests/lint.sh tests/quantize.sh \
-	tests/bits_int8.sh tests/text.sh
+	tests/bits_int8.sh tests/text.sh tests/text_tools.sh
 TESTS      += $(program_tests)
 EXTRA_DIST += $(program_tests) tests/programs.sh
 $(program_tests:.sh=.log): cnn_infer$(EXEEXT) resnet_infer$(EXEEXT) distilbert_infer$(EXEEXT) \
@@ -149,15 +149,19 @@ tests_test_vocab_LDADD       = $(LDADD) $(CHECK_LIBS)
 
 # models
 unit_tests += tests/test_layers tests/test_builders tests/test_models tests/test_compile \
-	tests/test_quantizer
+	tests/test_compile_texts tests/test_quantizer
 tests_test_layers_LDADD    = $(LDADD) $(CHECK_LIBS)
 tests_test_builders_LDADD  = $(LDADD) $(CHECK_LIBS)
 tests_test_models_SOURCES  = tests/test_models.c tests/fail_alloc.c tests/fail_alloc.h
 tests_test_models_CPPFLAGS = $(AM_CPPFLAGS) $(ZLIB_CFLAGS)
 tests_test_models_LDADD    = $(LDADD) $(CHECK_LIBS)
 tests_test_compile_SOURCES = tests/weights_util.h tests/chain_case.h tests/chain_case.c \
-	tests/test_compile.c tests/fail_alloc.c tests/fail_alloc.h
+	tests/test_compile.c tests/header_change.h tests/header_change.c tests/fail_alloc.c \
+	tests/fail_alloc.h
 tests_test_compile_LDADD   = $(LDADD) $(CHECK_LIBS)
+tests_test_compile_texts_SOURCES = tests/weights_util.h tests/header_change.h \
+	tests/header_change.c tests/fail_alloc.h tests/fail_alloc.c tests/test_compile_texts.c
+tests_test_compile_texts_LDADD   = $(LDADD) $(CHECK_LIBS)
 tests_test_quantizer_SOURCES = tests/weights_util.h tests/chain_case.h tests/chain_case.c \
 	tests/test_quantizer.c
 tests_test_quantizer_LDADD = $(LDADD) $(CHECK_LIBS)
@@ -191,11 +195,17 @@ tests_test_text_file_CFLAGS   = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 tests_test_text_file_CPPFLAGS = $(AM_CPPFLAGS) $(ZLIB_CFLAGS)
 tests_test_text_file_LDADD    = libprograms.la $(LDADD) $(CHECK_LIBS)
 
+# ... on samples.
 unit_tests   += tests/test_text_static
 tests_test_text_static_SOURCES  = tests/files.h tests/test_text_static.c
 tests_test_text_static_CFLAGS   = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 tests_test_text_static_CPPFLAGS = $(AM_CPPFLAGS) $(ZLIB_CFLAGS)
 tests_test_text_static_LDADD    = $(LDADD) $(CHECK_LIBS)
+
+# The largest memory of a stream of texts.
+unit_tests += tests/test_text_memory
+tests_test_text_memory_SOURCES = tests/test_text_memory.c tests/fail_alloc.c tests/fail_alloc.h
+tests_test_text_memory_LDADD   = $(LDADD) $(CHECK_LIBS)
 
 # programs
 unit_tests += tests/test_programs tests/test_output tests/test_evaluate
@@ -213,6 +223,7 @@ tests_test_quant_report_CFLAGS  = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 tests_test_quant_report_LDADD   = libprograms.la $(LDADD) $(CHECK_LIBS)
 
 # lint: quant's verdicts, through files and the programs' loader.
-unit_tests += tests/test_lint
+unit_tests += tests/test_lint tests/test_lint_texts
+tests_test_lint_texts_LDADD = $(LDADD) $(CHECK_LIBS)
 tests_test_lint_CFLAGS = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 tests_test_lint_LDADD  = libprograms.la $(LDADD) $(CHECK_LIBS)

@@ -258,8 +258,6 @@ START_TEST(refuses_plans_without_room)
         ck_assert_int_eq(oct_model_load(folder, &t[i].o, &m), OCT_ERR_UNSUPPORTED);
         ck_assert_str_eq(oct_last_error(), t[i].why);
     }
-    ck_assert_int_eq(oct_model_pack(folder, NULL, &m), OCT_ERR_UNSUPPORTED);
-    ck_assert_str_eq(oct_last_error(), "models of texts are not compiled");
 }
 END_TEST
 

@@ -1,6 +1,6 @@
 /* octet compile: the same bits as the source, the same bytes of file, and what a hostile compiled
  * file may not do. */
-#define _GNU_SOURCE /* memfd_create, memmem */
+#define _GNU_SOURCE /* memfd_create */
 #include <string.h>
 #include <unistd.h>
 
@@ -9,6 +9,7 @@
 #include "tensor/cpu.h"
 #include "tests/chain_case.h"
 #include "tests/fail_alloc.h"
+#include "tests/header_change.h"
 #include "tests/suite.h"
 #include "tests/weights_util.h"
 
@@ -209,11 +210,6 @@ static oct_status try(const char *path)
     return status;
 }
 
-static int refused(oct_status status)
-{
-    return status == OCT_ERR_FORMAT || status == OCT_ERR_SHAPE || status == OCT_ERR_UNSUPPORTED;
-}
-
 START_TEST(cut_short)
 {
     int fd = -1;
@@ -221,37 +217,12 @@ START_TEST(cut_short)
     compile("ref", NULL, 1);
     char *text = slurp(compiled, &size);
     for (size_t n = 1; n < size; n += n < 9000 ? 61 : 4099)
-        ck_assert_msg(refused(try(memory_file(&fd, text, n))), "%zu bytes: %s", n,
+        ck_assert_msg(header_refused(try(memory_file(&fd, text, n))), "%zu bytes: %s", n,
                       oct_last_error());
-    ck_assert(refused(try(memory_file(&fd, text, size - 1))));
+    ck_assert(header_refused(try(memory_file(&fd, text, size - 1))));
     free(text);
 }
 END_TEST
-
-/* The file with `from` replaced by `to` in its header, which keeps its length by losing blanks;
- * NULL if it is not there, or does not fit. */
-static char *replaced(const char *text, size_t size, const char *from, const char *to)
-{
-    uint64_t length;
-    memcpy(&length, text, 8);
-    char *copy = malloc(size + 1);
-    memcpy(copy, text, size + 1);
-    char *at = memmem(copy + 8, length, from, strlen(from)), *end = copy + 8 + length;
-    const size_t old = strlen(from), new = strlen(to);
-    if (at && new > old && memchr(end - (new - old), '}', new - old)) at = NULL;
-    if (!at) {
-        free(copy);
-        return NULL;
-    }
-    char *rest = malloc((size_t)(end - at));
-    memcpy(rest, at + old, (size_t)(end - at) - old);
-    memset(at, ' ', (size_t)(end - at));
-    memcpy(at, to, new);
-    const size_t room = (size_t)(end - at) - new, have = (size_t)(end - at) - old;
-    memcpy(at + new, rest, have < room ? have : room);
-    free(rest);
-    return copy;
-}
 
 START_TEST(changed_plans)
 {
@@ -314,21 +285,13 @@ START_TEST(changed_plans)
     char *text = slurp(compiled, &size);
     ck_assert_int_eq(try(memory_file(&fd, text, size)), OCT_OK);
     for (size_t i = 0; i < sizeof change / sizeof *change; i++) {
-        uint64_t length; /* room for the longer ones: 64 more blanks */
-        memcpy(&length, text, 8);
-        char *wide = malloc(size + 64 + 1);
-        memcpy(wide, text, 8 + length);
-        memset(wide + 8 + length, ' ', 64);
-        memcpy(wide + 8 + length + 64, text + 8 + length, size + 1 - 8 - length);
-        length += 64;
-        memcpy(wide, &length, 8);
-        char *bad = replaced(wide, size + 64, change[i][0], change[i][1]);
+        size_t bad_size;
+        char *bad = header_changed(text, size, change[i][0], change[i][1], &bad_size);
         ck_assert_msg(bad != NULL, "%s is not in the file", change[i][0]);
-        const oct_status status = try(memory_file(&fd, bad, size + 64));
-        ck_assert_msg(refused(status), "%s: status %d, %s", change[i][1], (int)status,
+        const oct_status status = try(memory_file(&fd, bad, bad_size));
+        ck_assert_msg(header_refused(status), "%s: status %d, %s", change[i][1], (int)status,
                       oct_last_error());
         free(bad);
-        free(wide);
     }
     free(text);
 }
@@ -337,26 +300,10 @@ END_TEST
 /* One byte of the header is another one: refused, or a model that runs.  Never more. */
 START_TEST(random_bytes)
 {
-    const int rounds = test_emulated() ? 200 : 1500;
-    int fd = -1, accepted = 0;
     size_t size = 0;
-    uint64_t length;
     compile("ref", NULL, 1);
     char *text = slurp(compiled, &size);
-    memcpy(&length, text, 8);
-    test_seed = 5;
-    for (int i = 0; i < rounds; i++) {
-        static const char likely[] = "0123456789-[]{}\",:\\ e.nul";
-        const size_t at = 8 + test_rand() % length;
-        const char was = text[at];
-        text[at] = likely[test_rand() % (sizeof likely - 1)];
-        const oct_status status = try(memory_file(&fd, text, size));
-        ck_assert_msg(status == OCT_OK || refused(status) || status == OCT_ERR_MEMORY,
-                      "byte %zu: '%c'", at, text[at]);
-        accepted += status == OCT_OK;
-        text[at] = was;
-    }
-    ck_assert_int_lt(accepted, rounds);
+    header_shake(text, size, test_emulated() ? 200 : 1500, 5, try);
     free(text);
 }
 END_TEST

@@ -167,9 +167,13 @@ static void done(conv *t)
     oct_arena_free(&t->op.arena);
 }
 
+/* The only one of more than three million multiply-adds. */
+static int left_out(int i) { return test_brief() && shapes[i].c == 64 && shapes[i].out == 128; }
+
 START_TEST(computes_what_torch_computes)
 {
     conv t;
+    if (left_out(_i)) return;
     build(&t, &shapes[_i]);
     reference(&t);
     test_each_isa(on_isa, &t);
@@ -182,7 +186,7 @@ END_TEST
 START_TEST(computes_with_smaller_operands)
 {
     static const oct_dtype types[] = { OCT_F16, OCT_BF16 };
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2 && !left_out(_i); i++) {
         const shape *s = &shapes[_i];
         conv t;
         build(&t, s);
@@ -241,6 +245,7 @@ static void naive_sgemm(int m, int n, int k, const float *a, const float *b, flo
 START_TEST(another_provider_gives_the_same_answers)
 {
     conv t;
+    if (left_out(_i)) return;
     build(&t, &shapes[_i]);
     t.op.sgemm = naive_sgemm;
     reference(&t);

@@ -361,8 +361,6 @@ END_TEST
 
 /* ---- models and data of ../shared ---- */
 
-static int brief(void) { return test_emulated() || test_sanitized(); }
-
 static const char *shared(const char *path) /* static buffer */
 {
     static char full[PATH];
@@ -376,7 +374,7 @@ START_TEST(shared_cifar)
     char model[PATH], data[PATH];
     snprintf(model, sizeof model, "%s", shared("weights/resnet20-12fca82f.th"));
     snprintf(data, sizeof data, "%s", shared("data/cifar10/calib_500.bin"));
-    if (brief() || access(model, R_OK) || access(data, R_OK)) return;
+    if (test_brief() || access(model, R_OK) || access(data, R_OK)) return;
     expect("resnet20", model, data, OCT_LINT_CLEAN);
     expect("cifar_cnn", bare, data, OCT_LINT_NO_MEAN_STD); /* no recipe: bytes become 0..1 */
     float *x = cifar(data, 0, IMAGES, -1);
@@ -410,7 +408,7 @@ START_TEST(shared_resnet50)
     enum { N = 24, PIXELS = 224 * 224 };
     char model[PATH];
     snprintf(model, sizeof model, "%s", shared("weights/resnet50_imagenette.safetensors"));
-    if (brief() || access(model, R_OK)) return;
+    if (test_brief() || access(model, R_OK)) return;
     for (int val = 0; val < 2; val++) {
         const char *set = val ? "data/imagenette/val" : "data/imagenette/calib";
         if (access(shared(set), R_OK)) return;

@@ -53,13 +53,13 @@ START_TEST(accuracy_is_kept)
     at_source(s->path, path);
     at_source(s->data, data);
     samples_read(path, data, 0, s->calibration, &calib);
-    samples_read(path, data, 0, test_emulated() ? 16 : s->n, &eval);
+    samples_read(path, data, 0, test_brief() ? 16 : s->n, &eval);
     oct_calibration *c = quantize_calibrate(path, &calib, 2);
     quantized q;
     quantized_open(path, NULL, NULL, oct_cpu_flags(), 2, 16, &q);
     const int want = quantized_run(&q, &eval, NULL);
     quantized_close(&q);
-    for (int k = 0; k < 4; k += test_emulated() ? 4 : 1) {
+    for (int k = 0; k < 4; k += test_brief() ? 4 : 1) {
         const oct_quantize_options o = { .method = OCT_METHOD_MSE, .qmax = k & 1 ? 255 : 127,
                                          .bias_correction = k >> 1 };
         quantized_open(path, c, &o, oct_cpu_flags(), 2, 16, &q);
@@ -86,7 +86,7 @@ START_TEST(accuracy_is_kept_at_run_time)
     samples eval;
     int right[2];
     if (access(at_source(s->path, path), R_OK) != 0) return;
-    samples_read(path, at_source(s->data, data), 0, test_emulated() ? 16 : s->n, &eval);
+    samples_read(path, at_source(s->data, data), 0, test_brief() ? 16 : s->n, &eval);
     for (int dynamic = 0; dynamic < 2; dynamic++) {
         quantized q;
         quantized_open(path, NULL, dynamic ? &at_run_time : NULL, oct_cpu_flags(), 2, 16, &q);
@@ -118,7 +118,7 @@ static void same_bits(const subject *s, const char *suffix, const samples *calib
         for (int threads = 1; threads <= 3; threads++)
             for (int batch = 1; batch <= 3; batch += 2) {
                 quantized q;
-                if (test_emulated() && (threads != 2 || batch != 3)) continue;
+                if (test_brief() && (threads != 2 || batch != 3)) continue;
                 quantized_open(path, c, o, flags, threads, batch, &q);
                 quantized_run(&q, calib, logits);
                 quantized_close(&q);

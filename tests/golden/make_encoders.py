@@ -1,6 +1,7 @@
 """Small BERTs with seeded weights as Hugging Face writes them, and the logits of transformers.
 
-    make_encoders.py          writes tests/golden/encoders/NAME/ and NAME.npy, [texts, classes]
+    make_encoders.py          writes tests/golden/encoders/NAME/ and NAME.npy, [texts, classes], and
+                              dumps/MODULE.npy, what modules of distilbert give for TEXTS
 
 Text t has LENGTHS[t] tokens; its ids and token types are those of tests/test_bert.c.  The sizes are
 odd on purpose: no dimension is a multiple of a vector.
@@ -14,6 +15,11 @@ from transformers import (BertConfig, BertForSequenceClassification, DistilBertC
 
 OUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "encoders")
 LENGTHS = [1, 2, 16, 77, 128, 511, 512]
+# The texts of tests/text.sh as tokens, and modules with what a padded batch of them makes.
+TEXTS = [[2, 51, 823, 569, 679, 3], [2, 599, 43, 44, 279, 281, 276, 3], [2, 3],
+         [2, 45, 275, 297, 276, 16, 56, 275, 277, 302, 276, 35, 24, 292, 5, 3]]
+DUMPED = ["distilbert.embeddings", "distilbert.transformer.layer.0.output_layer_norm",
+          "distilbert.transformer.layer.1.sa_layer_norm", "pre_classifier"]
 torch.set_num_threads(2)
 
 
@@ -50,6 +56,22 @@ def golden(name, net, with_types):
     np.save(os.path.join(OUT, name + ".npy"), logits)
 
 
+def dumps(net):
+    folder = os.path.join(OUT, "dumps")
+    os.makedirs(folder, exist_ok=True)
+    longest = max(map(len, TEXTS))
+    padded = torch.tensor([t + [0] * (longest - len(t)) for t in TEXTS])
+    mask = torch.tensor([[1] * len(t) + [0] * (longest - len(t)) for t in TEXTS])
+    found = {}
+    for name in DUMPED:
+        net.get_submodule(name).register_forward_hook(
+            lambda module, args, out, name=name: found.update({name: out}))
+    with torch.no_grad():
+        found["logits"] = net(padded, attention_mask=mask).logits
+    for name, value in found.items():
+        np.save(os.path.join(folder, name + ".npy"), value.numpy())
+
+
 def main():
     os.makedirs(OUT, exist_ok=True)
     labels = {0: "bad", 1: "so so", 2: "good"}
@@ -58,6 +80,7 @@ def main():
         label2id={v: k for k, v in labels.items()})))
     net.half().save_pretrained(os.path.join(OUT, "distilbert"))
     golden("distilbert", net.float(), False)
+    dumps(net)
 
     net = seed(BertForSequenceClassification(BertConfig(
         vocab_size=333, hidden_size=39, num_attention_heads=3, intermediate_size=75,
