@@ -40,8 +40,7 @@ int quantize_trial_open(const quantize_work *w, const oct_quant_kept *kept, int 
     o.pool = w->job.model->pool;
     o.keep_values = keep_values;
     o.precision = NULL;
-    oct_status status = oct_quantizer_build(w->q, kept, n_kept, out->batch, &out->model,
-                                            info);
+    oct_status status = oct_quantizer_build(w->q, kept, n_kept, out->batch, &out->model, info);
     if (!status) status = oct_model_plan(out->model, &o);
     if (!status) return CLI_OK;
     oct_model_free(out->model);
@@ -75,7 +74,7 @@ static int open_source(const quantize_work *w, char *path, oct_source **out)
     return cli_refuse(w->a, path, OCT_ERR_FORMAT, "holds no %s", w->texts ? "texts" : "images");
 }
 
-/* What octet lint says of the samples: the cause, CLEAN or why they are refused, and the sentence. */
+/* What octet lint says of the samples: the cause, if they would be refused, and the sentence. */
 static int lint(quantize_work *w, oct_lint_cause *cause, const char **sentence)
 {
     const cli_args *a = w->a;
@@ -432,5 +431,5 @@ const cli_command cmd_quantize = {
         "      --max-drop 0.3 --report report.html -o cifar_int8.safetensors\n"
         "  octet quantize mnist_cnn.safetensors --dynamic -o mnist_int8.safetensors\n"
         "  octet quantize distilbert_sst2 --dynamic --eval dev.tsv -o sst2_int8.safetensors\n"
-        "  octet quantize distilbert_sst2 --calib train.tsv --eval dev.tsv -o sst2_int8.safetensors\n",
+        "  octet quantize distilbert_sst2 --calib train.tsv --eval dev.tsv -o sst2.safetensors\n",
 };

@@ -45,7 +45,7 @@ static const option_row rows[] = {
       "(default of texts)" },
     { "percentile", "P", CLI_QUANTIZE, NUMBERS, AT(percentile), 1, 50, 100,
       "--method percentile with this share inside, per cent (99.93)" },
-    { "bits", "N", CLI_QUANTIZE, INTS, AT(bits), 1, 7, 8, 
+    { "bits", "N", CLI_QUANTIZE, INTS, AT(bits), 1, 7, 8,
       "of activations: 7 (default) or 8 (default of texts)" },
     { "no-bias-correction", NULL, CLI_QUANTIZE, FLAG, AT(no_bias_correction), 1, 0, 0,
       "leave biases as they are" },

@@ -120,7 +120,8 @@ static oct_status build(oct_calibration *c, const oct_plan *plan, const oct_pool
         if ((size_t)c->value[i].means.channels > channels)
             channels = (size_t)c->value[i].means.channels;
     if (!channels) return OCT_OK;
-    c->mean = oct_arena_alloc(&c->arena, (size_t)oct_plan_batch(plan) * channels * sizeof *c->mean);
+    const size_t count = (size_t)oct_plan_batch(plan) * channels;
+    c->mean = oct_arena_alloc(&c->arena, count * sizeof *c->mean);
     return c->mean ? OCT_OK : out_of_memory();
 }
 
@@ -149,8 +150,8 @@ static void count(void *arg, int i, int thread)
     oct_observer_add(p->c->scratch[thread], p->x + first, left < PIECE ? left : PIECE);
 }
 
-/* The first n samples of t, of texts rows: they lie one after the other in both layouts.  A small value is
- * counted here and now, for a large one threads count apart and are added up. */
+/* The first n samples of t, of texts rows: they lie one after the other in both layouts.  A small
+ * value is counted here and now, for a large one threads count apart and are added up. */
 static void observe(oct_calibration *c, oct_observed *v, const oct_tensor *t, int n)
 {
     piece p = { c, t->data, (size_t)n * oct_tensor_sample_count(t) };

@@ -55,7 +55,8 @@ static void add(oct_means *m, int c, double mean)
 void oct_means_add(oct_means *m, const oct_tensor *t, const int32_t *starts, int n, oct_pool *pool,
                    double *scratch)
 {
-    work w = { .t = t, .starts = starts, .channels = m->channels, .blocks = oct_block_count(m->channels),
+    work w = { .t = t, .starts = starts, .channels = m->channels,
+               .blocks = oct_block_count(m->channels),
                .rows = oct_tensor_sample_count(t) / (size_t)m->channels, .mean = scratch };
     oct_parallel_for(pool, n * w.blocks, average, &w);
     for (int i = 0; i < n; i++)
