@@ -9,6 +9,7 @@
 #include "tensor/cpu.h"
 #include "tests/files.h"
 #include "tests/golden_sha256.h"
+#include "tests/header_change.h"
 
 enum { TEXTS = 40, LONGEST = 25, MAX_CLASSES = 3, N_LOGITS = TEXTS * MAX_CLASSES };
 
@@ -327,12 +328,46 @@ START_TEST(refuses)
 }
 END_TEST
 
+static oct_status try(const char *path)
+{
+    oct_model *m;
+    const oct_status status = oct_model_load(path, &(oct_options){ .threads = 1 }, &m);
+    if (status == OCT_OK) oct_model_free(m);
+    return status;
+}
+
+/* What octet.quant says of an activation is needed, and has to be possible. */
+START_TEST(hostile_headers)
+{
+    static const char *const change[][3] = { /* from, to, what is said */
+        { "distilbert.embeddings\\\":{", "distilbert.embedding_\\\":{",
+          "octet.quant: no scale for distilbert.embeddings" },
+        { "layer.1.first\\\":{", "layer.1.last_\\\":{", "octet.quant: no scale for" },
+        { "\\\"max\\\":255", "\\\"max\\\":200", "expected 0 to 127 or 255" },
+        { "\\\"method\\\":\\\"mse\\\"", "\\\"method\\\":7", "'method'" },
+    };
+    size_t size, bad_size;
+    make(&subjects[0], (oct_options){ .batch = 8 }, made);
+    char *file = (char *)file_read(made, &size);
+    for (size_t i = 0; i < sizeof change / sizeof *change; i++) {
+        char *bad = header_changed(file, size, change[i][0], change[i][1], &bad_size);
+        ck_assert_msg(bad != NULL, "%s", change[i][0]);
+        file_write(other, bad, bad_size);
+        ck_assert_msg(header_refused(try(other)), "%s", change[i][1]);
+        ck_assert_msg(strstr(oct_last_error(), change[i][2]) != NULL, "%s", oct_last_error());
+        free(bad);
+    }
+    header_shake(file, size, test_emulated() ? 20 : 200, 7, try);
+    free(file);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
         batch_and_threads_and_order_do_not_matter, counts_what_the_tokens_give,
         a_file_gives_the_bits_it_was_made_with, the_same_texts_give_the_same_bytes,
-        what_becomes_integers, refuses,
+        what_becomes_integers, refuses, hostile_headers,
     };
     return suite_run_in("text_static", tests, sizeof tests / sizeof *tests, setup, teardown);
 }
