@@ -75,16 +75,17 @@ void oct_model_free(oct_model *m);                             /* NULL is fine *
  *     if (oct_quantizer_save(q, "resnet50_int8.safetensors")) die(oct_last_error());
  *     oct_quantizer_free(q);
  *
+ * Of a model of texts a batch's ids and begins are written as for oct_model_run.
  * Values are counted and no sample is kept: memory does not grow with their number, and the file
  * does not depend on their order (but for the hash that it records), the batch or the threads. */
 typedef struct oct_quantizer oct_quantizer;
 
 typedef struct oct_quantizer_options { /* zero means default */
     const char *method;         /* "minmax", "percentile", "kl", "mse"; "dynamic": ranges at run */
-                                /* time, no samples are needed;  NULL: "kl", or, if the next is */
-                                /* given, "percentile" */
+                                /* time, no samples are needed;  NULL: "percentile" if the */
+                                /* next is given, else "kl", of texts "mse" */
     double percentile;          /* of "percentile", 0: 99.93 % of the values inside */
-    int bits;                   /* of activations, 0: 7;  8 */
+    int bits;                   /* of activations, 7 or 8;  0: 7, of texts 8 */
     int no_bias_correction;
     const char *const *keep;    /* [n_keep] names of layers that stay in FP32 */
     int n_keep;
@@ -97,8 +98,8 @@ OCT_MUST_CHECK oct_status oct_quantizer_open(const char *path, const oct_options
 oct_tensor *oct_quantizer_input(oct_quantizer *q, int i);       /* q's; write before add */
 /* Runs the first n samples of the input, 1 <= n <= batch, and counts what the layers give. */
 OCT_MUST_CHECK oct_status oct_quantizer_add(oct_quantizer *q, int n);
-/* Writes a model file.  ERR_FORMAT without samples, unless "dynamic", or if a value was NaN.  A
- * model of texts is "dynamic", and its file without a vocabulary: octet quantize adds that. */
+/* Writes a model file.  ERR_FORMAT without samples, unless "dynamic", or if a value was NaN.  The
+ * file of a model of texts has no vocabulary: octet quantize adds that. */
 OCT_MUST_CHECK oct_status oct_quantizer_save(oct_quantizer *q, const char *path);
 void oct_quantizer_free(oct_quantizer *q);                      /* NULL is fine */
 

@@ -73,6 +73,9 @@ OCT_MUST_CHECK oct_status oct_plan_build(const oct_graph *g, const oct_plan_opti
                                          oct_plan **out);
 void oct_plan_free(oct_plan *plan);
 
+/* The most samples of a run: texts, or the first dim of the first input; 0: there is none. */
+int oct_plan_batch(const oct_plan *plan);
+
 /* Walks the steps for n samples, 1 <= n <= the batch; of texts, for the first n of them, which are
  * as many rows as starts says, and after gets the rows of the step.  after, if not NULL, is called
  * after each step, when its output is valid: timing, calibration, diff.  A step of a group is run

@@ -1,5 +1,11 @@
 #include "graph/plan.h"
 
+int oct_plan_batch(const oct_plan *plan)
+{
+    if (plan->starts) return plan->starts->dim[0] - 1;
+    return plan->n_ins ? plan->in[0].dim[0] : 0;
+}
+
 /* Values that hold the batch begin with sample number `first`. */
 static void begin_with(oct_plan *plan, size_t first)
 {

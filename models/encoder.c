@@ -102,13 +102,14 @@ static oct_status norm_constants(builder *e, const char *module, int d, oct_tens
     return constants(e, &module, 1, old ? ".beta" : ".bias", 1, &d, &out[1]);
 }
 
-/* layernorm(x + other) */
-static oct_status add_and_norm(builder *e, const char *add, const char *module, oct_tensor *other)
+/* layernorm(x + other), the sum named PREFIXadd. */
+static oct_status add_and_norm(builder *e, const char *prefix, const char *module,
+                               oct_tensor *other)
 {
     char name[NAME];
     const oct_layernorm_attr attr = { .eps = e->config.eps };
     oct_tensor *p[2];
-    OCT_TRY(oct_build_sum(&e->b, full_name(e, add, name), other));
+    OCT_TRY(oct_build_sum(&e->b, full_name(e, prefix, name), other));
     OCT_TRY(norm_constants(e, module, e->b.x->dim[1], p));
     return oct_build_add(&e->b, OCT_OP_LAYERNORM, full_name(e, module, name), &attr, sizeof attr,
                          (oct_tensor *[OCT_MAX_IN]){ e->b.x, p[0], p[1] });
@@ -165,12 +166,12 @@ static oct_status add_layer(builder *e)
     const int d = x->dim[1];
     OCT_TRY(attention(e, &x));
     OCT_TRY(linear(e, n->out, d));
-    OCT_TRY(add_and_norm(e, "attention.add", n->out_norm, x));
+    OCT_TRY(add_and_norm(e, "attention.", n->out_norm, x));
     x = e->b.x;
     OCT_TRY(linear(e, n->up, -1));
     OCT_TRY(activation(e, "activation", e->config.act));
     OCT_TRY(linear(e, n->down, d));
-    return add_and_norm(e, "add", n->down_norm, x);
+    return add_and_norm(e, "", n->down_norm, x);
 }
 
 static oct_status add_head(builder *e)

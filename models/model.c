@@ -420,16 +420,20 @@ const oct_tensor *oct_model_output(const oct_model *m, int i)
     return m->plan ? &m->plan->out[i] : m->graph.out[i];
 }
 
-oct_status oct_model_run(oct_model *m, int n)
+oct_status oct_model_check(const oct_model *m, int n)
 {
     if (!m->plan) return oct_fail(OCT_ERR_UNSUPPORTED, "run: the model is only described");
     if (m->pack_only)
         return oct_fail(OCT_ERR_UNSUPPORTED, "run: the model is only packed");
-    const oct_tensor *starts = m->plan->starts;
-    const int batch = starts ? starts->dim[0] - 1 : m->plan->in[0].dim[0];
+    const int batch = oct_plan_batch(m->plan);
     if (n < 1 || n > batch)
         return oct_fail(OCT_ERR_SHAPE, "run: %d samples, the plan is made for 1 to %d", n, batch);
-    if (starts) OCT_TRY(oct_encoder_check(m, n));
+    return m->plan->starts ? oct_encoder_check(m, n) : OCT_OK;
+}
+
+oct_status oct_model_run(oct_model *m, int n)
+{
+    OCT_TRY(oct_model_check(m, n));
     oct_plan_run(m->plan, m->pool, n, NULL, NULL);
     return OCT_OK;
 }

@@ -9,7 +9,12 @@
 #include "quant/pass_dynamic.h"
 #include "weights/sha256.h"
 
-enum { DEFAULT_BITS = 7 };
+/* docs/quantization.md, Accuracy, says why. */
+typedef struct defaults {
+    const char *method;
+    int bits;
+} defaults;
+static const defaults of_images = { "kl", 7 }, of_texts = { "mse", 8 };
 
 struct oct_quantizer {
     const char *path;
@@ -27,9 +32,10 @@ struct oct_quantizer {
 static oct_status read_options(oct_quantizer *q)
 {
     const oct_quantizer_options *how = &q->how;
+    const defaults *d = q->m->max_length ? &of_texts : &of_images;
     const char *method = how->method ? how->method
-                         : how->percentile != 0 ? "percentile" : "kl";
-    const int bits = how->bits ? how->bits : DEFAULT_BITS;
+                         : how->percentile != 0 ? "percentile" : d->method;
+    const int bits = how->bits ? how->bits : d->bits;
     const double percentile = how->percentile != 0 ? how->percentile : OCT_PERCENTILE_DEFAULT / 1e4;
     q->dynamic = strcmp(method, "dynamic") == 0;
     if (!q->dynamic) OCT_TRY(oct_method_find(method, &q->pass.method));
@@ -54,19 +60,16 @@ static oct_status check_model(const oct_quantizer *q)
     if (strcmp(q->m->precision, "fp32") != 0)
         return oct_fail(OCT_ERR_UNSUPPORTED, "quantize: precision '%s', expected fp32",
                         q->m->precision);
-    if (q->m->max_length && !q->dynamic)
-        return oct_fail(OCT_ERR_UNSUPPORTED, "quantize: a model of texts gets its ranges at run "
-                        "time only: \"dynamic\"");
     return OCT_OK;
 }
 
 /* m NULL: it is loaded, and q's. */
 static oct_status open(oct_quantizer *q, oct_model *m)
 {
-    OCT_TRY(read_options(q));
     q->own = !m;
     if (m) q->m = m;
     else OCT_TRY(oct_model_load(q->path, &q->options, &q->m));
+    OCT_TRY(read_options(q));
     OCT_TRY(check_model(q));
     oct_sha256_init(&q->samples);
     if (q->dynamic) return OCT_OK;
@@ -110,14 +113,30 @@ oct_tensor *oct_quantizer_input(oct_quantizer *q, int i) { return oct_model_inpu
 
 const oct_calibration *oct_quantizer_calibration(const oct_quantizer *q) { return q->c; }
 
+/* Text by text: its length, its ids, its types; so batches do not matter. */
+static void hash_texts(oct_quantizer *q, int n)
+{
+    const oct_plan *plan = q->m->plan;
+    const int32_t *starts = plan->starts->data;
+    for (int t = 0; t < n; t++) {
+        const int32_t length = starts[t + 1] - starts[t];
+        oct_sha256_add(&q->samples, &length, sizeof length);
+        for (int i = 0; i < plan->n_ins; i++)
+            if (&plan->in[i] != plan->starts)
+                oct_sha256_add(&q->samples, (const int32_t *)plan->in[i].data + starts[t],
+                               (size_t)length * sizeof(int32_t));
+    }
+}
+
 oct_status oct_quantizer_add(oct_quantizer *q, int n)
 {
     if (q->dynamic)
         return oct_fail(OCT_ERR_UNSUPPORTED, "quantize: ranges at run time need no samples");
+    OCT_TRY(oct_model_check(q->m, n));
     const oct_tensor *in = &q->m->plan->in[0];
-    if (n < 1 || n > in->dim[0])
-        return oct_fail(OCT_ERR_SHAPE, "quantize: %d samples, expected 1 to %d", n, in->dim[0]);
-    oct_sha256_add(&q->samples, in->data, (size_t)n * oct_tensor_sample_count(in) * sizeof(float));
+    if (q->m->plan->starts) hash_texts(q, n);
+    else oct_sha256_add(&q->samples, in->data,
+                        (size_t)n * oct_tensor_sample_count(in) * sizeof(float));
     oct_calibration_run(q->c, q->m->plan, q->m->pool, n);
     return OCT_OK;
 }
@@ -160,7 +179,7 @@ static oct_status quantize(oct_quantizer *q, const oct_quant_kept *kept, int n_k
 }
 
 oct_status oct_quantizer_build(oct_quantizer *q, const oct_quant_kept *kept, int n_kept,
-                               oct_model **out, oct_quant_info *info)
+                               int batch, oct_model **out, oct_quant_info *info)
 {
     oct_quant_info own;
     oct_options o = q->options;
@@ -170,6 +189,7 @@ oct_status oct_quantizer_build(oct_quantizer *q, const oct_quant_kept *kept, int
                         "your own");
     if (!q->dynamic) OCT_TRY(oct_calibration_check(q->c));
     o.passes = "fold_bn,fuse,dce";
+    if (batch) o.batch = batch;
     o.keep_values = 0;
     OCT_TRY(oct_model_describe(q->path, &o, out));
     const oct_status status = quantize(q, kept, n_kept, *out, info ? info : &own);
@@ -184,7 +204,7 @@ oct_status oct_quantizer_write(oct_quantizer *q, const char *path, const oct_qua
 {
     oct_model *m;
     oct_quant_info quant;
-    OCT_TRY(oct_quantizer_build(q, kept, n_kept, &m, &quant));
+    OCT_TRY(oct_quantizer_build(q, kept, n_kept, 0, &m, &quant));
     quant.forced = info->forced;
     const oct_status status = oct_quantized_save(m, path, &info->save, &quant, info->measured);
     oct_model_free(m);

@@ -18,10 +18,12 @@ const oct_calibration *oct_quantizer_calibration(const oct_quantizer *q);
 /* What octet.quant says of method and samples; info->kept and table are empty. */
 OCT_MUST_CHECK oct_status oct_quantizer_info(oct_quantizer *q, oct_quant_info *info);
 
-/* The model quantized, described and not planned (oct_model_plan), kept layers in FP32: they
- * replace how->keep.  *out is the caller's; info, if not NULL, is what the file would say. */
+/* The model quantized, described and not planned (oct_model_plan), for a batch (0: the options'),
+ * kept layers in FP32: they replace how->keep.  *out is the caller's; info, if not NULL, is what
+ * the file would say. */
 OCT_MUST_CHECK oct_status oct_quantizer_build(oct_quantizer *q, const oct_quant_kept *kept,
-                                              int n_kept, oct_model **out, oct_quant_info *info);
+                                              int n_kept, int batch, oct_model **out,
+                                              oct_quant_info *info);
 
 /* What a file says beyond what the quantizer knows. */
 typedef struct oct_quantizer_save_info {

@@ -8,6 +8,7 @@
 #include "programs/feed.h"
 #include "programs/labels.h"
 #include "programs/lint_data.h"
+#include "programs/lint_words.h"
 #include "programs/origin.h"
 #include "programs/output.h"
 #include "programs/quantize.h"
@@ -39,7 +40,7 @@ int quantize_trial_open(const quantize_work *w, const oct_quant_kept *kept, int 
     o.pool = w->job.model->pool;
     o.keep_values = keep_values;
     o.precision = NULL;
-    oct_status status = oct_quantizer_build(w->q, kept, n_kept, &out->model, info);
+    oct_status status = oct_quantizer_build(w->q, kept, n_kept, out->batch, &out->model, info);
     if (!status) status = oct_model_plan(out->model, &o);
     if (!status) return CLI_OK;
     oct_model_free(out->model);
@@ -73,24 +74,40 @@ static int open_source(const quantize_work *w, char *path, oct_source **out)
     return cli_refuse(w->a, path, OCT_ERR_FORMAT, "holds no %s", w->texts ? "texts" : "images");
 }
 
-/* Data that departs is refused, with its cause; with --force the file and the report say so. */
-static int lint(quantize_work *w, const char **forced)
+/* What octet lint says of the samples: the cause, if they would be refused, and the sentence. */
+static int lint(quantize_work *w, oct_lint_cause *cause, const char **sentence)
 {
-    lint_data d;
+    const cli_args *a = w->a;
+    int code;
+    if (w->texts) {
+        oct_lint_texts_report r = { .cause = OCT_LINT_CLEAN };
+        code = lint_words_run(a, w->path, a->calib, w->calib, &r);
+        *cause = r.cause;
+        *sentence = oct_arena_strdup(&w->arena, code ? "" : r.sentence);
+    } else {
+        lint_data d;
+        code = lint_data_run(a, w->path, a->calib, w->calib, &d);
+        *cause = d.report.cause;
+        *sentence = oct_arena_strdup(&w->arena, code ? "" : d.report.sentence);
+        lint_data_close(&d);
+    }
+    return !code && !*sentence ? out_of_memory(a) : code;
+}
+
+/* Data that departs is refused, with its cause; with --force the file and the report say so. */
+static int check_samples(quantize_work *w, const char **forced)
+{
+    oct_lint_cause cause;
     *forced = NULL;
     if (!w->calib) return CLI_OK;
-    int code = lint_data_run(w->a, w->path, w->a->calib, w->calib, &d);
-    if (!code && d.report.cause && !w->a->force)
-        code = cli_refuse(w->a, w->a->calib, OCT_ERR_FORMAT, "%s: the data %s (--force goes on "
-                          "all the same)", oct_lint_cause_name(d.report.cause), d.report.sentence);
-    if (!code) {
-        w->report.lint = oct_arena_strdup(&w->arena, d.report.sentence);
-        if (!w->report.lint) code = out_of_memory(w->a);
-        if (d.report.cause) *forced = oct_lint_cause_name(d.report.cause);
-        w->report.forced = d.report.cause != OCT_LINT_CLEAN;
-    }
-    lint_data_close(&d);
-    return code;
+    const int code = lint(w, &cause, &w->report.lint);
+    if (code || !cause) return code;
+    if (!w->a->force)
+        return cli_refuse(w->a, w->a->calib, OCT_ERR_FORMAT, "%s: the data %s (--force goes on "
+                          "all the same)", oct_lint_cause_name(cause), w->report.lint);
+    *forced = oct_lint_cause_name(cause);
+    w->report.forced = 1;
+    return CLI_OK;
 }
 
 static int add(quantize_work *w, const feed_batch *b)
@@ -111,6 +128,7 @@ static int calibrate(quantize_work *w)
     int code = CLI_OK, done = 0;
     char *path = w->a->calib;
     if (!w->calib) return CLI_OK;
+    if (w->texts) return quantize_text_calibrate(w);
     const oct_status status = feed_open(&w->job, &path, 1, w->calib,
                                         w->a->threads.n ? w->a->threads.v[0] : 0, &f);
     if (status) return cli_fail(w->a, w->path, status);
@@ -330,12 +348,10 @@ static int check_usage(const quantize_work *w)
 {
     const cli_args *a = w->a;
     if (!a->output) return cli_usage(a->command, "-o OUT expected");
-    if (w->texts && !a->dynamic && (a->calib || a->method))
-        return cli_usage(a->command, "a model of texts is quantized with --dynamic, without data: "
-                         "%s is not for it", a->calib ? "--calib" : "--method");
     if (!a->calib && !w->dynamic)
         return cli_usage(a->command, "--calib DATA expected: activation ranges come from samples "
-                         "of your own, a folder of images say; --dynamic needs none");
+                         "of your own, %s say; --dynamic needs none",
+                         w->texts ? "a text a line" : "a folder of images");
     if (a->calib && a->dynamic)
         return cli_usage(a->command, "--dynamic finds ranges at run time: --calib is not for it");
     if (a->max_drop.n && !a->eval) return cli_usage(a->command, "--max-drop needs --eval DATA");
@@ -371,7 +387,7 @@ static int run(const cli_args *a)
     quantize_work w = { .a = a, .path = a->arg[0] };
     oct_quantizer_save_info info = { .forced = NULL };
     if (!a->layers && oct_model_takes_texts(w.path, NULL, &w.texts)) w.texts = 0; /* said later */
-    w.dynamic = a->dynamic || w.texts;
+    w.dynamic = a->dynamic || (w.texts && !a->calib && !a->method);
     int code = check_usage(&w);
     if (code) return code;
     w.report = (quant_report){ .model = w.path, .output = a->output, .version = PACKAGE_VERSION,
@@ -382,7 +398,7 @@ static int run(const cli_args *a)
     if (!code) code = check_model(a);
     if (!code) code = open_source(&w, a->calib, &w.calib);
     if (!code) code = open_source(&w, a->eval, &w.eval);
-    if (!code) code = lint(&w, &info.forced);
+    if (!code) code = check_samples(&w, &info.forced);
     if (!code) code = quantize(&w, &info);
     oct_quantizer_free(w.q);
     job_close(&w.job);
@@ -407,12 +423,13 @@ const cli_command cmd_quantize = {
         "answers have the same bits on every CPU, thread count and batch. With --eval both models\n"
         "answer labelled data: accuracy, loss, agreement, time, memory, before and after. Memory\n"
         "does not grow with the number of samples; the same MODEL, DATA and options give the same\n"
-        "bytes on every machine. A model of texts, a Hugging Face folder, needs no DATA\n"
-        "(--dynamic) and becomes one file, vocabulary inside.",
+        "bytes on every machine. A model of texts, a Hugging Face folder, becomes one file,\n"
+        "vocabulary inside; without DATA it gets --dynamic.",
     .examples =
         "  octet quantize resnet50.pth --calib photos/ -o resnet50_int8.safetensors\n"
         "  octet quantize cifar_cnn.safetensors --calib data_batch.bin --eval test_batch.bin \\\n"
         "      --max-drop 0.3 --report report.html -o cifar_int8.safetensors\n"
         "  octet quantize mnist_cnn.safetensors --dynamic -o mnist_int8.safetensors\n"
-        "  octet quantize distilbert_sst2 --dynamic --eval dev.tsv -o sst2_int8.safetensors\n",
+        "  octet quantize distilbert_sst2 --dynamic --eval dev.tsv -o sst2_int8.safetensors\n"
+        "  octet quantize distilbert_sst2 --calib train.tsv --eval dev.tsv -o sst2.safetensors\n",
 };

@@ -33,7 +33,7 @@ static const option_row rows[] = {
     { "calib", "DATA", CLI_LINT | CLI_QUANTIZE, TEXT, AT(calib), 1, 0, 0,
       "samples to calibrate on or to look at: images in a folder, or in one for each\n"
       "class, an MNIST idx file, a CIFAR .bin, a TSV of path<TAB>label, or .npy; for a\n"
-      "model of texts a TSV of text<TAB>label" },
+      "model of texts a text a line, with <TAB>label or without" },
     { "eval", "DATA", CLI_QUANTIZE, TEXT, AT(eval), 1, 0, 0,
       "labelled samples that both models answer, before and after" },
     { "output", "OUT", CLI_COMPILE | CLI_QUANTIZE, TEXT, AT(output), 1, 0, 0,
@@ -41,10 +41,12 @@ static const option_row rows[] = {
     { "report", "FILE", CLI_QUANTIZE, TEXT, AT(report), 1, 0, 0,
       "also write the report, as FILE.html or FILE.json" },
     { "method", "NAME", CLI_QUANTIZE, TEXT, AT(method), 1, 0, 0,
-      "how ranges follow from the samples: kl (default), percentile, minmax, mse" },
+      "how ranges follow from the samples: kl (default), percentile, minmax, mse\n"
+      "(default of texts)" },
     { "percentile", "P", CLI_QUANTIZE, NUMBERS, AT(percentile), 1, 50, 100,
       "--method percentile with this share inside, per cent (99.93)" },
-    { "bits", "N", CLI_QUANTIZE, INTS, AT(bits), 1, 7, 8, "of activations: 7 (default) or 8" },
+    { "bits", "N", CLI_QUANTIZE, INTS, AT(bits), 1, 7, 8,
+      "of activations: 7 (default) or 8 (default of texts)" },
     { "no-bias-correction", NULL, CLI_QUANTIZE, FLAG, AT(no_bias_correction), 1, 0, 0,
       "leave biases as they are" },
     { "dynamic", NULL, CLI_QUANTIZE, FLAG, AT(dynamic), 1, 0, 0,

@@ -53,6 +53,8 @@ int quantize_time_both(const quantize_work *w, oct_model *ints, double *before, 
 
 /* quantize_text.c.  Fills w->job and w->text, and save's recipe and vocabulary. */
 int quantize_text_open(quantize_work *w, const job_settings *s, oct_save_info *save);
+/* The calibration's texts go into w->q. */
+int quantize_text_calibrate(quantize_work *w);
 /* Both models as quantize_layers wants them, for one text at a time: to be closed with job_close
  * and quantize_trial_close. */
 int quantize_text_pair(const quantize_work *w, job *a, job *b);

@@ -1,8 +1,9 @@
-/* octet quantize's models of texts: the vocabulary goes into the file, ranges are found at run
- * time.  Texts come from --eval; without it they are seeded random ids, for times and layers. */
+/* octet quantize's models of texts: the vocabulary goes into the file.  For times and layers texts
+ * come from --calib, else --eval; without both they are seeded random ids. */
 #include <string.h>
 
 #include "programs/quantize.h"
+#include "programs/report.h"
 
 enum { SAMPLES = 64, RANDOM_LENGTH = 64 };
 
@@ -21,17 +22,23 @@ int quantize_text_open(quantize_work *w, const job_settings *s, oct_save_info *s
 
 /* ---- texts ---- */
 
-/* Text i of --eval, from the first again after the last. */
+static const oct_source *source_of(const quantize_work *w)
+{
+    return w->calib ? w->calib : w->eval;
+}
+
+/* Text i of them, from the first again after the last. */
 static oct_status add_text(const quantize_work *w, text_job *j, int i)
 {
+    const oct_source *source = source_of(w);
     int cut;
     uint64_t seed = (uint64_t)i;
-    if (!w->eval) {
+    if (!source) {
         const int length = j->max_length < RANDOM_LENGTH ? j->max_length : RANDOM_LENGTH;
         text_job_add_random(j, length, &seed);
         return OCT_OK;
     }
-    const char *text = oct_source_text(w->eval, i % oct_source_count(w->eval));
+    const char *text = oct_source_text(source, i % oct_source_count(source));
     return text_job_add(j, text, strlen(text), &cut);
 }
 
@@ -43,6 +50,44 @@ int quantize_text_fill(const quantize_work *w, oct_model *m)
         const oct_status status = add_text(w, &t, t.n);
         if (status) return cli_fail(w->a, w->path, status);
     }
+    return CLI_OK;
+}
+
+/* ---- the calibration ---- */
+
+/* Adds texts from number `next` on, up to a batch, and counts: *next moves on, *cut counts those
+ * that are too long. */
+static oct_status calibrate(quantize_work *w, text_job *t, int *next, int *cut)
+{
+    const int count = oct_source_count(w->calib);
+    for (; t->n < t->batch && *next < count; ++*next) {
+        const char *text = oct_source_text(w->calib, *next);
+        int is_cut;
+        OCT_TRY(text_job_add(t, text, strlen(text), &is_cut));
+        *cut += is_cut;
+    }
+    const int n = t->n;
+    t->n = 0;
+    return oct_quantizer_add(w->q, n);
+}
+
+int quantize_text_calibrate(quantize_work *w)
+{
+    text_job t = text_job_share(&w->text, w->job.model, w->job.batch);
+    const int count = oct_source_count(w->calib);
+    oct_status status = OCT_OK;
+    report_progress bar;
+    int next = 0, cut = 0;
+    report_progress_start(&bar, w->a->quiet, "texts", count);
+    while (!status && next < count) {
+        status = calibrate(w, &t, &next, &cut);
+        report_progress_step(&bar, next);
+    }
+    report_progress_end(&bar);
+    if (status) return cli_fail(w->a, w->path, status);
+    if (cut)
+        cli_note(w->a, "%s: of %d texts only the first %d tokens count", w->a->calib, cut,
+                 t.max_length);
     return CLI_OK;
 }
 
@@ -60,16 +105,10 @@ static int open_one(const quantize_work *w, job *a)
 
 int quantize_text_pair(const quantize_work *w, job *a, job *b)
 {
-    const oct_quantizer_options how = { .method = "dynamic" };
     quantize_work one = *w;
-    int code = open_one(w, a);
-    if (code) return code;
+    const int code = open_one(w, a);
     one.job = *a;
-    const oct_status status = oct_quantizer_attach(w->path, &a->options, a->model, &how, &one.q);
-    if (status) return cli_fail(w->a, w->path, status);
-    code = quantize_trial_open(&one, w->kept, w->n_kept, 1, b, NULL);
-    oct_quantizer_free(one.q);
-    return code;
+    return code ? code : quantize_trial_open(&one, w->kept, w->n_kept, 1, b, NULL);
 }
 
 static oct_status compare(const quantize_work *w, text_job *a, text_job *b, int i, diff_set *set)
@@ -85,7 +124,8 @@ static oct_status compare(const quantize_work *w, text_job *a, text_job *b, int 
 int quantize_text_compare(const quantize_work *w, const job *a, const job *b, diff_set *set)
 {
     text_job x = text_job_share(&w->text, a->model, 1), y = text_job_share(&w->text, b->model, 1);
-    int n = w->eval ? oct_source_count(w->eval) : w->job.batch;
+    const oct_source *source = source_of(w);
+    int n = source ? oct_source_count(source) : w->job.batch;
     if (n > SAMPLES) n = SAMPLES;
     for (int i = 0; i < n; i++) {
         const oct_status status = compare(w, &x, &y, i, set);

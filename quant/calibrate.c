@@ -23,6 +23,7 @@ struct oct_calibration {
     int threads;
     double *mean;             /* [batch, most channels] */
     oct_pool *pool;           /* of the run in progress */
+    int texts;                /* of it; the steps tell of rows */
     int64_t samples;
     oct_arena arena;          /* arrays, names */
 };
@@ -86,11 +87,11 @@ static oct_status add_step(oct_calibration *c, const oct_plan *plan, int i, int 
 }
 
 /* Only once an image is laid out its channels are the last dim, so the means of a caller's
- * [n, c, h, w] are those of the layout step. */
+ * [n, c, h, w] are those of the layout step.  A text's ids and begins are no activations. */
 static oct_status add_values(oct_calibration *c, const oct_plan *plan, int means)
 {
     char name[24] = "input";
-    for (int i = 0; i < plan->n_ins; i++) {
+    for (int i = 0; i < plan->n_ins && !plan->starts; i++) {
         if (i) snprintf(name, sizeof name, "input.%d", i);
         OCT_TRY(add_value(c, name, &plan->in[i]));
         if (means && plan->in[i].rank == 2)
@@ -119,7 +120,8 @@ static oct_status build(oct_calibration *c, const oct_plan *plan, const oct_pool
         if ((size_t)c->value[i].means.channels > channels)
             channels = (size_t)c->value[i].means.channels;
     if (!channels) return OCT_OK;
-    c->mean = oct_arena_alloc(&c->arena, (size_t)plan->in[0].dim[0] * channels * sizeof *c->mean);
+    const size_t count = (size_t)oct_plan_batch(plan) * channels;
+    c->mean = oct_arena_alloc(&c->arena, count * sizeof *c->mean);
     return c->mean ? OCT_OK : out_of_memory();
 }
 
@@ -148,8 +150,8 @@ static void count(void *arg, int i, int thread)
     oct_observer_add(p->c->scratch[thread], p->x + first, left < PIECE ? left : PIECE);
 }
 
-/* The first n samples of t: samples lie one after the other in both layouts.  A small value is
- * counted here and now, for a large one threads count apart and are added up. */
+/* The first n samples of t, of texts rows: they lie one after the other in both layouts.  A small
+ * value is counted here and now, for a large one threads count apart and are added up. */
 static void observe(oct_calibration *c, oct_observed *v, const oct_tensor *t, int n)
 {
     piece p = { c, t->data, (size_t)n * oct_tensor_sample_count(t) };
@@ -171,18 +173,22 @@ static void after(void *arg, const oct_plan *plan, int step, int n)
     oct_observed *v = &c->value[s->value];
     const oct_tensor *t = plan->step[step].args.out;
     if (s->counts) observe(c, v, t, n);
-    if (s->means) oct_means_add(&v->means, t, n, c->pool, c->mean);
+    if (!s->means) return;
+    const int ragged = plan->starts && !plan->step[step].per_text;
+    oct_means_add(&v->means, t, ragged ? plan->starts->data : NULL, ragged ? c->texts : n, c->pool,
+                  c->mean);
 }
 
 void oct_calibration_run(oct_calibration *c, oct_plan *plan, oct_pool *pool, int n)
 {
     c->pool = pool;
+    c->texts = n;
     c->samples += n;
     for (int i = 0; i < c->n_ins; i++) {
         oct_means *m = &c->value[i].means;
         observe(c, &c->value[i], &plan->in[i], n);
         if (m->channels && plan->in[i].rank == 2)
-            oct_means_add(m, &plan->in[i], n, pool, c->mean);
+            oct_means_add(m, &plan->in[i], NULL, n, pool, c->mean);
     }
     oct_plan_run(plan, pool, n, after, c);
 }
@@ -223,7 +229,7 @@ const oct_observed *oct_calibration_find(const oct_calibration *c, const char *n
 static oct_status run_all(oct_calibration *c, oct_plan *plan, oct_pool *pool,
                           oct_calibrate_fill *fill, void *arg)
 {
-    const int batch = plan->n_ins ? plan->in[0].dim[0] : 0;
+    const int batch = oct_plan_batch(plan);
     for (;;) {
         int n = 0;
         OCT_TRY(fill(arg, plan->in, batch, &n));

@@ -15,6 +15,7 @@ void oct_means_close(oct_means *m) { free(m->whole); }
 
 typedef struct work {
     const oct_tensor *t;
+    const int32_t *starts; /* NULL: `rows` of each sample */
     int channels, blocks;
     size_t rows;           /* of a sample: positions that have a value of each channel */
     double *mean;          /* [n, channels] */
@@ -29,14 +30,15 @@ static void average(void *arg, int i, int thread)
     const size_t first = (size_t)b * OCT_BLOCK;
     const int blocked = w->t->layout == OCT_BLOCKED;
     const size_t stride = blocked ? (size_t)width : c;
-    const float *x = (const float *)w->t->data + sample * w->rows * c
-                   + (blocked ? first * w->rows : first);
+    const size_t row = w->starts ? (size_t)w->starts[sample] : sample * w->rows;
+    const size_t rows = w->starts ? (size_t)w->starts[sample + 1] - row : w->rows;
+    const float *x = (const float *)w->t->data + row * c + (blocked ? first * rows : first);
     double sum[OCT_BLOCK] = { 0 };
     (void)thread;
-    for (size_t r = 0; r < w->rows; r++, x += stride)
+    for (size_t r = 0; r < rows; r++, x += stride)
         for (int k = 0; k < width; k++) sum[k] += (double)x[k];
     for (int k = 0; k < width; k++)
-        w->mean[sample * c + first + (size_t)k] = sum[k] / (double)w->rows;
+        w->mean[sample * c + first + (size_t)k] = sum[k] / (double)rows;
 }
 
 static void add(oct_means *m, int c, double mean)
@@ -50,9 +52,11 @@ static void add(oct_means *m, int c, double mean)
     m->part[c] += (int64_t)((mean - (double)whole) * 0x1p40 + 0.5);
 }
 
-void oct_means_add(oct_means *m, const oct_tensor *t, int n, oct_pool *pool, double *scratch)
+void oct_means_add(oct_means *m, const oct_tensor *t, const int32_t *starts, int n, oct_pool *pool,
+                   double *scratch)
 {
-    work w = { .t = t, .channels = m->channels, .blocks = oct_block_count(m->channels),
+    work w = { .t = t, .starts = starts, .channels = m->channels,
+               .blocks = oct_block_count(m->channels),
                .rows = oct_tensor_sample_count(t) / (size_t)m->channels, .mean = scratch };
     oct_parallel_for(pool, n * w.blocks, average, &w);
     for (int i = 0; i < n; i++)

@@ -21,8 +21,11 @@ typedef struct oct_means {
 OCT_MUST_CHECK oct_status oct_means_open(int channels, oct_means *out);
 void oct_means_close(oct_means *m);
 
-/* The first n samples of t, FP32, whose last dim is m->channels.  scratch: [n, channels]. */
-void oct_means_add(oct_means *m, const oct_tensor *t, int n, oct_pool *pool, double *scratch);
+/* The first n samples of t, FP32, whose last dim is m->channels; starts NULL: each is t's first dim
+ * once, else sample i is the rows starts[i] .. starts[i + 1] - 1 of a DENSE t.  scratch:
+ * [n, channels]. */
+void oct_means_add(oct_means *m, const oct_tensor *t, const int32_t *starts, int n, oct_pool *pool,
+                   double *scratch);
 
 /* 0 without samples */
 double oct_means_get(const oct_means *m, int channel);

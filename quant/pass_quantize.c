@@ -4,6 +4,7 @@
 
 #include "graph/boundary.h"
 #include "quant/layer.h"
+#include "quant/table.h"
 
 typedef struct work {
     oct_graph *g;
@@ -175,10 +176,21 @@ static int becomes_u8(const work *w, const unsigned char *u8, int i)
     return w->wanted[i] || moves(node);
 }
 
+/* A file has them already. */
+static oct_status convert_tables(work *w, oct_node *node, int *changes)
+{
+    int changed = 0;
+    if (!w->c || oct_keep_has((oct_keep){ w->o->keep, w->o->n_keep }, node->name)) return OCT_OK;
+    const oct_status status = oct_quantize_tables(node, w->g->arena, &changed);
+    *changes += changed;
+    return status;
+}
+
 static oct_status convert(work *w, unsigned char *u8, int i, int *changes)
 {
     oct_node *node = &w->g->node[i];
     if (node->dead) return OCT_OK;
+    if (node->kind == OCT_OP_EMBEDDING) return convert_tables(w, node, changes);
     u8[i] = (unsigned char)becomes_u8(w, u8, i);
     if (u8[i] && !moves(node)) OCT_TRY(set_quant(w, node));
     if (!w->quantized[i] || !is_layer(node)) return OCT_OK;

@@ -11,6 +11,7 @@
  *   their output     uint8 if something quantized reads it and the caller does not, else FP32
  *   add              uint8 if its sum is read as uint8
  *   pools, pad, flatten   on whatever their operand is
+ *   embedding        tables by rows, as pass_dynamic; its output, and all other nodes', FP32
  *
  * Values are quantized by ranges that calibration found, by their nodes' names; a value that only
  * a maximum reads gets the range of that.  So convolutions, residuals and pools stay in integers

@@ -1,7 +1,7 @@
 TESTS      += tests/check_layers.sh
 CLEANFILES += test_compile-* test_quantizer-*
-EXTRA_DIST += tests/check_layers.sh tests/test.h tests/suite.h tests/data tests/golden \
-	tests/corpus
+EXTRA_DIST += tests/check_layers.sh tests/test.h tests/suite.h tests/golden_sha256.h \
+	tests/data tests/golden tests/corpus
 
 # Sanitizers answer an impossible size with NULL, as malloc does; Check's own limit of 4 seconds
 # is too short for an emulator.
@@ -194,6 +194,14 @@ tests_test_text_file_SOURCES  = tests/files.h tests/test_text_file.c
 tests_test_text_file_CFLAGS   = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 tests_test_text_file_CPPFLAGS = $(AM_CPPFLAGS) $(ZLIB_CFLAGS)
 tests_test_text_file_LDADD    = libprograms.la $(LDADD) $(CHECK_LIBS)
+
+# ... on samples.
+unit_tests   += tests/test_text_static
+tests_test_text_static_SOURCES  = tests/files.h tests/header_change.h tests/header_change.c \
+	tests/test_text_static.c
+tests_test_text_static_CFLAGS   = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
+tests_test_text_static_CPPFLAGS = $(AM_CPPFLAGS) $(ZLIB_CFLAGS)
+tests_test_text_static_LDADD    = $(LDADD) $(CHECK_LIBS)
 
 # The largest memory of a stream of texts.
 unit_tests += tests/test_text_memory

@@ -9,8 +9,8 @@
 #include "models/model.h"
 #include "tensor/cpu.h"
 #include "tests/fail_alloc.h"
+#include "tests/golden_sha256.h"
 #include "tests/suite.h"
-#include "weights/sha256.h"
 
 enum { TEXTS = 7, MAX_CLASSES = 3 };
 
@@ -107,19 +107,6 @@ START_TEST(logits_are_transformers)
 }
 END_TEST
 
-static void stored_sha256(const char *name, char hex[65])
-{
-    char line[160];
-    FILE *f = fopen(at_golden("logits", ".sha256"), "r");
-    ck_assert_ptr_nonnull(f);
-    hex[0] = 0;
-    while (!hex[0] && fgets(line, sizeof line, f)) {
-        line[strcspn(line, "\n")] = 0;
-        if (strlen(line) > 66 && strcmp(line + 66, name) == 0) snprintf(hex, 65, "%.64s", line);
-    }
-    fclose(f);
-}
-
 /* One text, one answer: alone, with others before or behind it, on every ISA, for any threads. */
 static void check_bits(const subject *s)
 {
@@ -127,7 +114,7 @@ static void check_bits(const subject *s)
     static const int threads[] = { 1, 2, 3, 7 }, batches[] = { 1, 2, 3, TEXTS };
     char want[65], got[65];
     float logits[TEXTS * MAX_CLASSES];
-    stored_sha256(s->name, want);
+    golden_sha256(s->name, want);
     for (size_t a = 0; a < sizeof isas / sizeof *isas; a++)
         for (int c = 0; c < 16; c++) {
             unsigned flags;
@@ -139,10 +126,7 @@ static void check_bits(const subject *s)
             oct_model *m = load(s, o);
             run(m, s, s->texts, o.batch, logits);
             oct_model_free(m);
-            oct_sha256 sha;
-            oct_sha256_init(&sha);
-            oct_sha256_add(&sha, logits, (size_t)(s->texts * s->classes) * sizeof *logits);
-            oct_sha256_hex(&sha, got);
+            sha256_of(logits, (size_t)(s->texts * s->classes) * sizeof *logits, got);
             ck_assert_msg(strcmp(got, want) == 0, "%s, %s, %d threads, batch %d: %s, expected %s",
                           s->name, isas[a], o.threads, o.batch, got, want);
         }

@@ -235,7 +235,7 @@ START_TEST(means_of_channels)
     oct_means m;
     ck_assert_int_eq(oct_means_open(C, &m), OCT_OK);
     ck_assert(oct_means_get(&m, 0) == 0);
-    oct_means_add(&m, &x, SAMPLES, net_pool(), scratch);
+    oct_means_add(&m, &x, NULL, SAMPLES, net_pool(), scratch);
     for (int k = 0; k < C; k++) ck_assert(fabs(oct_means_get(&m, k) - want[k]) < 1e-11);
     oct_means_close(&m);
 
@@ -243,7 +243,7 @@ START_TEST(means_of_channels)
     float odd[] = { NAN, INFINITY, -INFINITY, -0x1p-60f };
     const oct_tensor y = { .dtype = OCT_F32, .rank = 2, .dim = { 1, 4 }, .data = odd };
     ck_assert_int_eq(oct_means_open(4, &m), OCT_OK);
-    oct_means_add(&m, &y, 1, net_pool(), scratch);
+    oct_means_add(&m, &y, NULL, 1, net_pool(), scratch);
     ck_assert(oct_means_get(&m, 0) == 0 && oct_means_get(&m, 1) == 0x1p38 &&
               oct_means_get(&m, 2) == -0x1p38 && oct_means_get(&m, 3) == 0);
     oct_means_close(&m);
@@ -263,7 +263,7 @@ START_TEST(a_corrected_bias_restores_the_mean)
     oct_means m;
     const oct_tensor x = { .dtype = OCT_F32, .rank = 2, .dim = { 1, IN }, .data = mean };
     ck_assert_int_eq(oct_means_open(IN, &m), OCT_OK);
-    oct_means_add(&m, &x, 1, net_pool(), scratch);
+    oct_means_add(&m, &x, NULL, 1, net_pool(), scratch);
     oct_bias_inside(&window, inside);
     for (int o = 0; o < OUT; o++) {
         for (int i = 0; i < IN / 2 * TAPS; i++) w[o][i] = (float)(test_rand() % 1000) / 500 - 1;

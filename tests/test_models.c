@@ -8,8 +8,8 @@
 #include "models/model.h"
 #include "tensor/cpu.h"
 #include "tests/fail_alloc.h"
+#include "tests/golden_sha256.h"
 #include "tests/suite.h"
-#include "weights/sha256.h"
 
 enum { IMAGES = 24, GOLDENS = 256, CLASSES = 10 };
 
@@ -158,20 +158,6 @@ START_TEST(logits_are_pytorchs)
 }
 END_TEST
 
-/* The line "SHA256  NAME" of golden/logits.sha256: the first three logits, on every machine. */
-static void stored_sha256(const char *name, char hex[65])
-{
-    char line[160];
-    FILE *f = fopen(at_source("tests/golden/logits.sha256"), "r");
-    ck_assert_ptr_nonnull(f);
-    hex[0] = 0;
-    while (!hex[0] && fgets(line, sizeof line, f)) {
-        line[strcspn(line, "\n")] = 0;
-        if (strlen(line) > 66 && strcmp(line + 66, name) == 0) snprintf(hex, 65, "%.64s", line);
-    }
-    fclose(f);
-}
-
 START_TEST(the_same_bits_everywhere)
 {
     static const char *const isas[] = { "ref", "avx2", "avxvnni", "avx512", "neon", "neondot" };
@@ -182,7 +168,7 @@ START_TEST(the_same_bits_everywhere)
         char want[65], got[65];
         unsigned flags, before = ~0u;
         float *x = images(s), logits[N * CLASSES];
-        stored_sha256(s->name, want);
+        golden_sha256(s->name, want);
         for (size_t a = 0; a < sizeof isas / sizeof *isas; a++) {
             if (oct_cpu_isa(isas[a], &flags) != OCT_OK || flags == before) continue;
             before = flags;
@@ -193,10 +179,7 @@ START_TEST(the_same_bits_everywhere)
                 oct_model *m = load(s, o);
                 run(s, m, x, N, logits);
                 oct_model_free(m);
-                oct_sha256 sha;
-                oct_sha256_init(&sha);
-                oct_sha256_add(&sha, logits, sizeof logits);
-                oct_sha256_hex(&sha, got);
+                sha256_of(logits, sizeof logits, got);
                 ck_assert_msg(strcmp(got, want) == 0, "%s, %s, %d threads, batch %d: %s, expected "
                               "%s", s->name, o.isa, o.threads, o.batch, got, want);
             }

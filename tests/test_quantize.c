@@ -7,10 +7,10 @@
 #include "graph/boundary.h"
 #include "quant/table.h"
 #include "tensor/cpu.h"
+#include "tests/golden_sha256.h"
 #include "tests/graph_case.h"
 #include "tests/quantize_case.h"
 #include "tests/suite.h"
-#include "weights/sha256.h"
 
 typedef struct subject {
     const char *name, *path, *data;
@@ -36,14 +36,6 @@ static const char *at_source(const char *path, char full[512])
     const char *folder = getenv("srcdir");
     snprintf(full, 512, "%s/%s", folder ? folder : ".", path);
     return full;
-}
-
-static void sha_of(const float *logits, size_t n, char hex[65])
-{
-    oct_sha256 sha;
-    oct_sha256_init(&sha);
-    oct_sha256_add(&sha, logits, n * sizeof *logits);
-    oct_sha256_hex(&sha, hex);
 }
 
 static int count_u8(const oct_plan *p)
@@ -109,20 +101,6 @@ START_TEST(accuracy_is_kept_at_run_time)
 }
 END_TEST
 
-/* The line "SHA256  NAME" of golden/logits.sha256: one constant for every machine. */
-static void stored_sha256(const char *name, char hex[65])
-{
-    char path[512], line[160];
-    FILE *f = fopen(at_source("tests/golden/logits.sha256", path), "r");
-    ck_assert_ptr_nonnull(f);
-    hex[0] = 0;
-    while (!hex[0] && fgets(line, sizeof line, f)) {
-        line[strcspn(line, "\n")] = 0;
-        if (strlen(line) > 66 && strcmp(line + 66, name) == 0) snprintf(hex, 65, "%.64s", line);
-    }
-    fclose(f);
-}
-
 /* One SHA-256 of the logits of calib on every ISA, for any threads and batch. */
 static void same_bits(const subject *s, const char *suffix, const samples *calib,
                       const oct_calibration *c, const oct_quantize_options *o)
@@ -133,7 +111,7 @@ static void same_bits(const subject *s, const char *suffix, const samples *calib
     float logits[SAMPLES * CLASSES];
     at_source(s->path, path);
     snprintf(name, sizeof name, "%s_%s", s->name, suffix);
-    stored_sha256(name, want);
+    golden_sha256(name, want);
     for (size_t a = 0; a < sizeof isas / sizeof *isas; a++) {
         unsigned flags;
         if (oct_cpu_isa(isas[a], &flags) != OCT_OK) continue;
@@ -144,7 +122,7 @@ static void same_bits(const subject *s, const char *suffix, const samples *calib
                 quantized_open(path, c, o, flags, threads, batch, &q);
                 quantized_run(&q, calib, logits);
                 quantized_close(&q);
-                sha_of(logits, SAMPLES * CLASSES, got);
+                sha256_of(logits, sizeof logits, got);
                 ck_assert_msg(strcmp(got, want) == 0, "%s, %s, %d threads, batch %d: %s, expected "
                               "%s", name, isas[a], threads, batch, got, want);
             }

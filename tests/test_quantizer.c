@@ -74,7 +74,7 @@ START_TEST(a_file_gives_the_bits_it_was_made_with)
     oct_quantizer *q = open_fed((oct_options){ .batch = 2 }, NULL);
     oct_model *m;
     const oct_options o = { .batch = CHAIN_BATCH };
-    OK(oct_quantizer_build(q, NULL, 0, &m, NULL));
+    OK(oct_quantizer_build(q, NULL, 0, 0, &m, NULL));
     OK(oct_model_plan(m, &o)); /* made for a batch of 2 */
     for (int i = 0; i < CHAIN_BATCH; i++) {
         chain_sample(i, oct_model_input(m, 0)->data);

@@ -189,16 +189,6 @@ START_TEST(keeps_layers)
 }
 END_TEST
 
-START_TEST(static_ranges_are_refused)
-{
-    oct_quantizer *q;
-    ck_assert_int_eq(oct_quantizer_open(source_of(&subjects[0]), NULL, NULL, &q),
-                     OCT_ERR_UNSUPPORTED);
-    ck_assert_str_eq(oct_last_error(), "quantize: a model of texts gets its ranges at run time "
-                                       "only: \"dynamic\"");
-}
-END_TEST
-
 /* ---- hostile files ---- */
 
 /* The tensors and metadata of `made`, to be changed and written to `other`. */
@@ -368,7 +358,7 @@ int main(void)
 {
     const TTest *const tests[] = {
         has_the_bits_of_int8, is_made_twice_the_same, keeps_hugging_faces_names, keeps_layers,
-        static_ranges_are_refused, hostile_vocabularies, hostile_tables_and_scales, hostile_bytes,
+        hostile_vocabularies, hostile_tables_and_scales, hostile_bytes,
     };
     return suite_run_in("text_file", tests, sizeof tests / sizeof *tests, setup, teardown);
 }

@@ -1,5 +1,6 @@
 #!/bin/sh
-# octet's tools on models of texts: compile, bench, diff, lint; with ../shared, SST-2.
+# octet's tools on models of texts: compile, bench, diff, lint, quantize on samples; with ../shared,
+# SST-2.
 . "${srcdir:-.}/tests/programs.sh"
 vocabulary=$src/tests/golden/wordpiece/vocab.txt
 encoders=$src/tests/golden/encoders
@@ -191,6 +192,42 @@ printf 'a\t3\n' >"$work/data"
 refuse 2 "label 3, the model has 3 classes" ./octet lint "$model" --calib "$work/data"
 printf '\n' >"$work/data"
 refuse 2 "no text in the list" ./octet lint "$model" --calib "$work/data"
+
+# ---- quantize on samples: one file, the same however it is made, refused as lint does ----
+
+quantize() { # out, data, options
+    out=$1 texts=$2
+    shift 2
+    run ./octet quantize "$model" --calib "$texts" -o "$out" --quiet "$@" >"$work/said" \
+        2>"$work/err" || fail "quantize $*: exit $?: $(cat "$work/err")"
+}
+quantize "$work/static" "$work/clean" --eval "$work/clean" --json
+grep -q '"method": "mse", "bits": 8,' "$work/said" || fail "quantize: other defaults"
+cut -f 1 "$work/clean" >"$work/lines"
+quantize "$work/other" "$work/lines" --batch 3 --threads 2 --isa ref
+quantize "$work/again" "$work/clean"
+same other again "quantize: other bytes without labels, in other batches"
+run ./distilbert_infer "$work/static" --logits "$work/want.npy" <"$work/texts" >"$work/want" ||
+    fail "distilbert_infer, calibrated"
+run ./distilbert_infer "$work/static" --isa ref --batch 3 --logits "$work/got.npy" \
+    <"$work/texts" >"$work/got" || fail "distilbert_infer --isa ref, calibrated"
+same got.npy want.npy "calibrated: other bits"
+run ./octet compile "$work/static" -o "$work/static.octet" --quiet >"$work/said" ||
+    fail "compile, calibrated"
+run ./distilbert_infer "$work/static.octet" --logits "$work/got.npy" <"$work/texts" \
+    >"$work/got" || fail "distilbert_infer, calibrated and compiled"
+same got.npy want.npy "calibrated and compiled: other bits"
+run ./octet diff "$model" "$work/static" --data "$work/list.tsv" >"$work/said" ||
+    fail "diff, calibrated"
+head -n 7 "$work/clean" >"$work/data"
+refuse 2 ": few_samples: the data " ./octet quantize "$model" --calib "$work/data" \
+    -o "$work/new" --quiet
+[ ! -e "$work/new" ] || fail "quantize: refused, and there is a file"
+quantize "$work/forced" "$work/data" --force
+run ./octet inspect "$work/forced" | grep -q '"forced":"few_samples"' || fail "quantize --force"
+refuse 1 "a text a line say" ./octet quantize "$model" --method mse -o "$work/new"
+refuse 1 "--calib is not for it" ./octet quantize "$model" --dynamic --calib "$work/clean" \
+    -o "$work/new"
 
 # ---- SST-2: what is known of it is clean; with its words shuffled it is another vocabulary ----
 
