@@ -103,6 +103,11 @@ tests_test_plan_SOURCES   = tests/graph_case.h tests/graph_case.c tests/fail_all
 	tests/fail_alloc.c tests/test_plan.c
 tests_test_plan_LDADD     = $(LDADD) $(CHECK_LIBS)
 
+# ... and what pruning leaves of a layer, against PyTorch's masks.
+unit_tests += tests/test_mask
+tests_test_mask_SOURCES = tests/test_mask.c tests/fail_alloc.c tests/fail_alloc.h
+tests_test_mask_LDADD   = liboctet_core.la $(CHECK_LIBS)
+
 # quant: against plain loops and numpy; calibration of a whole model.
 unit_tests   += tests/test_quant tests/test_calibrate tests/test_quantize
 thread_tests += tests/test_calibrate tests/test_quantize
