@@ -43,8 +43,9 @@ static oct_status choose(oct_pruned *p)
         int found = 0;
         for (int i = 0; i < p->n_layers; i++)
             if (fits(p->how.only[k], p->layer[i].name)) p->layer[i].chosen = found = 1;
-        if (!found)
-            return oct_fail(OCT_ERR_UNSUPPORTED, "there is no layer '%.80s'", p->how.only[k]);
+        if (found) continue;
+        p->unknown = p->how.only[k];
+        return oct_fail(OCT_ERR_UNSUPPORTED, "there is no layer '%.80s'", p->unknown);
     }
     for (int i = 0; i < p->n_layers && p->how.n_only == 0; i++) p->layer[i].chosen = 1;
     return OCT_OK;

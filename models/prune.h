@@ -35,6 +35,7 @@ typedef struct oct_pruned {
     oct_prune_options how;
     oct_pruned_layer *layer;    /* [n_layers] in the order they run */
     int n_layers;
+    const char *unknown;        /* the pattern that names no layer, for which it was refused */
     oct_tensor *tensor;         /* [n_tensors], sorted by name, as oct_weights_at */
     int n_tensors;
     oct_arena arena;

@@ -80,6 +80,8 @@ static int write_file(void *arg, const char *measured)
     oct_options options = w->job.options;
     oct_pruned_free(&w->pruned);
     oct_status status = oct_prune(w->path, &options, &w->how, &w->pruned);
+    if (w->pruned.unknown)
+        return cli_usage(w->a->command, "--only: there is no layer '%.80s'", w->pruned.unknown);
     if (status) return cli_fail(w->a, w->path, status);
     status = oct_pruned_save(&w->pruned, w->temporary, &w->save, measured);
     oct_pruned_let_go(&w->pruned); /* not to be counted in what evaluating takes */

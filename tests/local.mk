@@ -29,7 +29,7 @@ program_tests = tests/test_cli.sh tests/accuracy_mnist.sh tests/accuracy_mnist_c
 	tests/accuracy_cifar.sh tests/accuracy_cifar_resnets.sh tests/accuracy_resnet.sh \
 	tests/accuracy_resnet_fp32.sh tests/accuracy_int8.sh tests/accuracy_distilbert.sh \
 	tests/test_resnet_cli.sh tests/bits.sh tests/compile.sh tests/lint.sh tests/quantize.sh \
-	tests/bits_int8.sh tests/text.sh tests/text_tools.sh
+	tests/bits_int8.sh tests/text.sh tests/text_tools.sh tests/prune.sh
 TESTS      += $(program_tests)
 EXTRA_DIST += $(program_tests) tests/programs.sh
 $(program_tests:.sh=.log): cnn_infer$(EXEEXT) resnet_infer$(EXEEXT) distilbert_infer$(EXEEXT) \
