@@ -5,9 +5,9 @@
 #include "models/model.h"
 #include "models/save_meta.h"
 
-/* octet prune: the tensors of a model file as they are, before any folding, but with zeros where the
- * masks of graph/mask.h have them.  Names, dtypes and shapes stay; so does the metadata, to which
- * octet.prune comes:
+/* octet prune: the tensors of a model file as they are, before any folding, but with zeros where
+ * the masks of graph/mask.h have them.  Names, dtypes and shapes stay; so does the metadata, to
+ * which octet.prune comes:
  *
  *   {"amount":0.5,"density":{"conv1.weight":0.5,"fc1.weight":0.25},"per_layer":false,
  *    "structure":"unstructured"}

@@ -231,6 +231,6 @@ const cli_command cmd_prune = {
     .examples =
         "  octet prune mnist_cnn.safetensors --amount 0.5 -o pruned.safetensors \\\n"
         "      --eval t10k-images-idx3-ubyte.gz\n"
-        "  octet prune resnet50.pth --amount 0.3 --structure 1x4 --only 'layer*' -o pruned.safetensors\n"
-        "  octet prune cifar_cnn.safetensors --structure 2:4 -o pruned.safetensors --report out.json\n",
+        "  octet prune resnet50.pth --amount 0.3 --structure 1x4 --only 'layer*' -o r50.safetensors\n"
+        "  octet prune cifar_cnn.safetensors --structure 2:4 -o cifar.safetensors --report r.json\n",
 };

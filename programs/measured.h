@@ -3,9 +3,9 @@
 
 #include "programs/evaluate.h"
 
-/* Writes the file of octet quantize or octet prune, octet.measured inside: what --eval found, before
- * and after, as far as it does not depend on the machine.  before NULL: nothing was evaluated, text
- * is NULL.
+/* Writes the file of octet quantize or octet prune, octet.measured inside: what --eval found,
+ * before and after, as far as it does not depend on the machine.  before NULL: nothing was
+ * evaluated, text is NULL.
  *
  * The file says how large it is, so write(arg, text) writes it to path until that is true: data
  * begin on a multiple of 64 bytes, so a digit more seldom changes it.  *bytes: a guess at its size,

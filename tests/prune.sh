@@ -1,6 +1,6 @@
 #!/bin/sh
-# octet prune as a user runs it: the report is true of the file, the same file every time, what stays
-# as it was, models of texts, what is refused and what is left behind.
+# octet prune as a user runs it: the report is true of the file, the same file every time, what
+# stays as it was, models of texts, what is refused and what is left behind.
 . "${srcdir:-.}/tests/programs.sh"
 brief=$((emulated + sanitized))
 model=$pretrained/mnist_cnn.safetensors
