@@ -35,7 +35,7 @@ typedef struct cli_words {
 enum {
     CLI_INFER = 1 << 0, CLI_INSPECT = 1 << 1, CLI_EVAL = 1 << 2, CLI_DIFF = 1 << 3,
     CLI_BENCH = 1 << 4, CLI_COMPILE = 1 << 5, CLI_LINT = 1 << 6, CLI_QUANTIZE = 1 << 7,
-    CLI_TEXT = 1 << 8 /* distilbert_infer */, CLI_ALL = (1 << 9) - 1,
+    CLI_TEXT = 1 << 8 /* distilbert_infer */, CLI_PRUNE = 1 << 9, CLI_ALL = (1 << 10) - 1,
 };
 
 typedef struct cli_command cli_command;
@@ -47,15 +47,15 @@ typedef struct cli_args {
     char **arg;
 
     cli_ints threads, batch, top, length;
-    cli_words isa, precision, keep;
-    char *eval, *method, *report;
+    cli_words isa, precision, keep, only;
+    char *eval, *method, *report, *structure;
     cli_ints bits;
-    cli_numbers percentile, max_drop;
+    cli_numbers percentile, max_drop, amount;
     char *gemm, *device, *labels, *logits, *output, *data, *calib, *layers, *passes, *channels;
     cli_ints resize, crop, input, max_length;
     cli_numbers mean, std, scale, seconds, tolerance;
     int json, quiet, tokens, plan, by_layer, help, version;
-    int dynamic, no_bias_correction, tune, force;
+    int dynamic, no_bias_correction, tune, force, per_layer;
 } cli_args;
 
 /* One program, or one subcommand of octet. */

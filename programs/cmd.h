@@ -5,6 +5,6 @@
 
 /* The subcommands of octet, one file each. */
 extern const cli_command cmd_inspect, cmd_eval, cmd_diff, cmd_bench, cmd_compile, cmd_lint,
-                         cmd_quantize;
+                         cmd_quantize, cmd_prune;
 
 #endif

@@ -1,5 +1,4 @@
 /* octet quantize: FP32 to INT8 on the user's own samples, and the proof of it. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +8,7 @@
 #include "programs/labels.h"
 #include "programs/lint_data.h"
 #include "programs/lint_words.h"
+#include "programs/measured.h"
 #include "programs/origin.h"
 #include "programs/output.h"
 #include "programs/quantize.h"
@@ -145,56 +145,32 @@ static int calibrate(quantize_work *w)
 
 /* ---- the file ---- */
 
-/* The loss to nine decimals: exp and log are the C library's, and differ in the last bits. */
-static json_t *json_of_result(const eval_result *r, double bytes)
-{
-    const double loss = round(r->loss * 1e9) / 1e9;
-    return json_pack("{s:i, s:i, s:o, s:o, s:o, s:o, s:I}", "samples", r->samples, "correct",
-                     r->correct, "accuracy", report_number(r->accuracy), "accuracy_low",
-                     report_number(r->accuracy_low), "accuracy_high",
-                     report_number(r->accuracy_high), "loss", report_number(loss),
-                     "model_bytes", (json_int_t)bytes);
-}
-
-/* octet.measured: what does not depend on the machine. */
-static char *measured(const quantize_work *w, double bytes_after)
-{
-    const quant_report *r = &w->report;
-    if (!r->has_eval) return NULL;
-    json_t *o = json_pack(
-        "{s:o, s:o, s:o, s:s}", "before", json_of_result(&r->before, r->bytes_before), "after",
-        json_of_result(&r->after, bytes_after), "agreement",
-        report_number(eval_agreement(&r->before, &r->after)), "sha256", r->before.sha256);
-    char *text = json_dumps(o, OCT_JSON_CANONICAL);
-    json_decref(o);
-    return text;
-}
-
 static int write_file(quantize_work *w, const char *path, oct_quantizer_save_info *info)
 {
     const oct_status status = oct_quantizer_write(w->q, path, w->kept, w->n_kept, info);
     return status ? cli_fail(w->a, w->a->output, status) : CLI_OK;
 }
 
-/* The file says how large it is, so it is written until that is true: data begin on a multiple of
- * 64 bytes, so a digit more seldom changes it. */
+typedef struct writing {
+    quantize_work *work;
+    const char *path;
+    oct_quantizer_save_info *info;
+} writing;
+
+static int write_measured(void *arg, const char *text)
+{
+    writing *to = arg;
+    to->info->measured = text;
+    return write_file(to->work, to->path, to->info);
+}
+
 static int write_final(quantize_work *w, const char *path, oct_quantizer_save_info *info)
 {
-    double bytes = w->report.bytes_after;
-    int code = CLI_OK;
-    for (int i = 0; i < 4 && !code; i++) {
-        char *text = measured(w, bytes);
-        if (!text && w->report.has_eval) return out_of_memory(w->a);
-        info->measured = text;
-        code = write_file(w, path, info);
-        free(text);
-        FILE *f = code ? NULL : fopen(path, "rb");
-        if (f && fseeko(f, 0, SEEK_END) == 0) w->report.bytes_after = (double)ftello(f);
-        if (f) fclose(f);
-        if (w->report.bytes_after == bytes) break;
-        bytes = w->report.bytes_after;
-    }
-    w->report.after.model_bytes = w->report.bytes_after;
+    quant_report *r = &w->report;
+    writing to = { w, path, info };
+    const int code = measured_write(w->a, path, r->has_eval ? &r->before : NULL, &r->after,
+                                    &r->bytes_after, write_measured, &to);
+    r->after.model_bytes = r->bytes_after;
     return code;
 }
 

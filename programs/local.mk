@@ -22,6 +22,8 @@ libprograms_la_SOURCES = \
 	programs/quant_report_plots.c programs/quant_report_answers.c programs/quant_report_style.c \
 	programs/html_plot.h programs/html_plot.c \
 	programs/diff_layers.h programs/diff_layers.c \
+	programs/change.h programs/change.c \
+	programs/measured.h programs/measured.c \
 	programs/lint_data.h programs/lint_data.c \
 	programs/lint_words.h programs/lint_words.c \
 	programs/classify.h programs/classify.c \
@@ -44,6 +46,7 @@ octet_SOURCES = \
 	programs/cmd_bench.c programs/bench.h programs/bench.c \
 	programs/cmd_compile.c \
 	programs/cmd_lint.c \
+	programs/cmd_prune.c programs/prune_report.h programs/prune_report.c \
 	programs/cmd_quantize.c programs/quantize.h programs/quantize_layers.c \
 	programs/quantize_search.c programs/quantize_text.c
 octet_CFLAGS  = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
@@ -53,4 +56,5 @@ dist_man_MANS += \
 	docs/man/cnn_infer.1 docs/man/resnet_infer.1 docs/man/distilbert_infer.1 docs/man/octet.1 \
 	docs/man/octet-inspect.1 \
 	docs/man/octet-eval.1 docs/man/octet-diff.1 docs/man/octet-bench.1 \
-	docs/man/octet-compile.1 docs/man/octet-lint.1 docs/man/octet-quantize.1
+	docs/man/octet-compile.1 docs/man/octet-lint.1 docs/man/octet-quantize.1 \
+	docs/man/octet-prune.1

@@ -5,7 +5,8 @@
 #include "programs/cmd.h"
 
 static const cli_command *const commands[] = { &cmd_inspect, &cmd_eval, &cmd_diff, &cmd_bench,
-                                              &cmd_compile, &cmd_lint, &cmd_quantize };
+                                              &cmd_compile, &cmd_lint, &cmd_quantize,
+                                              &cmd_prune };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static const cli_command self = { .program = "octet" };
@@ -13,8 +14,8 @@ static const cli_command self = { .program = "octet" };
 static void help(void)
 {
     printf("Usage: octet COMMAND [OPERAND]... [OPTION]...\n"
-           "Look at, evaluate, compare, time, compile and quantize neural networks, and check\n"
-           "their data.\n\n"
+           "Look at, evaluate, compare, time, compile, quantize and prune neural networks, and\n"
+           "check their data.\n\n"
             "Commands:\n");
     for (int i = 0; i < N_COMMANDS; i++)
         printf("  %-9s %s\n", commands[i]->name, commands[i]->summary);
@@ -27,7 +28,7 @@ int main(int argc, char **argv)
 {
     cli_start();
     if (argc < 2) return cli_usage(&self, "a command expected: inspect, eval, diff, bench, "
-                                      "compile, lint, quantize");
+                                      "compile, lint, quantize, prune");
     for (int i = 0; i < N_COMMANDS; i++)
         if (!strcmp(argv[1], commands[i]->name)) return cli_main(commands[i], argc - 1, argv + 1);
     if (!strcmp(argv[1], "--help")) help();

@@ -22,7 +22,8 @@ typedef struct option_row {
 } option_row;
 
 enum { RUNS = CLI_INFER | CLI_EVAL | CLI_DIFF | CLI_BENCH,
-       RECIPE = RUNS | CLI_COMPILE | CLI_LINT | CLI_QUANTIZE, INFERS = CLI_INFER | CLI_TEXT };
+       RECIPE = RUNS | CLI_COMPILE | CLI_LINT | CLI_QUANTIZE | CLI_PRUNE,
+       INFERS = CLI_INFER | CLI_TEXT };
 
 #define AT(field) offsetof(cli_args, field)
 static const option_row rows[] = {
@@ -34,12 +35,22 @@ static const option_row rows[] = {
       "samples to calibrate on or to look at: images in a folder, or in one for each\n"
       "class, an MNIST idx file, a CIFAR .bin, a TSV of path<TAB>label, or .npy; for a\n"
       "model of texts a text a line, with <TAB>label or without" },
-    { "eval", "DATA", CLI_QUANTIZE, TEXT, AT(eval), 1, 0, 0,
+    { "eval", "DATA", CLI_QUANTIZE | CLI_PRUNE, TEXT, AT(eval), 1, 0, 0,
       "labelled samples that both models answer, before and after" },
-    { "output", "OUT", CLI_COMPILE | CLI_QUANTIZE, TEXT, AT(output), 1, 0, 0,
+    { "output", "OUT", CLI_COMPILE | CLI_QUANTIZE | CLI_PRUNE, TEXT, AT(output), 1, 0, 0,
       "the file to write (also -o OUT)" },
     { "report", "FILE", CLI_QUANTIZE, TEXT, AT(report), 1, 0, 0,
       "also write the report, as FILE.html or FILE.json" },
+    { "report", "FILE.json", CLI_PRUNE, TEXT, AT(report), 1, 0, 0, "also write the report there" },
+    { "amount", "A", CLI_PRUNE, NUMBERS, AT(amount), 1, 0, 1,
+      "the share of weights, or of blocks, that becomes zero: the smallest" },
+    { "structure", "NAME", CLI_PRUNE, TEXT, AT(structure), 1, 0, 0,
+      "unstructured (default); 1x4, 4x1: blocks of four inputs, of four outputs; 2:4:\n"
+      "two of each four inputs stay, without --amount" },
+    { "per-layer", NULL, CLI_PRUNE, FLAG, AT(per_layer), 1, 0, 0,
+      "this share of each layer; by default of all layers together" },
+    { "only", "LAYER,...", CLI_PRUNE, WORDS, AT(only), CLI_MAX_LIST, 0, 0,
+      "prune these layers; patterns such as 'layer3.*'" },
     { "method", "NAME", CLI_QUANTIZE, TEXT, AT(method), 1, 0, 0,
       "how ranges follow from the samples: kl (default), percentile, minmax, mse\n"
       "(default of texts)" },
@@ -67,17 +78,17 @@ static const option_row rows[] = {
     { "tolerance", "T", CLI_DIFF, NUMBERS, AT(tolerance), 1, 0, 1e6,
       "a layer departs beyond T of its largest value (default 1e-4); given, exit 5\n"
       "if one does" },
-    { "batch", "N", RUNS | CLI_TEXT | CLI_LINT | CLI_QUANTIZE, INTS, AT(batch), 0, 1, 65536,
-      "samples run at once (default 1; eval 64; diff, lint, quantize 16)" },
+    { "batch", "N", RUNS | CLI_TEXT | CLI_LINT | CLI_QUANTIZE | CLI_PRUNE, INTS, AT(batch), 0, 1,
+      65536, "samples run at once (default 1; eval, prune 64; diff, lint, quantize 16)" },
     { "length", "N", CLI_BENCH, INTS, AT(length), 0, 1, 1 << 20, "tokens of a text, text models" },
     { "threads", "N", CLI_ALL, INTS, AT(threads), 0, 1, 1024,
       "default: what cgroup quota and affinity mask give" },
     { "isa", "NAME", CLI_ALL, WORDS, AT(isa), 0, 0, 0,
       "ref avx2 avxvnni avx512 neon neondot neoni8mm: use nothing newer\n"
       "(default: the environment's OCT_CPU, else the best this CPU has)" },
-    { "gemm", "NAME", CLI_ALL & ~CLI_QUANTIZE, TEXT, AT(gemm), 1, 0, 0,
+    { "gemm", "NAME", CLI_ALL & ~(CLI_QUANTIZE | CLI_PRUNE), TEXT, AT(gemm), 1, 0, 0,
       "FP32 matrix products: ours (default) or openblas" },
-    { "precision", "NAME", CLI_ALL & ~CLI_QUANTIZE, WORDS, AT(precision), 0, 0, 0,
+    { "precision", "NAME", CLI_ALL & ~(CLI_QUANTIZE | CLI_PRUNE), WORDS, AT(precision), 0, 0, 0,
       "of an FP32 file: fp32 (default), fp16 (weights in half, half the memory),\n"
       "bf16 (operands in bfloat16; fast with AVX-512 BF16), int8 (activation ranges\n"
       "at run time); in diff: of B. A quantized file is int8" },
@@ -92,7 +103,7 @@ static const option_row rows[] = {
       "\"conv1 relu maxpool:2 flatten fc1\"" },
     { "input", "C,H,W", CLI_ALL & ~CLI_TEXT, INTS, AT(input), 3, 1, 1 << 16,
       "size of the input of --layers, where the data does not tell it" },
-    { "passes", "LIST", CLI_ALL & ~(CLI_LINT | CLI_QUANTIZE), TEXT, AT(passes), 1, 0, 0,
+    { "passes", "LIST", CLI_ALL & ~(CLI_LINT | CLI_QUANTIZE | CLI_PRUNE), TEXT, AT(passes), 1, 0, 0,
       "graph passes to run: none, or fold_bn,fuse,dce (default all; in diff: of B)" },
     { "resize", "N|H,W", RECIPE, INTS, AT(resize), 2, 1, 1 << 16,
       "short side, or exact size, that images are resized to" },
@@ -103,7 +114,7 @@ static const option_row rows[] = {
     { "std", "X,...", RECIPE, NUMBERS, AT(std), 4, 1e-30, 1e30, "divided by, likewise" },
     { "channels", "L|RGB|BGR", RECIPE, TEXT, AT(channels), 1, 0, 0,
       "what images are converted to" },
-    { "max-length", "N", RUNS | CLI_TEXT | CLI_LINT | CLI_QUANTIZE, INTS,
+    { "max-length", "N", RUNS | CLI_TEXT | CLI_LINT | CLI_QUANTIZE | CLI_PRUNE, INTS,
       AT(max_length), 1, 2, 1 << 20,
       "tokens of a text, [CLS] and [SEP] included: longer texts are cut\n"
       "(default: the tokenizer's limit; never more than the model's positions)" },

@@ -16,13 +16,19 @@ static void put_numbers(oct_text *t, const char *option, const cli_numbers *list
     for (int i = 0; i < list->n; i++) oct_text_put(t, "%s%.15g", i ? "," : option, list->v[i]);
 }
 
+static void put_words(oct_text *t, const char *option, const cli_words *list)
+{
+    for (int i = 0; i < list->n; i++) oct_text_put(t, "%s%s", i ? "," : option, list->v[i]);
+}
+
 char *origin_command(const cli_args *a, oct_arena *arena)
 {
     size_t size = 24 * 8 * CLI_MAX_LIST + 400; /* of the numbers and the options' names */
-    const char *const texts[] = { a->layers, a->passes, a->method };
+    const char *const texts[] = { a->layers, a->passes, a->method, a->structure };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (texts[i]) size += strlen(texts[i]);
     for (int i = 0; i < a->keep.n; i++) size += strlen(a->keep.v[i]) + 1;
+    for (int i = 0; i < a->only.n; i++) size += strlen(a->only.v[i]) + 1;
     char *line = oct_arena_alloc(arena, size);
     if (!line) return NULL;
     oct_text t = { line, size };
@@ -32,11 +38,14 @@ char *origin_command(const cli_args *a, oct_arena *arena)
     put_numbers(&t, " --percentile ", &a->percentile);
     put_ints(&t, " --bits ", &a->bits);
     if (a->no_bias_correction) oct_text_put(&t, " --no-bias-correction");
-    for (int i = 0; i < a->keep.n; i++)
-        oct_text_put(&t, "%s%s", i ? "," : " --keep ", a->keep.v[i]);
+    put_words(&t, " --keep ", &a->keep);
     put_numbers(&t, " --max-drop ", &a->max_drop);
     if (a->tune) oct_text_put(&t, " --tune");
     if (a->force) oct_text_put(&t, " --force");
+    put_numbers(&t, " --amount ", &a->amount);
+    if (a->structure) oct_text_put(&t, " --structure %s", a->structure);
+    if (a->per_layer) oct_text_put(&t, " --per-layer");
+    put_words(&t, " --only ", &a->only);
     if (a->layers) oct_text_put(&t, " --layers \"%s\"", a->layers);
     put_ints(&t, " --input ", &a->input);
     if (a->passes) oct_text_put(&t, " --passes %s", a->passes);

@@ -1,3 +1,4 @@
+#include "programs/change.h"
 #include "programs/cli.h"
 #include "programs/quant_report.h"
 #include "programs/show.h"
@@ -28,68 +29,18 @@ static void head(FILE *to, const quant_report *r)
     line(to, "  SHA-256", r->has_eval ? r->eval_sha256 : NULL);
 }
 
-static void row(FILE *to, const char *what, shown before, shown after, const char *change)
-{
-    fprintf(to, "%-30s %20s %20s%s%s\n", what, before.s, after.s, *change ? "  " : "", change);
-}
-
-static shown interval(const eval_result *e)
-{
-    shown out;
-    snprintf(out.s, sizeof out.s, "%.8s .. %.8s %%", show_fixed(100 * e->accuracy_low, 2).s,
-             show_fixed(100 * e->accuracy_high, 2).s);
-    return out;
-}
-
-static shown of_samples(const eval_result *e)
-{
-    shown out;
-    snprintf(out.s, sizeof out.s, "%d of %d", e->correct, e->samples);
-    return out;
-}
-
-static shown as_fast(double before, double after)
-{
-    shown out;
-    snprintf(out.s, sizeof out.s, "%.20s as fast", show_ratio(before / after).s);
-    return out;
-}
-
-static void evaluation(FILE *to, const quant_report *r)
-{
-    const eval_result *b = &r->before, *a = &r->after;
-    const shown none = { "" };
-    char what[40], text[60];
-    snprintf(text, sizeof text, "%s points", show_change(100 * (a->accuracy - b->accuracy), 2).s);
-    row(to, "accuracy", show_percent(b->accuracy, 2), show_percent(a->accuracy, 2), text);
-    row(to, "  95 % interval", interval(b), interval(a), "");
-    row(to, "  correct", of_samples(b), of_samples(a),
-        show_change((double)a->correct - b->correct, 0).s);
-    row(to, "average loss", show_fixed(b->loss, 4), show_fixed(a->loss, 4),
-        show_change(a->loss - b->loss, 4).s);
-    row(to, "agreement", none, show_percent(quant_agreement(r), 2), "");
-    row(to, "run time of the set, ms", show_ms(b->ms_total), show_ms(a->ms_total),
-        as_fast(b->ms_total, a->ms_total).s);
-    snprintf(what, sizeof what, "batch of %d, median, ms", b->batch);
-    row(to, what, show_ms(b->ms_p50), show_ms(a->ms_p50), as_fast(b->ms_p50, a->ms_p50).s);
-    row(to, "  99th percentile, ms", show_ms(b->ms_p99), show_ms(a->ms_p99),
-        as_fast(b->ms_p99, a->ms_p99).s);
-    snprintf(text, sizeof text, "%s %%",
-             show_change(100 * (a->peak_bytes / b->peak_bytes - 1), 1).s);
-    row(to, "peak memory", show_bytes(b->peak_bytes), show_bytes(a->peak_bytes), text);
-}
-
 static void summary(FILE *to, const quant_report *r)
 {
     char text[80];
-    fprintf(to, "\n%-30s %20s %20s  change\n", "", "before", "after");
-    if (r->has_eval) evaluation(to, r);
+    change_head(to);
+    if (r->has_eval) change_text(to, &r->before, &r->after);
     else fputs("nothing was evaluated: --eval DATA measures accuracy, time and memory\n", to);
     snprintf(text, sizeof text, "%s smaller", show_ratio(quant_compression(r)).s);
-    row(to, "file size", show_bytes(r->bytes_before), show_bytes(r->bytes_after), text);
-    row(to, "  of four bytes a parameter", (shown){ "" }, show_percent(quant_of_four_bytes(r), 1),
-        "");
-    row(to, "multiply-adds in INT8", (shown){ "" }, show_percent(quant_int8_share(r), 2), "");
+    change_row(to, "file size", show_bytes(r->bytes_before), show_bytes(r->bytes_after), text);
+    change_row(to, "  of four bytes a parameter", (shown){ "" },
+               show_percent(quant_of_four_bytes(r), 1), "");
+    change_row(to, "multiply-adds in INT8", (shown){ "" }, show_percent(quant_int8_share(r), 2),
+               "");
     if (!r->has_eval) return;
     fprintf(to, "on %s, %d thread%s\n", r->after.isa ? r->after.isa : "-", r->after.threads,
             r->after.threads == 1 ? "" : "s");

@@ -1,5 +1,5 @@
 TESTS      += tests/check_layers.sh
-CLEANFILES += test_compile-* test_quantizer-*
+CLEANFILES += test_compile-* test_quantizer-* test_prune-*
 EXTRA_DIST += tests/check_layers.sh tests/test.h tests/suite.h tests/golden_sha256.h \
 	tests/data tests/golden tests/corpus
 
@@ -29,7 +29,7 @@ program_tests = tests/test_cli.sh tests/accuracy_mnist.sh tests/accuracy_mnist_c
 	tests/accuracy_cifar.sh tests/accuracy_cifar_resnets.sh tests/accuracy_resnet.sh \
 	tests/accuracy_resnet_fp32.sh tests/accuracy_int8.sh tests/accuracy_distilbert.sh \
 	tests/test_resnet_cli.sh tests/bits.sh tests/compile.sh tests/lint.sh tests/quantize.sh \
-	tests/bits_int8.sh tests/text.sh tests/text_tools.sh
+	tests/bits_int8.sh tests/text.sh tests/text_tools.sh tests/prune.sh
 TESTS      += $(program_tests)
 EXTRA_DIST += $(program_tests) tests/programs.sh
 $(program_tests:.sh=.log): cnn_infer$(EXEEXT) resnet_infer$(EXEEXT) distilbert_infer$(EXEEXT) \
@@ -103,6 +103,11 @@ tests_test_plan_SOURCES   = tests/graph_case.h tests/graph_case.c tests/fail_all
 	tests/fail_alloc.c tests/test_plan.c
 tests_test_plan_LDADD     = $(LDADD) $(CHECK_LIBS)
 
+# ... and what pruning leaves of a layer, against PyTorch's masks.
+unit_tests += tests/test_mask
+tests_test_mask_SOURCES = tests/test_mask.c tests/fail_alloc.c tests/fail_alloc.h
+tests_test_mask_LDADD   = liboctet_core.la $(CHECK_LIBS)
+
 # quant: against plain loops and numpy; calibration of a whole model.
 unit_tests   += tests/test_quant tests/test_calibrate tests/test_quantize
 thread_tests += tests/test_calibrate tests/test_quantize
@@ -165,6 +170,11 @@ tests_test_compile_texts_LDADD   = $(LDADD) $(CHECK_LIBS)
 tests_test_quantizer_SOURCES = tests/weights_util.h tests/chain_case.h tests/chain_case.c \
 	tests/test_quantizer.c
 tests_test_quantizer_LDADD = $(LDADD) $(CHECK_LIBS)
+
+unit_tests += tests/test_prune
+tests_test_prune_SOURCES = tests/chain_case.h tests/chain_case.c tests/fail_alloc.h \
+	tests/fail_alloc.c tests/test_prune.c
+tests_test_prune_LDADD   = $(LDADD) $(CHECK_LIBS)
 
 # ResNets with seeded weights against torchvision.
 unit_tests += tests/test_resnets tests/test_resnet_memory

@@ -1,0 +1,57 @@
+#ifndef OCT_MODELS_PRUNE_H
+#define OCT_MODELS_PRUNE_H
+
+#include "graph/mask.h"
+#include "models/model.h"
+#include "models/save_meta.h"
+
+/* octet prune: the tensors of a model file as they are, before any folding, but with zeros where
+ * the masks of graph/mask.h have them.  Names, dtypes and shapes stay; so does the metadata, to
+ * which octet.prune comes:
+ *
+ *   {"amount":0.5,"density":{"conv1.weight":0.5,"fc1.weight":0.25},"per_layer":false,
+ *    "structure":"unstructured"}
+ *
+ * density: share of the weights that are not 0, of every conv2d and linear, chosen or not.
+ * Weights are compared in FP32, as they run: F16 and BF16 exactly, F64 rounded. */
+typedef struct oct_prune_options {
+    oct_mask_structure structure;
+    double amount;              /* 0 .. 1, of the units; 2:4 does not ask for it */
+    int per_layer;              /* of each layer's units, not of all */
+    const char *const *only;    /* [n_only] patterns of the shell; 0: every layer */
+    int n_only;
+} oct_prune_options;
+
+typedef struct oct_pruned_layer {
+    const char *name;           /* of its tensor: "conv1.weight" */
+    const char *op;             /* "conv2d", "linear" */
+    int chosen;                 /* by only[] */
+    size_t weights, zeros_before, zeros;
+    int tensor;                 /* its index in tensor[] */
+} oct_pruned_layer;
+
+typedef struct oct_pruned {
+    oct_model *model;           /* described, its constants given back: names, arch and labels */
+    oct_prune_options how;
+    oct_pruned_layer *layer;    /* [n_layers] in the order they run */
+    int n_layers;
+    const char *unknown;        /* the pattern that names no layer, for which it was refused */
+    oct_tensor *tensor;         /* [n_tensors], sorted by name, as oct_weights_at */
+    int n_tensors;
+    oct_arena arena;
+} oct_pruned;
+
+/* only[] matches a layer's name without ".weight", or with it.  ERR_UNSUPPORTED: the file is
+ * quantized or compiled, or a pattern names no layer.  out is freed by oct_pruned_free, whatever
+ * happens. */
+OCT_MUST_CHECK oct_status oct_prune(const char *path, const oct_options *options,
+                                    const oct_prune_options *how, oct_pruned *out);
+void oct_pruned_free(oct_pruned *p);
+/* Gives the tensors' memory back: what was found stays, to save is over. */
+void oct_pruned_let_go(oct_pruned *p);
+
+/* measured: octet.measured, or NULL. */
+OCT_MUST_CHECK oct_status oct_pruned_save(const oct_pruned *p, const char *path,
+                                          const oct_save_info *info, const char *measured);
+
+#endif

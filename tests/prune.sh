@@ -1,0 +1,129 @@
+#!/bin/sh
+# octet prune as a user runs it: the report is true of the file, the same file every time, what
+# stays as it was, models of texts, what is refused and what is left behind.
+. "${srcdir:-.}/tests/programs.sh"
+brief=$((emulated + sanitized))
+model=$pretrained/mnist_cnn.safetensors
+cifar=$pretrained/cifar_cnn.safetensors
+head -c $((3073 * 40)) "$data/cifar/test_256.bin" >"$work/eval.bin"
+
+prune() { # model, out, options
+    from=$1 out=$2
+    shift 2
+    run ./octet prune "$from" -o "$out" --quiet "$@" >"$work/said" 2>"$work/err" ||
+        fail "prune $*: exit $?: $(cat "$work/err")"
+}
+sparsity() { # layer, per cent, of the text in $work/said
+    grep -q "^Sparsity in $1: *$2%  " "$work/said" ||
+        fail "$1: not $2 %: $(grep -F "Sparsity in $1:" "$work/said")"
+}
+names() { # model, to: names, dtypes and shapes of all tensors
+    run ./octet inspect "$1" --json | sed 's/.*"tensors"://' >"$2"
+}
+
+# ---- the file and its report ----
+
+prune "$model" "$work/a" --amount 0.5
+sparsity conv1.weight 7.00
+sparsity fc1.weight 51.77
+grep -q '^Global sparsity: *50.00%  215250 of 430500$' "$work/said" || fail "not 50 % of all"
+names "$model" "$work/want"
+names "$work/a" "$work/got"
+cmp -s "$work/want" "$work/got" || fail "other tensors"
+run ./octet inspect "$work/a" >"$work/said"
+grep -q '^metadata *octet.prune: {"amount":0.5,"density":{"conv1.weight":0.93,' "$work/said" ||
+    fail "inspect: no octet.prune"
+grep -q '"command":"octet prune --amount 0.5"' "$work/said" || fail "inspect: another command"
+prune "$model" "$work/b" --amount 0.5 --isa ref --threads 1 --json --report "$work/report.json"
+cmp -s "$work/a" "$work/b" || fail "another file"
+cmp -s "$work/said" "$work/report.json" || fail "--report is not what --json prints"
+[ "$(field zeros "$work/said")" != "" ] || fail "--json: no zeros"
+
+prune "$model" "$work/b" --amount 0.5 --per-layer
+sparsity conv1.weight 50.00
+sparsity fc2.weight 50.00
+prune "$model" "$work/b" --amount 1 --only 'fc2,conv*'
+sparsity conv2.weight 100.00
+sparsity fc1.weight 0.00
+sparsity fc2.weight 100.00
+prune "$model" "$work/b" --structure 2:4
+sparsity conv1.weight 0.00
+sparsity fc1.weight 50.00
+prune "$model" "$work/b" --structure 4x1 --amount 0.25 --per-layer --only conv1.weight
+sparsity conv1.weight 24.80 # 31 of 125 blocks: half to even
+prune "$work/a" "$work/b" --structure 1x4 --amount 0.8
+grep -q '^Global sparsity: *[89]' "$work/said" || fail "pruned again: $(tail -4 "$work/said")"
+
+# ---- the answers ----
+
+prune "$model" "$work/b" --amount 0
+for file in "$model" "$work/b"; do
+    run ./cnn_infer "$file" "$data/digits/digit_7.png" --logits "$work/$(basename "$file").npy" \
+        --quiet >"$work/said"
+done
+cmp -s "$work/mnist_cnn.safetensors.npy" "$work/b.npy" || fail "--amount 0: other answers"
+
+if [ $brief = 0 ]; then
+    prune "$cifar" "$work/b" --amount 0.7 --eval "$work/eval.bin" --json
+    for side in before after; do
+        sed "s/.*\"$side\": *{\([^}]*\)}.*/{\1}/" "$work/said" >"$work/$side"
+    done
+    for side in before after; do
+        file=$cifar
+        [ $side = before ] || file=$work/b
+        run ./octet eval "$file" --data "$work/eval.bin" --json --quiet >"$work/alone"
+        for name in samples correct accuracy loss model_bytes; do
+            [ "$(field $name "$work/$side")" = "$(field $name "$work/alone")" ] ||
+                fail "$side, $name: $(field $name "$work/$side"), $(field $name "$work/alone")"
+        done
+    done
+    run ./octet inspect "$work/b" >"$work/said"
+    grep -q '^metadata *octet.measured: {"after":{' "$work/said" || fail "no octet.measured"
+    run ./octet quantize "$work/b" --dynamic -o "$work/int8" --quiet >"$work/said" 2>&1 ||
+        fail "quantize: $(cat "$work/said")"
+    run ./octet inspect "$work/int8" >"$work/said"
+    grep -q '^metadata *octet.prune: {"amount":0.7,' "$work/said" || fail "INT8: no octet.prune"
+fi
+
+# ---- models of texts become one file ----
+
+mkdir "$work/texts"
+cp "$src"/tests/golden/encoders/distilbert/* "$work/texts"
+head -n 999 "$src/tests/golden/wordpiece/vocab.txt" >"$work/texts/vocab.txt"
+prune "$work/texts" "$work/b" --amount 0
+run ./distilbert_infer "$work/texts" "what a bore" >"$work/want"
+run ./distilbert_infer "$work/b" "what a bore" >"$work/got"
+cmp -s "$work/want" "$work/got" || fail "texts, --amount 0: other answers"
+prune "$work/b" "$work/c" --amount 0.5 --per-layer --only '*.q_lin,pre_classifier'
+sparsity distilbert.transformer.layer.0.attention.q_lin.weight 50.00
+sparsity distilbert.transformer.layer.0.attention.k_lin.weight 0.00
+! grep -q embeddings "$work/said" || fail "embeddings are pruned"
+
+# ---- refusals leave nothing ----
+
+new=$work/new
+run ./octet quantize "$model" --dynamic -o "$work/int8" --quiet >"$work/said" 2>&1
+run ./octet compile "$model" -o "$work/compiled" --quiet >"$work/said" 2>&1
+refuse 1 "--amount A expected" ./octet prune "$model" -o "$new"
+refuse 1 "-o OUT expected" ./octet prune "$model" --amount 0.5
+refuse 1 "--amount '1.5'" ./octet prune "$model" -o "$new" --amount 1.5
+refuse 1 "--amount '-0.1'" ./octet prune "$model" -o "$new" --amount -0.1
+refuse 1 "--amount 'nan'" ./octet prune "$model" -o "$new" --amount nan
+refuse 1 "2:4 leaves two" ./octet prune "$model" -o "$new" --amount 0.7 --structure 2:4
+refuse 1 "whole channels" ./octet prune "$model" -o "$new" --amount 0.5 --structure channel
+refuse 1 "--structure '3:4'" ./octet prune "$model" -o "$new" --amount 0.5 --structure 3:4
+refuse 1 ".json" ./octet prune "$model" -o "$new" --amount 0.5 --report "$work/new.html"
+refuse 1 "the model itself" ./octet prune "$work/a" -o "$work/a" --amount 0.5
+refuse 1 "unknown option '--precision'" ./octet prune "$model" -o "$new" --amount 0.5 \
+    --precision int8
+refuse 1 "no layer 'conv9'" ./octet prune "$model" -o "$new" --amount 0.5 --only conv1,conv9
+refuse 2 "quantized already" ./octet prune "$work/int8" -o "$new" --amount 0.5
+refuse 2 "compiled" ./octet prune "$work/compiled" -o "$new" --amount 0.5
+refuse 2 "has no label" ./octet prune "$model" -o "$new" --amount 0.5 --quiet \
+    --eval "$data/digits" --report "$work/new.json"
+refuse 3 "" ./octet prune "$model" -o "$work/none/new" --amount 0.5
+refuse 3 "" ./octet prune "$model" -o "$new" --amount 0.5 --eval "$work/none"
+for file in "$work"/new* "$work"/.octet* "$work"/.new*; do
+    [ ! -e "$file" ] || fail "refusals: $file is left"
+done
+finish
