@@ -77,9 +77,8 @@ static int evaluate_file(prune_work *w)
 static int write_file(void *arg, const char *measured)
 {
     prune_work *w = arg;
-    oct_options options = w->job.options;
     oct_pruned_free(&w->pruned);
-    oct_status status = oct_prune(w->path, &options, &w->how, &w->pruned);
+    oct_status status = oct_prune(w->path, &w->job.options, &w->how, &w->pruned);
     if (w->pruned.unknown)
         return cli_usage(w->a->command, "--only: there is no layer '%.80s'", w->pruned.unknown);
     if (status) return cli_fail(w->a, w->path, status);

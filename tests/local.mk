@@ -1,5 +1,5 @@
 TESTS      += tests/check_layers.sh
-CLEANFILES += test_compile-* test_quantizer-* test_prune-*
+CLEANFILES += test_compile-* test_quantizer-*
 EXTRA_DIST += tests/check_layers.sh tests/test.h tests/suite.h tests/golden_sha256.h \
 	tests/data tests/golden tests/corpus
 
@@ -172,6 +172,7 @@ tests_test_quantizer_SOURCES = tests/weights_util.h tests/chain_case.h tests/cha
 tests_test_quantizer_LDADD = $(LDADD) $(CHECK_LIBS)
 
 unit_tests += tests/test_prune
+CLEANFILES += test_prune-*
 tests_test_prune_SOURCES = tests/chain_case.h tests/chain_case.c tests/fail_alloc.h \
 	tests/fail_alloc.c tests/test_prune.c
 tests_test_prune_LDADD   = $(LDADD) $(CHECK_LIBS)
