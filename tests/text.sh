@@ -240,10 +240,8 @@ run ./distilbert_infer "$work/bert" --precision int8 --logits "$work/want.npy" <
 same got.npy want.npy "bert in one file: not what --precision int8 gives"
 
 new=$work/new
-refuse 1 "quantized with --dynamic, without data: --calib is not for it" \
-    ./octet quantize "$model" --calib "$work/list.tsv" -o "$new"
-refuse 1 "quantized with --dynamic, without data: --method is not for it" \
-    ./octet quantize "$model" --method mse -o "$new"
+refuse 2 "few_samples" ./octet quantize "$model" --calib "$work/list.tsv" -o "$new"
+refuse 1 "--calib DATA expected" ./octet quantize "$model" --method mse -o "$new"
 refuse 1 "--calib is not for it" \
     ./octet quantize "$model" --dynamic --calib "$work/list.tsv" -o "$new"
 refuse 1 "the model itself" ./octet quantize "$model" --dynamic -o "$model/model.safetensors"
