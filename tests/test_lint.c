@@ -279,7 +279,7 @@ static const mutation mutations[] = {
 START_TEST(mutated)
 {
     const mutation *m = &mutations[_i];
-    if (test_emulated() && m->n > 10) return;
+    if (test_brief() && m->n > 10) return;
     float *x = images(m->first, m->n, m->class);
     m->change(x, m->n);
     expect(m->name, bare, write_npy(x, m->n, 3, SIDE, SIDE), m->cause);
@@ -291,7 +291,7 @@ END_TEST
 START_TEST(expects_bytes)
 {
     const int n = IMAGES;
-    if (test_emulated()) return;
+    if (test_brief()) return;
     float *x = images(0, n, -1);
     expect("bytes: 0-1", bare255, write_npy(x, n, 3, SIDE, SIDE), OCT_LINT_SCALE_1);
     raw255(x, n);
@@ -335,7 +335,7 @@ START_TEST(with_recipe)
     ck_assert_msg(r.cause == OCT_LINT_CLEAN, "%s", r.sentence);
     ck_assert_int_eq(r.n_layers, 0);
     ck_assert_ptr_nonnull(strstr(r.sentence, "no batch norm statistics"));
-    if (test_emulated()) return;
+    if (test_brief()) return;
     snprintf(model, sizeof model, "%s", file_of("../weights/pretrained/cifar_cnn.safetensors"));
     expect("test_256.bin", model, file_of("data/cifar/test_256.bin"), OCT_LINT_CLEAN);
 }
@@ -344,7 +344,7 @@ END_TEST
 /* Any batch, any number of threads: the same report to the last bit. */
 START_TEST(same_report)
 {
-    const int n = test_emulated() ? 8 : 40;
+    const int n = test_brief() ? 8 : 40;
     float *x = images(0, n, -1);
     swap_colours(x, n);
     normalize(x, n);
