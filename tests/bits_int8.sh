@@ -4,7 +4,7 @@
 # (of the ResNet-50 of weights/pretrained: tests/accuracy_resnet.sh).
 . "${srcdir:-.}/tests/programs.sh"
 table=$src/tests/golden/int8.sha256
-few=$([ "$emulated" = 1 ] && echo 3 || echo 40)
+few=$([ "$emulated$sanitized" = 00 ] && echo 40 || echo 3)
 head -c $((3073 * 24)) "$data/cifar/test_256.bin" >"$work/calib.bin"
 head -c $((3073 * few)) "$data/cifar/test_256.bin" >"$work/few.bin"
 head -c $((3073 * 3)) "$data/cifar/test_256.bin" >"$work/three.bin"
