@@ -1,7 +1,7 @@
 #!/bin/sh
 # octet lint as a user runs it: exit codes, one line, JSON.
 . "${srcdir:-.}/tests/programs.sh"
-[ "$emulated" != 1 ] || exit 77
+[ "$emulated$sanitized" = 00 ] || exit 77
 model=$pretrained/cifar_cnn.safetensors
 images=$data/cifar/test_256.bin
 

@@ -4,8 +4,10 @@
 . "${srcdir:-.}/tests/programs.sh"
 [ "$emulated" != 1 ] || exit 77
 model=$pretrained/cifar_cnn.safetensors
-head -c $((3073 * 40)) "$data/cifar/test_256.bin" >"$work/calib.bin"
-head -c $((3073 * 100)) "$data/cifar/test_256.bin" >"$work/eval.bin"
+calib=40 eval=100 isas="avx2 avxvnni avx512"
+[ "$sanitized" = 0 ] || calib=12 eval=20 isas=avx2
+head -c $((3073 * calib)) "$data/cifar/test_256.bin" >"$work/calib.bin"
+head -c $((3073 * eval)) "$data/cifar/test_256.bin" >"$work/eval.bin"
 head -c $((3073 * 20)) "$data/cifar/test_256.bin" >"$work/few.bin"
 
 quantize() { # out, options
@@ -49,11 +51,12 @@ run ./octet inspect "$work/a" --plan >"$work/said"
 
 quantize "$work/plain" --calib "$work/calib.bin"
 for how in "--isa ref --threads 1" "--batch 7 --threads 3" "--json"; do
+    [ "$sanitized" = 0 ] || [ "$how" = --json ] || continue
     # shellcheck disable=SC2086
     quantize "$work/b" --calib "$work/calib.bin" $how
     cmp -s "$work/plain" "$work/b" || fail "$how: another file"
 done
-for isa in avx2 avxvnni avx512; do
+for isa in $isas; do
     run ./octet inspect "$model" --isa $isa >"$work/said" 2>&1 || continue # not here
     quantize "$work/b" --calib "$work/calib.bin" --isa $isa
     cmp -s "$work/plain" "$work/b" || fail "$isa: another file"
