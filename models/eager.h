@@ -22,8 +22,8 @@ OCT_MUST_CHECK oct_status oct_eager_output(oct_model *m, const char *module, oct
 OCT_MUST_CHECK oct_status oct_eager_is_static(oct_model *m, const char *module, int *out);
 
 /* The bias (or NULL) of a layer of x and w as PyTorch's engines add it.  FBGEMM, scales a channel:
- * as the float it is.  QNNPACK, one scale for all: S32, rounded to s_x s_w.  A model is told to be the
- * one's or the other's by its scales, as their default configurations make them. */
+ * as the float it is.  QNNPACK, one scale for all: S32, rounded to s_x s_w.  A model is told to be
+ * the one's or the other's by its scales, as their default configurations make them. */
 OCT_MUST_CHECK oct_status oct_eager_bias(oct_model *m, const oct_tensor *x, const oct_tensor *w,
                                              oct_tensor **bias);
 

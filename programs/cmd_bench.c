@@ -193,15 +193,10 @@ static int run(const cli_args *a)
     if (a->length.n && !s.b.texts) return cli_usage(a->command, "--length is for text models");
     if (a->length.n && a->data)
         return cli_usage(a->command, "--length: the texts of --data have their own");
-    if (a->data) {
-        const oct_status status = (s.b.texts ? oct_source_open_texts : oct_source_open)(a->data,
-                                                                                       &s.source);
-        if (status) return cli_fail(a, a->data, status);
-    } else {
-        cli_note(a, "no --data: timing seeded random input");
-    }
-    if (s.b.texts) s.length = lengths(a);
-    const int code = rows(&s, job_defaults(a, a->arg[0], 1));
+    int code = job_open_source(a, s.b.texts, a->data, &s.source);
+    if (!a->data) cli_note(a, "no --data: timing seeded random input");
+    if (!code && s.b.texts) s.length = lengths(a);
+    if (!code) code = rows(&s, job_defaults(a, a->arg[0], 1));
     oct_source_close(s.source);
     return code;
 }

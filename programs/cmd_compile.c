@@ -46,34 +46,21 @@ static int save(const cli_args *a, const oct_model *m, oct_save_info *info, oct_
     return CLI_OK;
 }
 
-static int run_texts(const cli_args *a, const job_settings *settings, double start)
+static int compile(const cli_args *a, const job_settings *settings, int texts, double start)
 {
-    text_job j;
+    job j = { .batch = 0 };
+    text_job t = { .batch = 0 };
     oct_arena arena = { 0 };
     oct_save_info info = { .recipe = NULL };
-    int code = text_job_open(a, settings, 0, &j);
+    int code = texts ? text_job_open(a, settings, 0, &t) : job_open(a, settings, &j);
     if (!code) {
-        const oct_status status = text_job_save_info(&j, &arena, &info);
-        if (status) code = cli_fail(a, a->arg[0], status);
+        const oct_status status = texts ? text_job_save_info(&t, &arena, &info)
+                                        : job_recipe(a, &j, &arena, &info.recipe);
+        code = status ? cli_fail(a, a->arg[0], status)
+                      : save(a, texts ? t.model : j.model, &info, &arena, start);
     }
-    if (!code) code = save(a, j.model, &info, &arena, start);
     oct_arena_free(&arena);
-    text_job_close(&j);
-    return code;
-}
-
-static int run_images(const cli_args *a, const job_settings *settings, double start)
-{
-    job j;
-    oct_arena arena = { 0 };
-    oct_save_info info = { .recipe = NULL };
-    int code = job_open(a, settings, &j);
-    if (!code) {
-        const oct_status status = job_recipe(a, &j, &arena, &info.recipe);
-        if (status) code = cli_fail(a, a->output, status);
-    }
-    if (!code) code = save(a, j.model, &info, &arena, start);
-    oct_arena_free(&arena);
+    text_job_close(&t);
     job_close(&j);
     return code;
 }
@@ -89,7 +76,7 @@ static int run(const cli_args *a)
                          "compiled one", a->output);
     job_settings settings = job_defaults(a, a->arg[0], 1);
     settings.pack = 1;
-    return (job_takes_texts(a, a->arg[0]) ? run_texts : run_images)(a, &settings, start);
+    return compile(a, &settings, job_takes_texts(a, a->arg[0]), start);
 }
 
 const cli_command cmd_compile = {

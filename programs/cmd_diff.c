@@ -223,10 +223,8 @@ static int run(const cli_args *a)
     if (s.dumps && !a->data) return cli_usage(a->command, "--data expected: what the dumps are of");
 
     const int texts = job_takes_texts(a, s.path_a);
-    const oct_status status = !a->data ? OCT_OK
-        : (texts ? oct_source_open_texts : oct_source_open)(a->data, &s.source);
-    if (status) return cli_fail(a, a->data, status);
-    int code = open_sides(&s, texts);
+    int code = job_open_source(a, texts, a->data, &s.source);
+    if (!code) code = open_sides(&s, texts);
     if (!code && !s.source) cli_note(a, "no --data: comparing on seeded random input");
     if (!code && s.source) code = texts ? texts_of_data(&s) : images_of_data(&s);
     else if (!code) code = texts ? random_texts(&s) : random_images(&s);

@@ -56,13 +56,12 @@ static int run(const cli_args *a)
     oct_source *source = NULL;
     if (!a->data) return cli_usage(a->command, "--data DATA expected");
     const int texts = job_takes_texts(a, a->arg[0]);
-    const oct_status status = (texts ? oct_source_open_texts : oct_source_open)(a->data, &source);
-    if (status) return cli_fail(a, a->data, status);
+    int code = job_open_source(a, texts, a->data, &source);
     job_settings how = job_defaults(a, a->arg[0], DEFAULT_BATCH);
     eval_settings s = {
         .path = a->arg[0], .data = a->data, .source = source, .logits = a->logits,
     };
-    const int code = (texts ? run_texts : run_images)(a, &how, &s);
+    if (!code) code = (texts ? run_texts : run_images)(a, &how, &s);
     oct_source_close(source);
     return code;
 }

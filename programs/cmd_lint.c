@@ -90,15 +90,11 @@ static int run_images(const cli_args *a, oct_source *source)
 
 static int run(const cli_args *a)
 {
-    oct_source *source;
-    int code;
+    oct_source *source = NULL;
     if (!a->calib) return cli_usage(a->command, "--calib DATA expected");
     const int texts = job_takes_texts(a, a->arg[0]);
-    const oct_status status = (texts ? oct_source_open_texts : oct_source_open)(a->calib, &source);
-    if (status) return cli_fail(a, a->calib, status);
-    if (oct_source_count(source) < 1)
-        code = cli_refuse(a, a->calib, OCT_ERR_FORMAT, "holds no %s", texts ? "texts" : "images");
-    else code = (texts ? run_texts : run_images)(a, source);
+    int code = job_open_source(a, texts, a->calib, &source);
+    if (!code) code = (texts ? run_texts : run_images)(a, source);
     oct_source_close(source);
     return code;
 }

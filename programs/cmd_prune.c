@@ -48,28 +48,18 @@ static int open_model(prune_work *w)
     return status ? cli_fail(a, w->path, status) : CLI_OK;
 }
 
-static int evaluate(prune_work *w, job *j, text_job *t, eval_result *out)
+/* Both on the same data; writing left its own peak. */
+static int evaluate(prune_work *w)
 {
-    const eval_settings s = { .path = w->path, .data = w->a->eval, .source = w->eval };
-    (void)eval_forget_peak(); /* or it stays the largest of both */
-    return w->texts ? eval_run_texts(w->a, t, &s, out) : eval_run(w->a, j, &s, out);
-}
-
-/* The file just written, as any program would load it: what is in it decides, not the options. */
-static int evaluate_file(prune_work *w)
-{
-    cli_args plain = *w->a;
-    job j = { .batch = 0 };
-    text_job t = { .batch = 0 };
-    plain.layers = NULL;
-    plain.input.n = 0;
-    job_settings s = job_defaults(&plain, w->temporary, DEFAULT_BATCH);
-    s.source = w->eval;
-    int code = w->texts ? text_job_open(&plain, &s, 0, &t) : job_open(&plain, &s, &j);
-    if (!code) code = evaluate(w, &j, &t, &w->report.after);
-    text_job_close(&t);
-    job_close(&j);
-    return code;
+    const cli_args *a = w->a;
+    prune_report *r = &w->report;
+    const eval_settings s = { .path = w->path, .data = a->eval, .source = w->eval };
+    (void)eval_forget_peak();
+    const int code = w->texts ? eval_run_texts(a, &w->text, &s, &r->before)
+                              : eval_run(a, &w->job, &s, &r->before);
+    oct_model_unplan(w->texts ? w->text.model : w->job.model);
+    return code ? code : eval_file(a, w->temporary, w->texts, DEFAULT_BATCH, &s, &r->after,
+                                   &r->bytes_after);
 }
 
 /* ---- the file ---- */
@@ -96,10 +86,7 @@ static int make(prune_work *w)
     if (!code)
         code = measured_write(w->a, w->temporary, NULL, NULL, &r->bytes_after, write_file, w);
     if (code || !w->eval) return code;
-    code = evaluate(w, &w->job, &w->text, &r->before);
-    oct_model *m = w->texts ? w->text.model : w->job.model;
-    oct_model_unplan(m);
-    if (!code) code = evaluate_file(w);
+    code = evaluate(w);
     if (!code)
         code = measured_write(w->a, w->temporary, &r->before, &r->after, &r->bytes_after,
                               write_file, w);
@@ -114,9 +101,7 @@ static int tell(const prune_work *w, output *page)
 {
     const cli_args *a = w->a;
     if (page) {
-        oct_status status = report_json(output_stream(page), prune_report_json(&w->report)) ||
-                            ferror(output_stream(page)) ? OCT_OK /* the stream's: see commit */
-                            : oct_fail(OCT_ERR_MEMORY, "out of memory");
+        oct_status status = report_json_file(output_stream(page), prune_report_json(&w->report));
         if (status) output_drop(page);
         else status = output_commit(page);
         if (status) return cli_fail(a, a->report, status);
@@ -143,12 +128,6 @@ static int prune(prune_work *w)
     return code;
 }
 
-static int is_json(const char *path)
-{
-    const size_t n = strlen(path);
-    return n > 5 && !strcmp(path + n - 5, ".json");
-}
-
 static int read_structure(prune_work *w)
 {
     enum { PER_CENT_OF_2_4 = 50 };
@@ -172,7 +151,7 @@ static int check_usage(prune_work *w)
 {
     const cli_args *a = w->a;
     if (!a->output) return cli_usage(a->command, "-o OUT expected");
-    if (a->report && !is_json(a->report))
+    if (a->report && !report_ends_with(a->report, ".json"))
         return cli_usage(a->command, "--report '%s': a name ending in .json expected", a->report);
     if (origin_is(a->arg[0], a->output))
         return cli_usage(a->command, "--output '%s': the model itself, which has more than the "
@@ -181,16 +160,6 @@ static int check_usage(prune_work *w)
     w->how.only = a->only.v;
     w->how.n_only = a->only.n;
     return read_structure(w);
-}
-
-static int open_source(prune_work *w)
-{
-    char *path = w->a->eval;
-    if (!path) return CLI_OK;
-    const oct_status status = (w->texts ? oct_source_open_texts : oct_source_open)(path, &w->eval);
-    if (status) return cli_fail(w->a, path, status);
-    if (oct_source_count(w->eval) > 0) return CLI_OK;
-    return cli_refuse(w->a, path, OCT_ERR_FORMAT, "holds no %s", w->texts ? "texts" : "images");
 }
 
 static int run(const cli_args *a)
@@ -203,7 +172,7 @@ static int run(const cli_args *a)
                                .eval_data = a->eval };
     w.save.command = w.report.command = origin_command(a, &w.arena);
     if (!w.save.command) code = cli_refuse(a, NULL, OCT_ERR_MEMORY, "out of memory");
-    if (!code) code = open_source(&w);
+    if (!code) code = job_open_source(a, w.texts, a->eval, &w.eval);
     if (!code) code = prune(&w);
     oct_pruned_free(&w.pruned);
     job_close(&w.job);

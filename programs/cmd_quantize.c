@@ -65,15 +65,6 @@ int quantize_evaluate(const quantize_work *w, job *j, int keep_logits, eval_resu
 
 /* ---- the samples ---- */
 
-static int open_source(const quantize_work *w, char *path, oct_source **out)
-{
-    if (!path) return CLI_OK;
-    const oct_status status = (w->texts ? oct_source_open_texts : oct_source_open)(path, out);
-    if (status) return cli_fail(w->a, path, status);
-    if (oct_source_count(*out) > 0) return CLI_OK;
-    return cli_refuse(w->a, path, OCT_ERR_FORMAT, "holds no %s", w->texts ? "texts" : "images");
-}
-
 /* What octet lint says of the samples: the cause, if they would be refused, and the sentence. */
 static int lint(quantize_work *w, oct_lint_cause *cause, const char **sentence)
 {
@@ -183,24 +174,6 @@ static int evaluate(quantize_work *w, job *j, int keep_logits, eval_result *out)
     return quantize_evaluate(w, j, keep_logits, out);
 }
 
-/* The file just written, as any program would load it: what is in it decides, not the options. */
-static int evaluate_file(quantize_work *w, const char *path)
-{
-    cli_args plain = *w->a;
-    job j;
-    plain.layers = NULL;
-    plain.input.n = 0;
-    job_settings s = job_defaults(&plain, path, w->job.batch);
-    s.source = w->eval;
-    oct_model_unplan(w->job.model);
-    if (w->texts) return quantize_text_evaluate_file(w, path);
-    int code = job_open(&plain, &s, &j);
-    if (!code) code = evaluate(w, &j, 0, &w->report.after);
-    if (!code) w->report.bytes_after = (double)oct_weights_file_size(j.model->weights);
-    job_close(&j);
-    return code;
-}
-
 /* ---- the report ---- */
 
 /* Takes page over: what --report writes, NULL: nothing. */
@@ -298,6 +271,7 @@ static int quantize(quantize_work *w, oct_quantizer_save_info *info)
 {
     output *o, *page = NULL;
     char **label = NULL;
+    const eval_settings eval = { .path = w->path, .data = w->a->eval, .source = w->eval };
     oct_status status = output_open(w->a->output, &o);
     if (status) return cli_fail(w->a, w->a->output, status);
     if (w->a->report && (status = output_open(w->a->report, &page)))
@@ -309,7 +283,9 @@ static int quantize(quantize_work *w, oct_quantizer_save_info *info)
     if (!code) {
         info->save.label = label ? label : w->job.model->label;
         w->report.label = info->save.label;
-        code = evaluate_file(w, temporary);
+        oct_model_unplan(w->job.model);
+        code = eval_file(w->a, temporary, w->texts, w->job.batch, &eval, &w->report.after,
+                         &w->report.bytes_after);
     }
     if (!code) code = write_final(w, temporary, info);
     if (code) output_drop(o);
@@ -360,9 +336,8 @@ static int check_model(const cli_args *a)
 
 static int run(const cli_args *a)
 {
-    quantize_work w = { .a = a, .path = a->arg[0] };
+    quantize_work w = { .a = a, .path = a->arg[0], .texts = job_takes_texts(a, a->arg[0]) };
     oct_quantizer_save_info info = { .forced = NULL };
-    if (!a->layers && oct_model_takes_texts(w.path, NULL, &w.texts)) w.texts = 0; /* said later */
     w.dynamic = a->dynamic || (w.texts && !a->calib && !a->method);
     int code = check_usage(&w);
     if (code) return code;
@@ -372,8 +347,8 @@ static int run(const cli_args *a)
     info.save.command = w.report.command = origin_command(a, &w.arena);
     if (!info.save.command) code = out_of_memory(a);
     if (!code) code = check_model(a);
-    if (!code) code = open_source(&w, a->calib, &w.calib);
-    if (!code) code = open_source(&w, a->eval, &w.eval);
+    if (!code) code = job_open_source(a, w.texts, a->calib, &w.calib);
+    if (!code) code = job_open_source(a, w.texts, a->eval, &w.eval);
     if (!code) code = check_samples(&w, &info.forced);
     if (!code) code = quantize(&w, &info);
     oct_quantizer_free(w.q);

@@ -246,9 +246,27 @@ int eval_run_texts(const cli_args *a, text_job *j, const eval_settings *s, eval_
     run r = { .a = a, .s = s, .model = j->model, .batch = j->batch, .unit = "texts", .out = out };
     *out = (eval_result){ 0 };
     const int code = evaluate(&r, next_texts, &in);
-    if (!code && in.cut)
-        cli_note(a, "%s: of %d texts only the first %d tokens count", s->data, in.cut,
-                 j->max_length);
+    if (!code) text_job_note_cut(j, a, s->data, in.cut);
+    return code;
+}
+
+int eval_file(const cli_args *a, const char *file, int texts, int batch, const eval_settings *s,
+              eval_result *out, double *bytes)
+{
+    cli_args plain = *a;
+    job j = { .batch = 0 };
+    text_job t = { .batch = 0 };
+    plain.layers = NULL;
+    plain.input.n = 0;
+    job_settings how = job_defaults(&plain, file, batch);
+    how.source = s->source;
+    int code = texts ? text_job_open(&plain, &how, 0, &t) : job_open(&plain, &how, &j);
+    (void)eval_forget_peak(); /* or it stays the largest of both models */
+    if (!code && s->source)
+        code = texts ? eval_run_texts(a, &t, s, out) : eval_run(a, &j, s, out);
+    if (!code) *bytes = (double)oct_weights_file_size((texts ? t.model : j.model)->weights);
+    text_job_close(&t);
+    job_close(&j);
     return code;
 }
 

@@ -36,6 +36,10 @@ typedef struct eval_settings {
  * eval_free either way. */
 int eval_run(const cli_args *a, job *j, const eval_settings *s, eval_result *out);
 int eval_run_texts(const cli_args *a, text_job *j, const eval_settings *s, eval_result *out);
+/* A file just written, as any program would load it: what is in it decides, not the options that made
+ * it.  s->source NULL: it is only loaded.  *bytes: its size. */
+int eval_file(const cli_args *a, const char *file, int texts, int batch, const eval_settings *s,
+              eval_result *out, double *bytes);
 void eval_free(eval_result *r);
 
 /* From here on peak_bytes knows only what comes: for the second of two runs.  0: this system cannot

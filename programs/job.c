@@ -112,6 +112,15 @@ int job_takes_texts(const cli_args *a, const char *path)
     return !a->layers && !oct_model_takes_texts(path, NULL, &texts) && texts;
 }
 
+int job_open_source(const cli_args *a, int texts, char *path, oct_source **out)
+{
+    if (!path) return CLI_OK;
+    const oct_status status = (texts ? oct_source_open_texts : oct_source_open)(path, out);
+    if (status) return cli_fail(a, path, status);
+    if (oct_source_count(*out) > 0) return CLI_OK;
+    return cli_refuse(a, path, OCT_ERR_FORMAT, "holds no %s", texts ? "texts" : "images");
+}
+
 oct_status job_load_model(const cli_args *a, const job_settings *s, const oct_options *options,
                           oct_model **out)
 {

@@ -37,6 +37,9 @@ job_settings job_defaults(const cli_args *a, const char *path, int batch);
 oct_options job_options(const cli_args *a, const job_settings *s);
 /* 1 if the model takes texts; 0 also where it cannot be opened, which is said when it is loaded. */
 int job_takes_texts(const cli_args *a, const char *path);
+/* DATA, images or texts: 0, or an exit code and the line was printed.  path NULL: 0, no data.  *out,
+ * NULL at first, is the caller's to close either way. */
+int job_open_source(const cli_args *a, int texts, char *path, oct_source **out);
 /* Loads it so; a file that is cut short while it is mapped is told of from now on.  *out is freed
  * by job_free_model. */
 OCT_MUST_CHECK oct_status job_load_model(const cli_args *a, const job_settings *s,

@@ -88,9 +88,7 @@ static int add_all(const cli_args *a, const char *model, const char *data,
     }
     report_progress_end(&bar);
     free(ids);
-    if (!code && long_ones)
-        cli_note(a, "%s: of %d texts only the first %d tokens count", data, long_ones,
-                 j->max_length);
+    if (!code) text_job_note_cut(j, a, data, long_ones);
     return code;
 }
 

@@ -37,22 +37,13 @@ double quant_int8_share(const quant_report *r)
 
 int quant_is_int8(const layer_report *l) { return l->precision && !strcmp(l->precision, "int8"); }
 
-static int ends_with(const char *s, const char *end)
-{
-    const size_t n = strlen(s), k = strlen(end);
-    return n > k && !strcmp(s + n - k, end);
-}
-
 int quant_report_can_write(const char *path)
 {
-    return ends_with(path, ".html") || ends_with(path, ".json");
+    return report_ends_with(path, ".html") || report_ends_with(path, ".json");
 }
 
 oct_status quant_report_write(FILE *to, const char *path, const quant_report *r)
 {
-    if (ends_with(path, ".html")) return quant_report_html(to, r);
-    json_t *object = quant_report_json(r);
-    if (!object) return oct_fail(OCT_ERR_MEMORY, "out of memory");
-    if (report_json(to, object) || ferror(to)) return OCT_OK; /* the stream's errors: see there */
-    return oct_fail(OCT_ERR_MEMORY, "out of memory");
+    if (report_ends_with(path, ".html")) return quant_report_html(to, r);
+    return report_json_file(to, quant_report_json(r));
 }

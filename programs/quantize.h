@@ -63,7 +63,5 @@ int quantize_text_compare(const quantize_work *w, const job *a, const job *b, di
 /* Texts as input of m, for w->job.batch of them, before quantize_time; of images nothing: their
  * values do not matter. */
 int quantize_text_fill(const quantize_work *w, oct_model *m);
-/* report.after and bytes_after of the file at path, with its own vocabulary. */
-int quantize_text_evaluate_file(quantize_work *w, const char *path);
 
 #endif

@@ -85,9 +85,7 @@ int quantize_text_calibrate(quantize_work *w)
     }
     report_progress_end(&bar);
     if (status) return cli_fail(w->a, w->path, status);
-    if (cut)
-        cli_note(w->a, "%s: of %d texts only the first %d tokens count", w->a->calib, cut,
-                 t.max_length);
+    text_job_note_cut(&t, w->a, w->a->calib, cut);
     return CLI_OK;
 }
 
@@ -132,19 +130,4 @@ int quantize_text_compare(const quantize_work *w, const job *a, const job *b, di
         if (status) return cli_fail(w->a, w->path, status);
     }
     return CLI_OK;
-}
-
-/* ---- the file ---- */
-
-int quantize_text_evaluate_file(quantize_work *w, const char *path)
-{
-    text_job t;
-    const job_settings how = job_defaults(w->a, path, w->job.batch);
-    const eval_settings s = { .path = w->path, .data = w->a->eval, .source = w->eval };
-    int code = text_job_open(w->a, &how, 0, &t);
-    (void)eval_forget_peak(); /* or it stays the largest of both */
-    if (!code && w->eval) code = eval_run_texts(w->a, &t, &s, &w->report.after);
-    if (!code) w->report.bytes_after = (double)oct_weights_file_size(t.model->weights);
-    text_job_close(&t);
-    return code;
 }

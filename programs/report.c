@@ -126,6 +126,18 @@ int report_json(FILE *to, json_t *object)
 
 void report_json_line(json_t *object) { report_json(stdout, object); }
 
+oct_status report_json_file(FILE *to, json_t *object)
+{
+    if (object && (report_json(to, object) || ferror(to))) return OCT_OK;
+    return oct_fail(OCT_ERR_MEMORY, "out of memory");
+}
+
+int report_ends_with(const char *name, const char *end)
+{
+    const size_t n = strlen(name), k = strlen(end);
+    return n > k && !strcmp(name + n - k, end);
+}
+
 int report_push(double **list, int n, double value)
 {
     if ((n & (n - 1)) == 0 && (n == 0 || n >= 16)) { /* room for 16, then for powers of two */

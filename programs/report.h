@@ -50,6 +50,10 @@ json_t *report_json_text(const char *text);
 /* One line; takes the reference.  0: not all of it, out of memory or an error of the stream. */
 int report_json(FILE *to, json_t *object);
 void report_json_line(json_t *object); /* to standard output */
+/* The whole of a report's file; object NULL: out of memory.  Errors of the stream are its owner's to
+ * ask for. */
+OCT_MUST_CHECK oct_status report_json_file(FILE *to, json_t *object);
+int report_ends_with(const char *name, const char *end); /* and there is more of it before */
 
 /* (*list)[n] = value in a malloc'd list that was only ever grown by this; 0: out of memory. */
 int report_push(double **list, int n, double value);

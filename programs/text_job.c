@@ -117,6 +117,12 @@ oct_status text_job_add(text_job *j, const char *text, size_t size, int *cut)
     return OCT_OK;
 }
 
+void text_job_note_cut(const text_job *j, const cli_args *a, const char *data, int cut)
+{
+    if (cut)
+        cli_note(a, "%s: of %d texts only the first %d tokens count", data, cut, j->max_length);
+}
+
 void text_job_add_random(text_job *j, int length, uint64_t *seed)
 {
     const int most = smaller(TEXT_JOB_RANDOM, j->max_length), begin = j->starts[j->n];

@@ -38,6 +38,8 @@ text_job text_job_share(const text_job *like, oct_model *model, int batch);
 
 /* One more text of the batch; *cut: 1 if it has more than max_length tokens. */
 OCT_MUST_CHECK oct_status text_job_add(text_job *j, const char *text, size_t size, int *cut);
+/* A note that `cut` of data's texts were too long; 0: none. */
+void text_job_note_cut(const text_job *j, const cli_args *a, const char *data, int cut);
 /* One of `length` random ids; 0: from 1 to TEXT_JOB_RANDOM of them, or to max_length. */
 enum { TEXT_JOB_RANDOM = 128 };
 void text_job_add_random(text_job *j, int length, uint64_t *seed);

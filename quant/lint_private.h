@@ -109,6 +109,7 @@ void oct_lint_read(const oct_lint *l, const lint_reading *r, int i, float *out);
 
 /* ---- lint_sentence.c ---- */
 const char *oct_lint_phrase(oct_lint_cause cause); /* "is mostly duplicates" */
+void oct_lint_say_distinct(int samples, int distinct, char *to, size_t size); /* how few they are */
 void oct_lint_say(const oct_lint *l, oct_lint_report *r); /* fills r->sentence */
 
 #endif

@@ -28,6 +28,12 @@ static const char *const phrases[] = {
 
 const char *oct_lint_phrase(oct_lint_cause cause) { return phrases[cause]; }
 
+void oct_lint_say_distinct(int samples, int distinct, char *to, size_t size)
+{
+    snprintf(to, size, "%d samples, %d of them distinct, at least %d expected", samples, distinct,
+             OCT_LINT_LEAST);
+}
+
 static void write_evidence(const oct_lint *l, const oct_lint_report *r, char *to, size_t size)
 {
     switch (r->cause) {
@@ -39,8 +45,7 @@ static void write_evidence(const oct_lint *l, const oct_lint_report *r, char *to
         break;
     case OCT_LINT_FEW_SAMPLES:
     case OCT_LINT_DUPLICATES:
-        snprintf(to, size, "%d samples, %d of them distinct, at least %d expected", r->samples,
-                 r->distinct, OCT_LINT_LEAST);
+        oct_lint_say_distinct(r->samples, r->distinct, to, size);
         break;
     case OCT_LINT_ONE_CLASS:
         snprintf(to, size, "%.0f %% of the %s are the same", 100 * r->top_share,

@@ -192,8 +192,7 @@ static void write_evidence(const oct_lint_texts *l, const oct_lint_texts_report 
         break;
     case OCT_LINT_FEW_SAMPLES:
     case OCT_LINT_DUPLICATES:
-        snprintf(to, size, "%d samples, %d of them distinct, at least %d expected", r->samples,
-                 r->distinct, OCT_LINT_LEAST);
+        oct_lint_say_distinct(r->samples, r->distinct, to, size);
         break;
     case OCT_LINT_WRONG_CASE:
         snprintf(to, size, "the tokenizer %s, %.0f %% of the vocabulary's tokens have capitals",
