@@ -156,55 +156,59 @@ static void one_tile(const oct_conv2d_job *j, int p, int t, int image, ahead nex
         .panel = panel, .segs = &g->segs[panel->group], .tile = tile,
         .packed = (const char *)j->packed + (size_t)p * j->panel_size,
         .ahead = next.at, .ahead_parts = next.parts, .image = image,
+        .next = t + 1 < g->n_tiles ? tile + 1 : NULL,
         .x = (const char *)j->x + (size_t)image * j->x_count * g->x_size,
         .at = { base + (size_t)tile->out[0] * width, base + (size_t)tile->out[1] * width },
         .width = width });
 }
 
+static int share(int whole, int part, int parts)
+{
+    return (int)((long long)whole * part / parts);
+}
+
+/* Tiles are counted through all images of the job. */
 static void item(void *arg, int i, int thread)
 {
     const oct_conv2d_job *j = arg;
     const oct_conv2d_geometry *g = j->g;
     (void)thread;
-    const int pi = i % j->panel_items, ti = i / j->panel_items % j->tile_items;
-    const int image = i / j->panel_items / j->tile_items;
-    const int p0 = (int)((long long)g->n_panels * pi / j->panel_items);
-    const int p1 = (int)((long long)g->n_panels * (pi + 1) / j->panel_items);
-    const int t0 = (int)((long long)g->n_tiles * ti / j->tile_items);
-    const int t1 = (int)((long long)g->n_tiles * (ti + 1) / j->tile_items);
+    const int pi = i % j->panel_items, ti = i / j->panel_items, tiles = j->images * g->n_tiles;
+    const int p0 = share(g->n_panels, pi, j->panel_items);
+    const int p1 = share(g->n_panels, pi + 1, j->panel_items);
+    const int t0 = share(tiles, ti, j->tile_items), t1 = share(tiles, ti + 1, j->tile_items);
     const size_t tile_size = j->x_count * g->x_size / (size_t)g->n_tiles + 1;
     const int chunk = 1 + (int)(CHUNK_SIZE / tile_size);
     for (int c = t0; c < t1; c += chunk) {
         const int n = min_int(chunk, t1 - c), parts = n >= 4 ? 4 : n >= 2 ? 2 : 1;
         for (int p = p0; p < p1; p++)
-            for (int t = 0; t < n; t++) {
+            for (int k = 0, image = c / g->n_tiles, t = c % g->n_tiles; k < n; k++) {
                 ahead next = { NULL, parts };
-                if (t < parts && p + 1 < p1)
+                if (k < parts && p + 1 < p1)
                     next.at = (const char *)j->packed + (size_t)(p + 1) * j->panel_size +
-                              j->panel_size / (size_t)parts * (size_t)t;
-                one_tile(j, p, c + t, image, next);
+                              j->panel_size / (size_t)parts * (size_t)k;
+                one_tile(j, p, t, image, next);
+                if (++t == g->n_tiles) t = 0, image++;
             }
     }
 }
 
-/* As many items as keep all threads busy to the end, cut first by image, then by panel where the
- * weights are the larger half of what is read, else by tile. */
+/* As many items as keep all threads busy to the end, cut by panel where the weights are the larger
+ * half of what is read, else by tile. */
 static void compute(oct_conv2d_job *j, const oct_run *r)
 {
     enum { PER_THREAD = 4 };
     const oct_conv2d_geometry *g = j->g;
     const double macs = (double)j->y_count * (double)g->k * j->images;
+    const size_t x_size = (size_t)j->images * j->x_count * g->x_size;
     const int want = macs < j->alone ? 1 : r->pool->threads * PER_THREAD;
-    j->tile_items = j->panel_items = 1;
-    if (j->images < want && want > 1) {
-        const int more = (want + j->images - 1) / j->images;
-        const int by_panel = (size_t)g->n_panels * j->panel_size > j->x_count * g->x_size;
-        if (by_panel) j->panel_items = min_int(more, g->n_panels);
-        j->tile_items = min_int((more + j->panel_items - 1) / j->panel_items, g->n_tiles);
-        if (!by_panel)
-            j->panel_items = min_int((more + j->tile_items - 1) / j->tile_items, g->n_panels);
-    }
-    const int items = j->images * j->tile_items * j->panel_items;
+    const int tiles = j->images * g->n_tiles;
+    const int by_panel = (size_t)g->n_panels * j->panel_size > x_size;
+    j->panel_items = by_panel ? min_int(want, g->n_panels) : 1;
+    j->tile_items = min_int((want + j->panel_items - 1) / j->panel_items, tiles);
+    if (!by_panel)
+        j->panel_items = min_int((want + j->tile_items - 1) / j->tile_items, g->n_panels);
+    const int items = j->tile_items * j->panel_items;
     if (want > 1) oct_parallel_for(r->pool, items, item, j);
     else for (int i = 0; i < items; i++) item(j, i, 0);
 }

@@ -13,8 +13,8 @@
  *   tiles      a row of the map is cut into runs of up to `rows` pixels, nearly equal; two runs of
  *              equal length make a tile.  The table is made once, for one image
  *   panels     nr output channels that lie in one block of the output and one group
- *   loops      item: some images x some tiles x some panels, one thread
- *                chunk of tiles whose input stays in L2
+ *   loops      item: some tiles, counted through the images, x some panels, one thread
+ *                chunk of tiles whose input stays in L2, of several images where they are small
  *                  panel: its weights stay in L1 and L2
  *                    tile: sums stay in registers */
 typedef struct oct_conv2d_tile {
@@ -70,6 +70,7 @@ typedef struct oct_conv2d_place {
     const void *packed;
     const void *ahead;            /* of the next panel, to prefetch meanwhile; or NULL */
     int ahead_parts;              /* a panel's bytes divided by this */
+    const oct_conv2d_tile *next;  /* the tile to come, of the same image; or NULL */
     int image;                    /* of the job */
     const void *x;                /* the image, padded */
     size_t at[2];                 /* from the job's y, elements */

@@ -73,8 +73,7 @@ oct_status oct_conv2d_s8_make(const oct_args *args, oct_prepare *how, const char
     if (!ready) memset(packed, 0, size); /* what lies between panels of unequal size */
     status = ready ? check_packed(s) : pack(args, s, &tmp);
     oct_arena_free(&tmp);
-    s->out.bounded = oct_gemm_s8_bounded(&s->out, s->gemm->nr, packed, s->panel_size,
-                                         s->g.n_panels);
+    oct_gemm_s8_classify(&s->out, s->gemm->nr, packed, s->panel_size, s->g.n_panels);
     return status;
 }
 
@@ -107,7 +106,10 @@ void oct_conv2d_s8_place(const oct_conv2d_s8 *s, const oct_conv2d_job *job,
     t->ahead_parts = at->ahead_parts;
     t->out = &s->out;
     t->ldc = at->width;
+    const oct_gemm_seg first = at->segs->seg[0];
+    const uint8_t *x = at->x;
     for (int i = 0; i < 2; i++) {
+        t->next[i] = at->next ? x + first.offset + at->next->in[i] * first.width : NULL;
         t->pos[i] = at->tile->in[i];
         t->c[i] = element(job, job->y, at->at[i]);
         t->residual[i] = element(job, job->residual, at->at[i]);

@@ -166,8 +166,7 @@ oct_status oct_conv2d_winograd_s8_prepare(const oct_args *args, oct_prepare *how
     oct_arena tmp = { 0 };
     if (!ready) status = pack(args, s, packed, &tmp);
     oct_arena_free(&tmp);
-    s->out.bounded = oct_gemm_s8_bounded(&s->out, s->wino->nr, packed, s->panel_size,
-                                         s->t.n_panels);
+    oct_gemm_s8_classify(&s->out, s->wino->nr, packed, s->panel_size, s->t.n_panels);
     return status;
 }
 

@@ -88,8 +88,7 @@ oct_status oct_linear_s8_prepare(const oct_args *args, oct_prepare *how, void **
     if (!ready) status = pack(args, s, packed, &tmp);
     else status = oct_gemm_s8_check(s->gemm, 1, &s->seg, packed, s->panel_size, n_panels);
     oct_arena_free(&tmp);
-    s->out.bounded = oct_gemm_s8_bounded(&s->out, s->gemm->nr, packed, s->panel_size,
-                                         n_panels);
+    oct_gemm_s8_classify(&s->out, s->gemm->nr, packed, s->panel_size, n_panels);
     return status;
 }
 

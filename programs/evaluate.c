@@ -250,7 +250,7 @@ int eval_run_texts(const cli_args *a, text_job *j, const eval_settings *s, eval_
     return code;
 }
 
-int eval_file(const cli_args *a, const char *file, int texts, int batch, const eval_settings *s,
+int eval_file(const cli_args *a, const char *file, int of_texts, int batch, const eval_settings *s,
               eval_result *out, double *bytes)
 {
     cli_args plain = *a;
@@ -260,11 +260,11 @@ int eval_file(const cli_args *a, const char *file, int texts, int batch, const e
     plain.input.n = 0;
     job_settings how = job_defaults(&plain, file, batch);
     how.source = s->source;
-    int code = texts ? text_job_open(&plain, &how, 0, &t) : job_open(&plain, &how, &j);
+    int code = of_texts ? text_job_open(&plain, &how, 0, &t) : job_open(&plain, &how, &j);
     (void)eval_forget_peak(); /* or it stays the largest of both models */
     if (!code && s->source)
-        code = texts ? eval_run_texts(a, &t, s, out) : eval_run(a, &j, s, out);
-    if (!code) *bytes = (double)oct_weights_file_size((texts ? t.model : j.model)->weights);
+        code = of_texts ? eval_run_texts(a, &t, s, out) : eval_run(a, &j, s, out);
+    if (!code) *bytes = (double)oct_weights_file_size((of_texts ? t.model : j.model)->weights);
     text_job_close(&t);
     job_close(&j);
     return code;

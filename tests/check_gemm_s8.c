@@ -187,7 +187,7 @@ static unsigned char *compute(const oct_gemm_s8 *g, const sample *s)
     oct_gemm_s8_pack(g, &w, 0, s->cols, packed);
     CHECK(check_intact(packed), "gemm_s8/%s packed outside", g->isa);
     oct_requant out = s->out;
-    out.bounded = oct_gemm_s8_bounded(&out, g->nr, packed, size, panels);
+    oct_gemm_s8_classify(&out, g->nr, packed, size, panels);
     for (int p = 0; p < panels; p++)
         for (int from = 0; from < s->rows; from += g->rows) {
             const int left = s->cols - p * g->nr;
@@ -464,7 +464,7 @@ static void bench(int v)
     const oct_gemm_s8 *g = oct_gemm_s8_all[v];
     static _Alignas(64) uint8_t a[64 * PIXEL + MOST], c[32 * 64];
     static const float scale[OCT_GEMM_S8_MAX_NR];
-    oct_requant out = { .kind = OCT_REQUANT_U8, .hi = 127, .bounded = 1 };
+    oct_requant out = { .kind = OCT_REQUANT_U8, .hi = 127, .bounded = 1, .plain = 1 };
     oct_requant_spread(&out);
     for (size_t i = 0; i < sizeof ks / sizeof *ks; i++) {
         char what[32];

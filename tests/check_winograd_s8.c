@@ -163,8 +163,8 @@ static unsigned char *compute(const oct_winograd_s8 *g, const sample *s)
     oct_winograd_s8_pack(g, &s->weights, 0, s->n, packed);
     sample one = *s;
     const size_t size = oct_winograd_s8_panel_size(g, s->m, s->c);
-    one.out.bounded = s->block % 2 &&
-        oct_gemm_s8_bounded(&s->out, g->nr, packed, size, (s->n + g->nr - 1) / g->nr);
+    if (s->block % 2)
+        oct_gemm_s8_classify(&one.out, g->nr, packed, size, (s->n + g->nr - 1) / g->nr);
     convolve(g, &one, packed, &b, c);
     CHECK(check_intact(packed) && check_intact(b.v) && check_intact(b.mm) && check_intact(c),
           "winograd_s8/%s wrote outside", g->isa);
@@ -320,7 +320,7 @@ static void bench(int v)
             const int c = shape[i][0], side = shape[i][1];
             timed t = { .g = g, .s = make(m, c, c, side, side, 127, RANDOM, RANDOM) };
             t.s.pad = 1, t.s.oh = t.s.ow = side, t.s.pixel = (size_t)c, t.s.residual = NULL;
-            t.s.out = (oct_requant){ .kind = OCT_REQUANT_U8, .hi = 127, .bounded = 1 };
+            t.s.out = (oct_requant){ .kind = OCT_REQUANT_U8, .hi = 127, .bounded = 1, .plain = 1 };
             oct_requant_spread(&t.s.out);
             const int tile = (m + 2) * (m + 2) * (2 * c + 4 * g->nr); /* bytes of V and M */
             t.s.block = max_int(14, (450 << 10) / tile / 14 * 14);

@@ -101,14 +101,18 @@ void oct_gemm_s8_pack(const oct_gemm_s8 *g, const oct_gemm_s8_weights *w, int fi
     }
 }
 
-int oct_gemm_s8_bounded(const oct_requant *q, int nr, const void *packed, size_t panel_size, int n)
+void oct_gemm_s8_classify(oct_requant *q, int nr, const void *packed, size_t panel_size, int n)
 {
+    int bounded = 1, biased = 0;
     for (int p = 0; p < n; p++) {
         const float *scale = (const float *)((const char *)packed + (size_t)p * panel_size) + nr;
-        for (int j = 0; j < nr; j++)
-            if (!oct_requant_is_bounded(q, scale[j], scale[nr + j])) return 0;
+        for (int j = 0; j < nr; j++) {
+            bounded = bounded && oct_requant_is_bounded(q, scale[j], scale[nr + j]);
+            biased = biased || scale[nr + j] != 0;
+        }
     }
-    return 1;
+    q->bounded = bounded;
+    q->plain = bounded && !biased && q->zero == 0 && q->lo == 0;
 }
 
 oct_status oct_gemm_s8_check(const oct_gemm_s8 *g, int n_segs, const oct_gemm_s8_seg *seg,

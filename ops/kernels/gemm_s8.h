@@ -63,6 +63,8 @@ typedef struct oct_gemm_s8_args {
     const void *panel;
     const void *ahead;         /* prefetched meanwhile; or NULL */
     int ahead_parts;           /* 1, 2 or 4: a panel's bytes from ahead on, divided by this */
+    const uint8_t *next[2];    /* prefetched, too: where the first rows of the groups of the tile
+                                  to come begin; or NULL */
     void *c[2];
     const void *residual[2];   /* [0] NULL: none */
     size_t ldc;                /* elements */
@@ -127,8 +129,8 @@ OCT_MUST_CHECK oct_status oct_gemm_s8_check(const oct_gemm_s8 *g, int n_segs,
                                             const oct_gemm_s8_seg *seg, const void *packed,
                                             size_t panel_size, int n);
 
-/* q->bounded of n panels (of winograd_s8.h, too), panel_size bytes apart. */
-int oct_gemm_s8_bounded(const oct_requant *q, int nr, const void *packed, size_t panel_size, int n);
+/* Sets q->bounded and q->plain for n panels (of winograd_s8.h, too), panel_size bytes apart. */
+void oct_gemm_s8_classify(oct_requant *q, int nr, const void *packed, size_t panel_size, int n);
 
 /* Where column j of a panel stands in the order of the sums: packssdw of two vectors of int32, then
  * packuswb, put column 8l + i into 128-bit lane l. */

@@ -27,6 +27,13 @@ static inline int ahead_by(const oct_gemm_s8_args *t, int group)
     return t->ahead && t->ahead_parts > 1 ? group / t->ahead_parts : group;
 }
 
+/* How much of the definition a U8 tile needs: a step of rows_u8's constants. */
+enum { ANY, BOUNDED, PLAIN };
+static inline int care(const oct_requant *q)
+{
+    return q->plain ? PLAIN : q->bounded ? BOUNDED : ANY;
+}
+
 /* U8 rows one after the other, through both groups. */
 typedef struct row_walk {
     int left;                  /* of this group */

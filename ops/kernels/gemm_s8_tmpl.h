@@ -10,7 +10,11 @@
  *
  * Sums are one flat array indexed by constants in unrolled loops, or compilers keep them in memory;
  * see gemm_f32_tmpl.h. */
-enum { KR = 4, GROUP = NR * 4, AHEAD = 4096 }; /* bytes of 4 k; to prefetch by in one panel */
+enum {
+    KR = 4, GROUP = NR * 4,    /* bytes of 4 k */
+    AHEAD = 4096,              /* bytes to prefetch by in one panel */
+    LINE = 64,                 /* of the cache */
+};
 
 typedef uint32_t words __attribute__((vector_size(4 * LANES))); /* they wrap */
 
@@ -20,7 +24,22 @@ typedef struct part {
     ptrdiff_t pos[2];
     int32_t (*acc[2])[NR];
     const void *ahead;         /* of the tile, or NULL */
+    const uint8_t *next[2];    /* the same */
 } part;
+
+/* Rows of the segment after q, or of the tile to come: each is a line that nothing else brings into
+ * L1 in time. */
+INLINE void prefetch_rows(const int rows, const int groups, const oct_gemm_s8_args *t,
+                          const part *to, int q)
+{
+    const oct_gemm_s8_seg seg = t->seg[q + 1 < t->n_segs ? q + 1 : 0];
+    const ptrdiff_t px = (ptrdiff_t)t->step * seg.width;
+    for (int g = 0; g < groups; g++) {
+        const uint8_t *a = q + 1 < t->n_segs ? to->a[g] + seg.offset + to->pos[g] * seg.width
+                                             : to->next[g];
+        if (a) UNROLL for (int i = 0; i < rows; i++) __builtin_prefetch(a + i * px);
+    }
+}
 
 /* A row alone would wait for its two sums, 4 to 5 cycles a step: CHAINS sets of them take turns. */
 INLINE void one_row(const oct_gemm_s8_args *t, const part *to)
@@ -62,6 +81,7 @@ INLINE void body(const int rows, const int groups, const oct_gemm_s8_args *t, co
         const ptrdiff_t px = (ptrdiff_t)t->step * seg.width;
         const uint8_t *a0 = to->a[0] + seg.offset + to->pos[0] * seg.width, *a1 = a0;
         if (groups == 2) a1 = to->a[1] + seg.offset + to->pos[1] * seg.width;
+        if (seg.len >= LINE) prefetch_rows(rows, groups, t, to, q);
         for (int c = 0; c < seg.len; c += KR, a0 += KR, a1 += KR, b += GROUP, ahead += ahead_step) {
             __builtin_prefetch(ahead);
             if (GROUP > 64) __builtin_prefetch(ahead + second);
@@ -96,7 +116,7 @@ static void tile(const oct_gemm_s8_args *t)
     _Alignas(64) int32_t acc[4 * ROWS][NR];
     if (t->rows <= ROWS) {
         const part both = { { t->a[0], t->a[1] }, { t->pos[0], t->pos[1] }, { acc, acc + t->rows },
-                            t->ahead };
+                            t->ahead, { t->next[0], t->next[1] } };
         instance[(t->groups - 1) * ROWS + t->rows - 1](t, &both);
     }
     for (int g = 0; g < t->groups && t->rows > ROWS; g++) {
@@ -104,7 +124,7 @@ static void tile(const oct_gemm_s8_args *t)
         int32_t (*const to)[NR] = acc + g * t->rows;
         const part halves = { { t->a[g], t->a[g] },
                               { t->pos[g], t->pos[g] + (ptrdiff_t)second * t->step },
-                              { to, to + second }, g ? NULL : t->ahead };
+                              { to, to + second }, g ? NULL : t->ahead, { t->next[g], NULL } };
         instance[ROWS + run - 1](t, &halves);
     }
     finish(t, (const int32_t (*)[NR])acc);

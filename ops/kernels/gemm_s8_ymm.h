@@ -8,11 +8,12 @@ typedef struct u8_params {
 } u8_params;
 
 /* 16 words of one row, still in pack order; r: its residual or NULL. */
-INLINE __m256i row_words(const int bounded, const u8_params *p, const int32_t *acc,
+INLINE __m256i row_words(const int care, const u8_params *p, const int32_t *acc,
                          const uint8_t *r)
 {
-    __m256 y0 = _mm256_add_ps(_mm256_cvtepi32_ps(vec_load(acc)), p->bias[0]);
-    __m256 y1 = _mm256_add_ps(_mm256_cvtepi32_ps(vec_load(acc + LANES)), p->bias[1]);
+    __m256 y0 = _mm256_cvtepi32_ps(vec_load(acc));
+    __m256 y1 = _mm256_cvtepi32_ps(vec_load(acc + LANES));
+    if (care != PLAIN) y0 = _mm256_add_ps(y0, p->bias[0]), y1 = _mm256_add_ps(y1, p->bias[1]);
     y0 = _mm256_mul_ps(y0, p->scale[0]);
     y1 = _mm256_mul_ps(y1, p->scale[1]);
     if (r) { /* words of columns 8l .. 8l + 7 in lane l, unpacked: pack order */
@@ -23,9 +24,9 @@ INLINE __m256i row_words(const int bounded, const u8_params *p, const int32_t *a
         y0 = _mm256_fmadd_ps(_mm256_sub_ps(r0, p->residual_zero), p->residual_scale, y0);
         y1 = _mm256_fmadd_ps(_mm256_sub_ps(r1, p->residual_zero), p->residual_scale, y1);
     }
-    if (!bounded) y0 = _mm256_min_ps(y0, p->top), y1 = _mm256_min_ps(y1, p->top);
+    if (care == ANY) y0 = _mm256_min_ps(y0, p->top), y1 = _mm256_min_ps(y1, p->top);
     const __m256i q = _mm256_packs_epi32(_mm256_cvtps_epi32(y0), _mm256_cvtps_epi32(y1));
-    return _mm256_adds_epi16(q, p->zero);
+    return care == PLAIN ? q : _mm256_adds_epi16(q, p->zero);
 }
 
 static inline void store_u8(uint8_t *c, int cols, __m128i bytes)
@@ -39,7 +40,7 @@ static inline void store_u8(uint8_t *c, int cols, __m128i bytes)
     memcpy(c, part, (size_t)cols);
 }
 
-INLINE void rows_u8(const int with_residual, const int bounded, const oct_gemm_s8_args *t,
+INLINE void rows_u8(const int with_residual, const int care, const oct_gemm_s8_args *t,
                     const u8_params *p, const int32_t (*acc)[NR])
 {
     const int n = t->rows * t->groups;
@@ -47,11 +48,12 @@ INLINE void rows_u8(const int with_residual, const int bounded, const oct_gemm_s
     for (int r = 0; r < n; r += 2) { /* two rows; the last one twice if it is alone */
         const row_walk x = at;
         if (r + 1 < n) next_row(t, &at);
-        const __m256i upper = row_words(bounded, p, acc[r], with_residual ? x.residual : NULL);
-        const __m256i lower = row_words(bounded, p, acc[r + 1 < n ? r + 1 : r],
+        const __m256i upper = row_words(care, p, acc[r], with_residual ? x.residual : NULL);
+        const __m256i lower = row_words(care, p, acc[r + 1 < n ? r + 1 : r],
                                         with_residual ? at.residual : NULL);
         __m256i v = _mm256_packus_epi16(upper, lower);
-        v = _mm256_min_epu8(_mm256_max_epu8(v, p->lo), p->hi);
+        if (care != PLAIN) v = _mm256_max_epu8(v, p->lo);
+        v = _mm256_min_epu8(v, p->hi);
         const __m256i bytes = _mm256_permute4x64_epi64(v, 0xd8); /* 0 2 1 3 */
         store_u8(x.c, t->cols, _mm256_castsi256_si128(bytes));
         if (r + 1 == n) break;
@@ -126,9 +128,11 @@ static __attribute__((noinline)) void finish(const oct_gemm_s8_args *t, const in
             .zero = _mm256_set1_epi32((int)q->spread.zero),
             .lo = _mm256_set1_epi32((int)q->spread.lo),
             .hi = _mm256_set1_epi32((int)q->spread.hi) };
-        if (!q->bounded) rows_u8(t->residual[0] != NULL, 0, t, &p, acc);
-        else if (t->residual[0]) rows_u8(1, 1, t, &p, acc);
-        else rows_u8(0, 1, t, &p, acc);
+        const int with_residual = t->residual[0] != NULL;
+        if (care(q) == ANY) rows_u8(with_residual, ANY, t, &p, acc);
+        else if (care(q) == BOUNDED) rows_u8(with_residual, BOUNDED, t, &p, acc);
+        else if (with_residual) rows_u8(1, PLAIN, t, &p, acc);
+        else rows_u8(0, PLAIN, t, &p, acc);
         return;
     }
     for (int r = 0; r < t->rows * t->groups; r++)

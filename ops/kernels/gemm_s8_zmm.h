@@ -6,7 +6,7 @@
  * The lower clamp comes after the rounding: vcvtps2dq gives INT_MIN for what is too small, which
  * packs to -32768.  What is too large would give INT_MIN as well, so the upper clamp is in float,
  * unless q->bounded says that there is no such thing.  Then words and bytes saturate, and both
- * clamps are one instruction for two rows.
+ * clamps are one instruction for two rows.  If q is plain, packuswb is the lower one.
  *
  * A residual's byte r becomes a float without a conversion: 2^23 + r is the word 0x4b00 before r,
  * and less 2^23 + residual_zero it is exactly r - residual_zero. */
@@ -19,11 +19,12 @@ typedef struct u8_params {
 } u8_params;
 
 /* 32 words of one row, still in pack order; r: its residual or NULL. */
-INLINE __m512i row_words(const int bounded, const u8_params *p, const int32_t *acc,
+INLINE __m512i row_words(const int care, const u8_params *p, const int32_t *acc,
                          const uint8_t *r)
 {
-    __m512 y0 = _mm512_add_ps(_mm512_cvtepi32_ps(_mm512_load_si512(acc)), p->bias[0]);
-    __m512 y1 = _mm512_add_ps(_mm512_cvtepi32_ps(_mm512_load_si512(acc + LANES)), p->bias[1]);
+    __m512 y0 = _mm512_cvtepi32_ps(_mm512_load_si512(acc));
+    __m512 y1 = _mm512_cvtepi32_ps(_mm512_load_si512(acc + LANES));
+    if (care != PLAIN) y0 = _mm512_add_ps(y0, p->bias[0]), y1 = _mm512_add_ps(y1, p->bias[1]);
     y0 = _mm512_mul_ps(y0, p->scale[0]);
     y1 = _mm512_mul_ps(y1, p->scale[1]);
     if (r) { /* words of columns 8l .. 8l + 7 in lane l, unpacked: pack order */
@@ -34,12 +35,12 @@ INLINE __m512i row_words(const int bounded, const u8_params *p, const int32_t *a
         y0 = _mm512_fmadd_ps(_mm512_sub_ps(r0, p->residual_zero), p->residual_scale, y0);
         y1 = _mm512_fmadd_ps(_mm512_sub_ps(r1, p->residual_zero), p->residual_scale, y1);
     }
-    if (!bounded) y0 = _mm512_min_ps(y0, p->top), y1 = _mm512_min_ps(y1, p->top);
+    if (care == ANY) y0 = _mm512_min_ps(y0, p->top), y1 = _mm512_min_ps(y1, p->top);
     const __m512i q = _mm512_packs_epi32(_mm512_cvtps_epi32(y0), _mm512_cvtps_epi32(y1));
-    return _mm512_adds_epi16(q, p->zero);
+    return care == PLAIN ? q : _mm512_adds_epi16(q, p->zero);
 }
 
-INLINE void rows_u8(const int with_residual, const int bounded, const oct_gemm_s8_args *t,
+INLINE void rows_u8(const int with_residual, const int care, const oct_gemm_s8_args *t,
                     const u8_params *p, const int32_t (*acc)[NR])
 {
     const __m512i order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
@@ -48,11 +49,12 @@ INLINE void rows_u8(const int with_residual, const int bounded, const oct_gemm_s
     for (int r = 0; r < n; r += 2) { /* two rows; the last one twice if it is alone */
         const row_walk x = at;
         if (r + 1 < n) next_row(t, &at);
-        const __m512i upper = row_words(bounded, p, acc[r], with_residual ? x.residual : NULL);
-        const __m512i lower = row_words(bounded, p, acc[r + 1 < n ? r + 1 : r],
+        const __m512i upper = row_words(care, p, acc[r], with_residual ? x.residual : NULL);
+        const __m512i lower = row_words(care, p, acc[r + 1 < n ? r + 1 : r],
                                         with_residual ? at.residual : NULL);
         __m512i v = _mm512_packus_epi16(upper, lower);
-        v = _mm512_min_epu8(_mm512_max_epu8(v, p->lo), p->hi);
+        if (care != PLAIN) v = _mm512_max_epu8(v, p->lo);
+        v = _mm512_min_epu8(v, p->hi);
         v = _mm512_permutexvar_epi64(order, v);
         _mm256_mask_storeu_epi8(x.c, p->cols, _mm512_castsi512_si256(v));
         if (r + 1 == n) break;
@@ -130,9 +132,11 @@ static __attribute__((noinline)) void finish(const oct_gemm_s8_args *t, const in
             .zero = _mm512_set1_epi32((int)q->spread.zero),
             .lo = _mm512_set1_epi32((int)q->spread.lo), .hi = _mm512_set1_epi32((int)q->spread.hi),
             .cols = t->cols >= NR ? ~(__mmask32)0 : ((__mmask32)1 << t->cols) - 1 };
-        if (!q->bounded) rows_u8(t->residual[0] != NULL, 0, t, &p, acc);
-        else if (t->residual[0]) rows_u8(1, 1, t, &p, acc);
-        else rows_u8(0, 1, t, &p, acc);
+        const int with_residual = t->residual[0] != NULL;
+        if (care(q) == ANY) rows_u8(with_residual, ANY, t, &p, acc);
+        else if (care(q) == BOUNDED) rows_u8(with_residual, BOUNDED, t, &p, acc);
+        else if (with_residual) rows_u8(1, PLAIN, t, &p, acc);
+        else rows_u8(0, PLAIN, t, &p, acc);
         return;
     }
     for (int r = 0; r < t->rows * t->groups; r++)

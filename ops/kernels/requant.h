@@ -36,6 +36,7 @@ typedef struct oct_requant {
     oct_act act;               /* F32 */
     int bounded;               /* U8: |y| < 2^31 always, so a kernel need not clamp first; 0: it
                                   is not known */
+    int plain;                 /* U8: bounded, and zero, lo and all fbias are 0, as after a RELU */
     struct {                   /* U8: what oct_requant_spread makes of the others for vectors, */
         uint32_t zero, lo, hi; /* zero in two words, lo and hi in four bytes */
         float top;             /* hi - zero */
