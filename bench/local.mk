@@ -16,19 +16,22 @@ bench_resnet = $(srcdir)/../shared/weights/resnet50_imagenette.safetensors
 peers_bench = PYTHONDONTWRITEBYTECODE=1 peers-venv/bin/python $(srcdir)/bench/peers/bench.py
 peers = $(peers_bench) ./octet
 peers_int8 = $(peers_bench) ./bench/bench_quantized$(EXEEXT)
+peers_texts = PYTHONDONTWRITEBYTECODE=1 peers-venv/bin/python $(srcdir)/bench/peers/texts.py \
+	./bench/bench_text$(EXEEXT) --models distilbert
 bench_data = $(srcdir)/../shared/data
 
 # The engines of others, in a Python environment of their own under the build folder.
-bench-peers: octet$(EXEEXT)
+bench-peers: octet$(EXEEXT) bench/bench_text$(EXEEXT)
 	test -x peers-venv/bin/python || python3 -m venv peers-venv
 	peers-venv/bin/python -m pip install -q -r $(srcdir)/bench/peers/requirements.txt
 	$(peers) $(bench_models)
 	if test -f $(bench_resnet); then \
 	  $(peers) $(bench_resnet) --batch 1,8,16 && \
 	  $(peers) $(bench_resnet) --batch 1,8,16 --avx2; fi
+	$(peers_texts)
 
 # INT8: everyone calibrates on the same 200 samples; on AVX-512 VNNI, on AVX2, and with AMX allowed.
-bench-peers-int8: bench/bench_quantized$(EXEEXT)
+bench-peers-int8: bench/bench_quantized$(EXEEXT) octet$(EXEEXT) bench/bench_text$(EXEEXT)
 	test -x peers-venv/bin/python || python3 -m venv peers-venv
 	peers-venv/bin/python -m pip install -q -r $(srcdir)/bench/peers/requirements.txt
 	$(peers_int8) $(bench_resnet) --int8 $(bench_data)/imagenette/calib --batch 1,8,16
@@ -38,6 +41,10 @@ bench-peers-int8: bench/bench_quantized$(EXEEXT)
 	  --int8 $(bench_data)/cifar10/calib_500.bin
 	$(peers_int8) $(srcdir)/weights/pretrained/mnist_cnn.safetensors \
 	  --int8 $(bench_data)/mnist/train-images-idx3-ubyte.gz
+	$(peers_texts) --int8 ./octet$(EXEEXT)
+	$(peers_texts) --int8 ./octet$(EXEEXT) --avx2
+	$(peers_texts) --int8 ./octet$(EXEEXT) --batches $(bench_data)/sst2/dev.tsv \
+	  --words $(bench_data)/../weights/distilbert_sst2
 .PHONY: bench bench-peers bench-peers-int8
 
 # Single convolution layers, direct and Winograd: what ops/conv2d_winograd.c's rule was read from.
