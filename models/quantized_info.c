@@ -47,7 +47,8 @@ static oct_status read_smooth(const json_t *list, double out[2])
     for (size_t k = 0; k < 2; k++) {
         const json_t *strength = json_array_get(list, k);
         out[k] = json_number_value(strength);
-        if (json_array_size(list) != 2 || !json_is_number(strength) || !(out[k] >= 0 && out[k] <= 1))
+        const int is_strength = json_is_number(strength) && out[k] >= 0 && out[k] <= 1;
+        if (json_array_size(list) != 2 || !is_strength)
             return oct_fail(OCT_ERR_FORMAT, "%s: 'smooth' is no two numbers from 0 to 1", key);
     }
     return OCT_OK;

@@ -29,7 +29,10 @@ struct oct_quantizer {
     oct_arena arena;
 };
 
-static int smooths(const oct_quantizer *q) { return q->pass.smooth[0] > 0 || q->pass.smooth[1] > 0; }
+static int smooths(const oct_quantizer *q)
+{
+    return q->pass.smooth[0] > 0 || q->pass.smooth[1] > 0;
+}
 
 static oct_status check_smooth(const oct_quantizer *q)
 {

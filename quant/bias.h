@@ -12,8 +12,9 @@
  *
  * c runs over the input channels of o's group, t over the kernel's taps.  inside[t] is the share of
  * output positions at which tap t meets the image and not the padding, which is 0; by[c] is what x
- * is multiplied by (quant/smooth.h), else 1.  Sums are in double, in this order.  (Nagel et al., Data-Free Quantization Through Weight Equalization and
- * Bias Correction, ICCV 2019, section 4.2, with E[x] measured.) */
+ * is multiplied by (quant/smooth.h), else 1.  Sums are in double, in this order.
+ * (Nagel et al., Data-Free Quantization Through Weight Equalization and Bias Correction, ICCV 2019,
+ * section 4.2, with E[x] measured.) */
 typedef struct oct_bias_layer {
     int out, in, groups;     /* channels; in is of all groups together */
     int taps;                /* kh * kw;  of a linear layer that reads an image: h * w; else 1 */

@@ -18,8 +18,8 @@
  * from the first layer to the last; what the caller reads is FP32.
  *
  * smooth: the two linear layers around a GELU, if their x is FP32 and nothing else reads it as
- * integers, exchange a factor a channel with it (quant/smooth.h); its range is then least to largest
- * value, whatever the method, since counts know of no channels. */
+ * integers, exchange a factor a channel with it (quant/smooth.h); its range is then from its least
+ * to its largest value, whatever the method, since counts know of no channels. */
 typedef struct oct_quantize_options {
     oct_method method;
     int qmax;                  /* of activations, 127 or 255: 7 or 8 bits */

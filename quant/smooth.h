@@ -10,7 +10,7 @@
  *   s[c] = max|x[c]|^A / max over o |w[o,c]|^(1 - A)      0 < A <= 1, the migration strength
  *
  * rounded to a power of two, 2^-24 .. 2^24, so that scaling either side rounds nothing; 1 for a
- * channel of zeros on either side.  by[c] = 1 / s[c] is what x is multiplied by when it is quantized
+ * channel of zeros on either side.  x is multiplied by by[c] = 1 / s[c] when it is quantized
  * (OCT_QUANTIZE_BY).
  * (G. Xiao et al., SmoothQuant: Accurate and Efficient Post-Training Quantization for Large
  * Language Models, ICML 2023, equation 4.) */

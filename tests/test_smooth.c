@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "ops/attr.h"
+#include "quant/bias.h"
 #include "quant/smooth.h"
 #include "tests/golden/smooth.h"
 #include "tests/header_change.h"
@@ -30,6 +31,25 @@ START_TEST(factors_of_numpy)
         ck_assert(r.lo == -c->x * want && r.hi == c->x * want);
         oct_arena_free(&arena);
     }
+}
+END_TEST
+
+/* E[x] by times is the same as E[x by]. */
+START_TEST(bias_correction_knows)
+{
+    enum { IN = 3, OUT = 2 };
+    static const float by[IN] = { .5f, 4, 1 }, w[OUT * IN] = { .3f, -.7f, 1.1f, .01f, .2f, -.9f };
+    static const float scale[OUT] = { .01f, .02f };
+    static const int8_t q[OUT * IN] = { 31, -70, 109, 1, 9, -44 };
+    int64_t whole[2][IN] = { { 6, -3, 2 }, { 3, -12, 2 } }, part[IN] = { 0 };
+    oct_bias_layer l = { .out = OUT, .in = IN, .groups = 1, .taps = 1, .w = w, .q = q,
+                         .scale = scale };
+    const oct_means times = { IN, 1, whole[1], part }, plain = { IN, 1, whole[0], part };
+    float want[OUT] = { 1, -2 }, got[OUT] = { 1, -2 };
+    oct_bias_correct(&l, &times, want);
+    l.by = by;
+    oct_bias_correct(&l, &plain, got);
+    ck_assert(want[0] != 1 && got[0] == want[0] && got[1] == want[1]);
 }
 END_TEST
 
@@ -155,7 +175,7 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        factors_of_numpy, a_file_gives_the_bits_it_was_made_with,
+        factors_of_numpy, bias_correction_knows, a_file_gives_the_bits_it_was_made_with,
         the_same_texts_give_the_same_bytes, what_is_smoothed, refuses_to_smooth, hostile_factors,
     };
     return suite_run_in("smooth", tests, sizeof tests / sizeof *tests, text_case_setup,

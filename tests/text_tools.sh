@@ -242,7 +242,7 @@ run ./distilbert_infer "$work/smooth.octet" --logits "$work/got.npy" <"$work/tex
 same got.npy want.npy "smooth and compiled: other bits"
 refuse 1 "--smooth needs --calib" ./octet quantize "$model" --smooth 0.5 -o "$work/new"
 refuse 2 "no quantized linear layer before or after a GELU" ./octet quantize "$work/bert" \
-    --calib "$work/clean" --force --smooth 1 -o "$work/new" --quiet
+    --calib "$work/lines" --force --smooth 1 -o "$work/new" --quiet
 refuse 1 "a text a line say" ./octet quantize "$model" --method mse -o "$work/new"
 refuse 1 "--calib is not for it" ./octet quantize "$model" --dynamic --calib "$work/clean" \
     -o "$work/new"
