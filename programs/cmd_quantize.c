@@ -309,7 +309,8 @@ static int check_usage(const quantize_work *w)
     if (a->calib && a->dynamic)
         return cli_usage(a->command, "--dynamic finds ranges at run time: --calib is not for it");
     if (a->smooth.n && w->dynamic)
-        return cli_usage(a->command, "--smooth needs --calib: channels' extremes come from samples");
+        return cli_usage(a->command, "--smooth needs --calib: channels' extremes come from "
+                         "samples");
     if (a->max_drop.n && !a->eval) return cli_usage(a->command, "--max-drop needs --eval DATA");
     if (a->report && !quant_report_can_write(a->report))
         return cli_usage(a->command, "--report '%s': a name ending in .html or .json expected",
