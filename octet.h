@@ -87,6 +87,8 @@ typedef struct oct_quantizer_options { /* zero means default */
     double percentile;          /* of "percentile", 0: 99.93 % of the values inside */
     int bits;                   /* of activations, 7 or 8;  0: 7, of texts 8 */
     int no_bias_correction;
+    double smooth[2];           /* SmoothQuant's strength, 0 (off) to 1, before and after the */
+                                /* GELU of a model of texts; not "dynamic" */
     const char *const *keep;    /* [n_keep] names of layers that stay in FP32 */
     int n_keep;
 } oct_quantizer_options;

@@ -1,6 +1,6 @@
 EXTRA_DIST += bench/RESULTS.md bench/first_answer.sh bench/road.sh bench/peers/README.md \
 	bench/peers/requirements.txt bench/peers/nets.py bench/peers/bench.py bench/peers/quant.py \
-	bench/peers/no_amx.py bench/peers/texts.py
+	bench/peers/no_amx.py bench/peers/texts.py bench/peers/attention_int8.py
 
 bench_models = $(srcdir)/weights/pretrained/mnist_cnn.safetensors \
 	$(srcdir)/weights/pretrained/cifar_cnn.safetensors
@@ -71,6 +71,11 @@ CLEANFILES += bench/quant_accuracy$(EXEEXT)
 EXTRA_PROGRAMS += bench/bench_dynamic
 bench_bench_dynamic_SOURCES = bench/bench_dynamic.c
 CLEANFILES += bench/bench_dynamic$(EXEEXT)
+
+# What attention would cost in integers.
+EXTRA_PROGRAMS += bench/bench_attention
+bench_bench_attention_SOURCES = bench/bench_attention.c
+CLEANFILES += bench/bench_attention$(EXEEXT)
 
 # Token ids beside Hugging Face's: bench/wordpiece.py.
 EXTRA_PROGRAMS += bench/wordpiece

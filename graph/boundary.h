@@ -4,8 +4,13 @@
 #include "graph/graph.h"
 #include "ops/attr.h"
 
-/* How FP32 value t is to be quantized where an operator reads it as U8. */
-typedef oct_status oct_boundary_ask(void *arg, const oct_tensor *t, oct_quant *out);
+/* How FP32 value t is to be quantized where an operator reads it as U8; by: a constant, the
+ * quantize node's operand, or NULL. */
+typedef struct oct_boundary_how {
+    oct_quant quant;
+    oct_tensor *by;
+} oct_boundary_how;
+typedef oct_status oct_boundary_ask(void *arg, const oct_tensor *t, oct_boundary_how *out);
 
 /* Inserts quantize and dequantize where an operand is not of the dtype its node takes, one a value,
  * before its first reader; infers every node anew, in order, so that dtypes follow from the attrs.

@@ -78,16 +78,17 @@ static oct_status convert(work *w, const char *name, oct_tensor *value, oct_tens
             return OCT_OK;
         }
     char text[120];
-    oct_quantize_attr attr = { .quant = { .scale = 0 } };
+    oct_boundary_how how = { .by = NULL };
     const oct_node *writer = oct_graph_writer(w->g, value);
     snprintf(text, sizeof text, "%.80s:%s", writer ? writer->name : "input",
              to_u8 ? "quantize" : "dequantize");
     if (to_u8 && !w->ask)
         return oct_fail(OCT_ERR_UNSUPPORTED, "%.80s: an operand is F32, expected U8", name);
-    if (to_u8) OCT_TRY(w->ask(w->arg, value, &attr.quant));
+    if (to_u8) OCT_TRY(w->ask(w->arg, value, &how));
+    const oct_quantize_attr attr = { .quant = how.quant };
     OCT_TRY(oct_graph_add(w->g, to_u8 ? OCT_OP_QUANTIZE : OCT_OP_DEQUANTIZE, text,
-                          to_u8 ? &attr : NULL, sizeof attr, (oct_tensor *[OCT_MAX_IN]){ value },
-                          out));
+                          to_u8 ? &attr : NULL, sizeof attr,
+                          (oct_tensor *[OCT_MAX_IN]){ value, how.by }, out));
     w->twin[w->n_twins++] = (twin){ value, *out };
     ++*w->changes;
     return OCT_OK;

@@ -34,7 +34,7 @@ _Static_assert(sizeof passes <= sizeof ((oct_model *)0)->pass, "model.h has room
 static int is_buffer(const oct_weights *w, const char *name)
 {
     static const char *const ends[] = { "running_mean", "running_var", "num_batches_tracked",
-                                        "zero_point", "position_ids" };
+                                        "zero_point", "position_ids", "smooth" };
     const char *dot = strrchr(name, '.');
     if (strcmp(name, OCT_MODEL_VOCAB) == 0) return 1;
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)

@@ -5,6 +5,14 @@
 
 #include "models/vocab_tensor.h"
 #include "ops/attr.h"
+#include "quant/smooth.h"
+
+static const char smooth_end[] = ".smooth";
+
+static oct_status out_of_memory(void)
+{
+    return oct_fail(OCT_ERR_MEMORY, "quantize: out of memory");
+}
 
 /* ---- reading ---- */
 
@@ -18,6 +26,27 @@ static oct_status names_of_kept(const oct_quant_info *info, oct_arena *arena,
     return OCT_OK;
 }
 
+/* NODE.smooth of what is smoothed, within the bounds of quant/smooth.h. */
+static oct_status read_factors(oct_model *m, const oct_quant_entry *e)
+{
+    const size_t size = strlen(e->name) + sizeof smooth_end;
+    char *name = oct_arena_alloc(&m->arena, size);
+    oct_tensor *t;
+    if (!name) return out_of_memory();
+    snprintf(name, size, "%s%s", e->name, smooth_end);
+    OCT_TRY(oct_model_constant(m, name, 1, (int[]){ -1 }, &t));
+    if (t->dtype != OCT_F32)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "%.80s: dtype %s, expected F32", name,
+                        oct_dtype_name(t->dtype));
+    const float most = 1 << OCT_SMOOTH_MOST, *by = t->data;
+    for (int c = 0; c < t->dim[0]; c++)
+        if (!(by[c] >= 1 / most && by[c] <= most))
+            return oct_fail(OCT_ERR_FORMAT, "%.80s: entry %d is %g, expected 2^-%d to 2^%d", name,
+                            c, (double)by[c], OCT_SMOOTH_MOST, OCT_SMOOTH_MOST);
+    *e->by = *t;
+    return OCT_OK;
+}
+
 oct_status oct_quantized_restore(oct_model *m)
 {
     const char *text = oct_weights_meta(m->weights, "octet.quant");
@@ -28,6 +57,8 @@ oct_status oct_quantized_restore(oct_model *m)
     OCT_TRY(oct_quant_info_parse(text, &m->arena, &info));
     if (strcmp(info.method, "dynamic") == 0) return OCT_OK; /* the graph is as it shall be */
     OCT_TRY(names_of_kept(&info, &m->arena, &kept));
+    for (int i = 0; i < info.table.n; i++)
+        if (info.table.entry[i].by) OCT_TRY(read_factors(m, &info.table.entry[i]));
     return oct_pass_restore(&m->graph, &info.table, kept, info.n_kept, &changes);
 }
 
@@ -39,11 +70,6 @@ typedef struct list {
     int n;
     oct_arena *arena;
 } list;
-
-static oct_status out_of_memory(void)
-{
-    return oct_fail(OCT_ERR_MEMORY, "quantize: out of memory");
-}
 
 /* The name of what a pass made: it belongs to its node. */
 static const char *name_of(const list *l, const oct_node *node, int k)
@@ -94,16 +120,22 @@ static const oct_tensor *rows_of(const list *l, const oct_tensor *t, int first, 
     return rows;
 }
 
+/* As NAME and end. */
+static oct_status put_beside(list *l, const char *name, const char *end, const oct_tensor *t)
+{
+    const size_t size = strlen(name) + strlen(end) + 1;
+    char *full = oct_arena_alloc(l->arena, size);
+    if (full) snprintf(full, size, "%s%s", name, end);
+    return put(l, full, t);
+}
+
 static oct_status put_scale(list *l, const char *name, const oct_tensor *w)
 {
-    const size_t size = strlen(name) + sizeof ".scale";
-    char *scale_name = oct_arena_alloc(l->arena, size);
     oct_tensor *t = oct_arena_alloc(l->arena, sizeof *t);
-    if (!scale_name || !t) return out_of_memory();
-    snprintf(scale_name, size, "%s.scale", name);
+    if (!t) return out_of_memory();
     *t = (oct_tensor){ .dtype = OCT_F32, .rank = 1, .dim = { w->dim[0] },
                        .data = (void *)(uintptr_t)w->scale };
-    return put(l, scale_name, t);
+    return put_beside(l, name, ".scale", t);
 }
 
 static oct_status put_weight(list *l, const oct_node *node, const char *name, const oct_tensor *t)
@@ -133,6 +165,15 @@ static oct_status put_constant(list *l, const oct_node *node, int k)
     return found ? OCT_OK : put_weight(l, node, name_of(l, node, k), t);
 }
 
+static oct_status put_factors(list *l, const oct_quant_table *table)
+{
+    for (int i = 0; i < table->n; i++) {
+        const oct_quant_entry *e = &table->entry[i];
+        if (e->by) OCT_TRY(put_beside(l, e->name, smooth_end, e->by));
+    }
+    return OCT_OK;
+}
+
 /* Another node before this one, or an operand before this, is the same constant. */
 static int is_put(const oct_graph *g, int node, int k)
 {
@@ -151,7 +192,7 @@ static oct_status put_vocab(list *l, const oct_save_info *info)
     return put(l, OCT_MODEL_VOCAB, t);
 }
 
-static oct_status put_all(list *l, const oct_save_info *info)
+static oct_status put_all(list *l, const oct_save_info *info, const oct_quant_table *table)
 {
     const oct_graph *g = &l->m->graph;
     const size_t constants = (size_t)l->m->n_constants + OCT_MAX_IN * (size_t)g->n_nodes;
@@ -160,8 +201,10 @@ static oct_status put_all(list *l, const oct_save_info *info)
     for (int i = 0; i < g->n_nodes; i++)
         for (int k = 0; k < OCT_MAX_IN && !g->node[i].dead; k++) {
             const oct_tensor *t = g->node[i].args.in[k];
-            if (t && t->data && !is_put(g, i, k)) OCT_TRY(put_constant(l, &g->node[i], k));
+            if (g->node[i].kind != OCT_OP_QUANTIZE && t && t->data && !is_put(g, i, k))
+                OCT_TRY(put_constant(l, &g->node[i], k));
         }
+    OCT_TRY(put_factors(l, table));
     return info->vocab ? put_vocab(l, info) : OCT_OK;
 }
 
@@ -170,7 +213,7 @@ static oct_status save(list *l, const char *path, const oct_save_info *info,
 {
     oct_save_meta own[] = { { "octet.quant", NULL }, { "octet.measured", measured } }, *meta;
     int n_meta;
-    OCT_TRY(put_all(l, info));
+    OCT_TRY(put_all(l, info, &quant->table));
     OCT_TRY(oct_quant_info_write(quant, l->arena, &own[0].value));
     OCT_TRY(oct_save_meta_make(l->m, info, own, 2, l->arena, &meta, &n_meta));
     return oct_weights_save(path, l->tensor, l->n, meta, n_meta);

@@ -13,7 +13,9 @@
  *    "bias_correction":true,"bits":7,"fp32":[{"layer":"fc","why":"--max-drop"}],
  *    "method":"percentile","percentile":99.93,"samples":200,"sha256":"..."}
  *
- * A node's activation is the value it writes, "input" the caller's.  "forced" is there if lint
+ * A node's activation is the value it writes, "input" the caller's; with "smooth":true its channels
+ * are multiplied by the F32 tensor NODE.smooth when it is quantized, and "smooth":[0,0.5] says the
+ * strengths (octet.h).  "forced" is there if lint
  * refused the samples and the user went on: its cause.  With ranges at run time there is only
  * {"fp32":[...],"method":"dynamic"}, and biases are F32. */
 typedef struct oct_quant_kept {
@@ -25,12 +27,13 @@ typedef struct oct_quant_info {
     double percentile;         /* of percentile; else 0 */
     int bits;                  /* of activations, 7 or 8 */
     int bias_correction;
+    double smooth[2];          /* strengths; 0, 0: none */
     int samples;               /* of the calibration */
     const char *sha256;        /* of what the samples were as tensors, one after the other */
     const char *forced;        /* or NULL */
     const oct_quant_kept *kept; /* [n_kept] layers in FP32 */
     int n_kept;
-    oct_quant_table table;     /* activations */
+    oct_quant_table table;     /* activations; by of parse's has no data yet */
 } oct_quant_info;
 
 /* octet.quant's text, hostile; *out points into the arena. */

@@ -21,7 +21,7 @@ static oct_status read_string(const json_t *object, const char *name, oct_arena 
 static oct_status read_entry(const char *name, json_t *value, oct_arena *arena,
                              oct_quant_entry *out)
 {
-    static const char *const known[] = { "max", "scale", "zero", NULL };
+    static const char *const known[] = { "max", "scale", "smooth", "zero", NULL };
     if (!json_is_object(value))
         return oct_fail(OCT_ERR_FORMAT, "%s: '%.80s' is not an object", key, name);
     OCT_TRY(oct_json_known(key, value, known));
@@ -35,7 +35,23 @@ static oct_status read_entry(const char *name, json_t *value, oct_arena *arena,
         return oct_fail(OCT_ERR_FORMAT, "%s: '%.80s' has zero point %d of 0 to %d, expected 0 to "
                         "127 or 255", key, name, zero, max);
     out->name = oct_arena_strdup(arena, name);
+    if (json_is_true(json_object_get(value, "smooth")) &&
+        !(out->by = oct_arena_zalloc(arena, sizeof *out->by)))
+        return out_of_memory();
     return out->name ? OCT_OK : out_of_memory();
+}
+
+static oct_status read_smooth(const json_t *list, double out[2])
+{
+    if (!list) return OCT_OK;
+    for (size_t k = 0; k < 2; k++) {
+        const json_t *strength = json_array_get(list, k);
+        out[k] = json_number_value(strength);
+        const int is_strength = json_is_number(strength) && out[k] >= 0 && out[k] <= 1;
+        if (json_array_size(list) != 2 || !is_strength)
+            return oct_fail(OCT_ERR_FORMAT, "%s: 'smooth' is no two numbers from 0 to 1", key);
+    }
+    return OCT_OK;
 }
 
 static oct_status read_activations(json_t *list, oct_arena *arena, oct_quant_table *out)
@@ -76,7 +92,8 @@ static oct_status read_kept(const json_t *list, oct_arena *arena, oct_quant_info
 static oct_status read(json_t *object, oct_arena *arena, oct_quant_info *out)
 {
     static const char *const known[] = { "activations", "bias_correction", "bits", "forced", "fp32",
-                                         "method", "percentile", "samples", "sha256", NULL };
+                                         "method", "percentile", "samples", "sha256", "smooth",
+                                         NULL };
     OCT_TRY(oct_json_known(key, object, known));
     OCT_TRY(read_string(object, "method", arena, &out->method));
     OCT_TRY(read_string(object, "sha256", arena, &out->sha256));
@@ -85,6 +102,7 @@ static oct_status read(json_t *object, oct_arena *arena, oct_quant_info *out)
     OCT_TRY(oct_json_int(key, object, "samples", 0, INT32_MAX, &out->samples));
     out->bias_correction = json_is_true(json_object_get(object, "bias_correction"));
     out->percentile = json_number_value(json_object_get(object, "percentile"));
+    OCT_TRY(read_smooth(json_object_get(object, "smooth"), out->smooth));
     if (!out->method) return oct_fail(OCT_ERR_FORMAT, "%s: 'method' is missing", key);
     OCT_TRY(read_activations(json_object_get(object, "activations"), arena, &out->table));
     return read_kept(json_object_get(object, "fp32"), arena, out);
@@ -108,6 +126,7 @@ static json_t *json_of_table(const oct_quant_table *table)
         json_t *o = oct_json_put(json_object(), "max", json_integer(q->max));
         o = oct_json_put(o, "scale", json_real((double)q->scale));
         o = oct_json_put(o, "zero", json_integer(q->zero));
+        if (table->entry[i].by) o = oct_json_put(o, "smooth", json_true());
         list = oct_json_put(list, table->entry[i].name, o);
     }
     return list;
@@ -135,6 +154,10 @@ oct_status oct_quant_info_write(const oct_quant_info *info, oct_arena *arena, co
         o = oct_json_put(o, "sha256", json_string(info->sha256));
     }
     if (info->percentile > 0) o = oct_json_put(o, "percentile", json_real(info->percentile));
+    if (info->smooth[0] > 0 || info->smooth[1] > 0) {
+        json_t *list = oct_json_append(json_array(), json_real(info->smooth[0]));
+        o = oct_json_put(o, "smooth", oct_json_append(list, json_real(info->smooth[1])));
+    }
     if (info->forced) o = oct_json_put(o, "forced", json_string(info->forced));
     return oct_json_write(o, arena, out);
 }

@@ -29,6 +29,23 @@ struct oct_quantizer {
     oct_arena arena;
 };
 
+static int smooths(const oct_quantizer *q)
+{
+    return q->pass.smooth[0] > 0 || q->pass.smooth[1] > 0;
+}
+
+static oct_status check_smooth(const oct_quantizer *q)
+{
+    for (int k = 0; k < 2; k++)
+        if (!(q->pass.smooth[k] >= 0 && q->pass.smooth[k] <= 1))
+            return oct_fail(OCT_ERR_UNSUPPORTED, "quantize: smooth %g, expected 0 to 1",
+                            q->pass.smooth[k]);
+    if (q->dynamic && smooths(q))
+        return oct_fail(OCT_ERR_UNSUPPORTED, "quantize: smooth: channels' extremes come from "
+                        "samples, ranges at run time have none");
+    return OCT_OK;
+}
+
 static oct_status read_options(oct_quantizer *q)
 {
     const oct_quantizer_options *how = &q->how;
@@ -47,7 +64,8 @@ static oct_status read_options(oct_quantizer *q)
     q->pass.qmax = bits == 7 ? 127 : 255;
     q->pass.ppm = (int)lrint(percentile * 1e4);
     q->pass.bias_correction = !how->no_bias_correction;
-    return OCT_OK;
+    memcpy(q->pass.smooth, how->smooth, sizeof how->smooth);
+    return check_smooth(q);
 }
 
 static oct_status check_model(const oct_quantizer *q)
@@ -73,8 +91,8 @@ static oct_status open(oct_quantizer *q, oct_model *m)
     OCT_TRY(check_model(q));
     oct_sha256_init(&q->samples);
     if (q->dynamic) return OCT_OK;
-    const oct_calibrate_options means = { .means = q->pass.bias_correction };
-    return oct_calibration_open(q->m->plan, q->m->pool, &means, &q->c);
+    const oct_calibrate_options o = { .means = q->pass.bias_correction, .extremes = smooths(q) };
+    return oct_calibration_open(q->m->plan, q->m->pool, &o, &q->c);
 }
 
 oct_status oct_quantizer_attach(const char *path, const oct_options *options, oct_model *m,
@@ -153,6 +171,7 @@ oct_status oct_quantizer_info(oct_quantizer *q, oct_quant_info *info)
     if (q->pass.method == OCT_METHOD_PERCENTILE) info->percentile = q->pass.ppm / 1e4;
     info->bits = q->pass.qmax == 127 ? 7 : 8;
     info->bias_correction = q->pass.bias_correction;
+    memcpy(info->smooth, q->pass.smooth, sizeof info->smooth);
     info->samples = (int)oct_calibration_samples(q->c);
     info->sha256 = hex;
     return OCT_OK;

@@ -101,8 +101,10 @@ typedef struct oct_pad_attr {
 enum { OCT_FLATTEN_X };
 
 /* quantize: FP32 -> U8 as quant says, q = clamp(round_half_even(x * (1 / scale)) + zero, 0, max),
- * NaN 0;  dequantize: U8 -> FP32, (q - zero) scale;  any shape and layout */
-enum { OCT_QUANTIZE_X, OCT_DEQUANTIZE_X = OCT_QUANTIZE_X };
+ * NaN 0;  dequantize: U8 -> FP32, (q - zero) scale;  any shape and layout.
+ * With by, F32 [d], x is DENSE [m, d] and its column c counts by[c] times: x * (by[c] / scale) is
+ * rounded, the quotient first.  The weights that read it are those of x / by. */
+enum { OCT_QUANTIZE_X, OCT_DEQUANTIZE_X = OCT_QUANTIZE_X, OCT_QUANTIZE_BY };
 typedef struct oct_quantize_attr {
     oct_quant quant;
 } oct_quantize_attr;

@@ -54,7 +54,7 @@ const oct_attr_table oct_attr_tables[OCT_OP_COUNT] = {
     [OCT_OP_LAYERNORM] = TABLE(oct_layernorm_attr, layernorm, "vcc"),
     [OCT_OP_ATTENTION] = TABLE(oct_attention_attr, attention, "vvV"),
     [OCT_OP_FIRST] = { .operands = "vv" },
-    [OCT_OP_QUANTIZE] = TABLE(oct_quantize_attr, quantize, "v"),
+    [OCT_OP_QUANTIZE] = TABLE(oct_quantize_attr, quantize, "vC"),
     [OCT_OP_DEQUANTIZE] = { .operands = "v" },
 };
 

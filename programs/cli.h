@@ -50,7 +50,7 @@ typedef struct cli_args {
     cli_words isa, precision, keep, only;
     char *eval, *method, *report, *structure;
     cli_ints bits;
-    cli_numbers percentile, max_drop, amount;
+    cli_numbers percentile, smooth, max_drop, amount;
     char *gemm, *device, *labels, *logits, *output, *data, *calib, *layers, *passes, *channels;
     cli_ints resize, crop, input, max_length;
     cli_numbers mean, std, scale, seconds, tolerance;

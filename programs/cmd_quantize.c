@@ -244,7 +244,9 @@ static int make(quantize_work *w, const char *temporary, oct_quantizer_save_info
     const oct_quantizer_options how = {
         .method = w->dynamic ? "dynamic" : a->method,
         .percentile = a->percentile.n ? a->percentile.v[0] : 0,
-        .bits = a->bits.n ? a->bits.v[0] : 0, .no_bias_correction = a->no_bias_correction };
+        .bits = a->bits.n ? a->bits.v[0] : 0, .no_bias_correction = a->no_bias_correction,
+        .smooth = { a->smooth.n ? a->smooth.v[0] : 0,
+                    a->smooth.n ? a->smooth.v[a->smooth.n - 1] : 0 } };
     job_settings s = job_defaults(a, w->path, DEFAULT_BATCH);
     s.source = w->calib ? w->calib : w->eval;
     int code = w->texts ? quantize_text_open(w, &s, &info->save) : job_open(a, &s, &w->job);
@@ -306,6 +308,9 @@ static int check_usage(const quantize_work *w)
                          w->texts ? "a text a line" : "a folder of images");
     if (a->calib && a->dynamic)
         return cli_usage(a->command, "--dynamic finds ranges at run time: --calib is not for it");
+    if (a->smooth.n && w->dynamic)
+        return cli_usage(a->command, "--smooth needs --calib: channels' extremes come from "
+                         "samples");
     if (a->max_drop.n && !a->eval) return cli_usage(a->command, "--max-drop needs --eval DATA");
     if (a->report && !quant_report_can_write(a->report))
         return cli_usage(a->command, "--report '%s': a name ending in .html or .json expected",

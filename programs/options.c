@@ -60,6 +60,9 @@ static const option_row rows[] = {
       "of activations: 7 (default) or 8 (default of texts)" },
     { "no-bias-correction", NULL, CLI_QUANTIZE, FLAG, AT(no_bias_correction), 1, 0, 0,
       "leave biases as they are" },
+    { "smooth", "A[,B]", CLI_QUANTIZE, NUMBERS, AT(smooth), 2, 0, 1,
+      "SmoothQuant in the feed-forward layers of a model of texts, with this strength\n"
+      "(of the first layer A, of the second B); 0: none (default)" },
     { "dynamic", NULL, CLI_QUANTIZE, FLAG, AT(dynamic), 1, 0, 0,
       "find activation ranges at run time: no --calib is needed" },
     { "keep", "LAYER,...", CLI_QUANTIZE, WORDS, AT(keep), CLI_MAX_LIST, 0, 0,

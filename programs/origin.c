@@ -37,6 +37,7 @@ char *origin_command(const cli_args *a, oct_arena *arena)
     if (a->method) oct_text_put(&t, " --method %s", a->method);
     put_numbers(&t, " --percentile ", &a->percentile);
     put_ints(&t, " --bits ", &a->bits);
+    put_numbers(&t, " --smooth ", &a->smooth);
     if (a->no_bias_correction) oct_text_put(&t, " --no-bias-correction");
     put_words(&t, " --keep ", &a->keep);
     put_numbers(&t, " --max-drop ", &a->max_drop);

@@ -13,7 +13,8 @@ void oct_bias_correct(const oct_bias_layer *l, const oct_means *means, float *bi
             double error = 0;
             for (int t = 0; t < l->taps; t++, w++, q++)
                 error += ((double)*w - scale * *q) * (l->inside ? l->inside[t] : 1);
-            sum += error * oct_means_get(means, first + c);
+            const double by = l->by ? (double)l->by[first + c] : 1;
+            sum += error * (oct_means_get(means, first + c) * by);
         }
         bias[o] = (float)((double)bias[o] + sum);
     }

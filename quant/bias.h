@@ -8,12 +8,13 @@
 /* Bias correction.  Rounded weights shift an output by (W_q - W) x, on average by (W_q - W) E[x],
  * which the bias can take back:
  *
- *   bias[o] += sum over c, t of (w[o,c,t] - scale[o] q[o,c,t]) E[x[c]] inside[t]
+ *   bias[o] += sum over c, t of (w[o,c,t] - scale[o] q[o,c,t]) E[x[c]] by[c] inside[t]
  *
  * c runs over the input channels of o's group, t over the kernel's taps.  inside[t] is the share of
- * output positions at which tap t meets the image and not the padding, which is 0.  Sums are in
- * double, in this order.  (Nagel et al., Data-Free Quantization Through Weight Equalization and
- * Bias Correction, ICCV 2019, section 4.2, with E[x] measured.) */
+ * output positions at which tap t meets the image and not the padding, which is 0; by[c] is what x
+ * is multiplied by (quant/smooth.h), else 1.  Sums are in double, in this order.
+ * (Nagel et al., Data-Free Quantization Through Weight Equalization and Bias Correction, ICCV 2019,
+ * section 4.2, with E[x] measured.) */
 typedef struct oct_bias_layer {
     int out, in, groups;     /* channels; in is of all groups together */
     int taps;                /* kh * kw;  of a linear layer that reads an image: h * w; else 1 */
@@ -21,6 +22,7 @@ typedef struct oct_bias_layer {
     const int8_t *q;         /* the same */
     const float *scale;      /* [out] */
     const double *inside;    /* [taps], or NULL: 1 */
+    const float *by;         /* [in], or NULL: 1 */
 } oct_bias_layer;
 
 /* means->channels is l->in. */

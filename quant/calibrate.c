@@ -11,7 +11,7 @@ enum { PIECE = 1 << 15 /* values a thread counts at a time */ };
 typedef struct task {
     const char *name;         /* of the step's node */
     int value;
-    int counts, means;        /* 1: the observer, the means of that value see it */
+    int counts, means, extremes; /* 1: that value's observer, means, extremes see it */
 } task;
 
 struct oct_calibration {
@@ -39,6 +39,7 @@ void oct_calibration_close(oct_calibration *c)
     for (int i = 0; c->value && i < c->n_values; i++) {
         free(c->value[i].observer);
         oct_means_close(&c->value[i].means);
+        oct_extremes_close(&c->value[i].extremes);
     }
     for (int i = 0; c->scratch && i < c->threads; i++) free(c->scratch[i]);
     oct_arena_free(&c->arena);
@@ -69,7 +70,8 @@ static int moved(const oct_calibration *c, const oct_plan *plan, int i)
     return -1;
 }
 
-static oct_status add_step(oct_calibration *c, const oct_plan *plan, int i, int means)
+static oct_status add_step(oct_calibration *c, const oct_plan *plan, int i,
+                           const oct_calibrate_options *o)
 {
     const oct_tensor *t = plan->step[i].args.out;
     task *s = &c->task[i];
@@ -81,28 +83,33 @@ static oct_status add_step(oct_calibration *c, const oct_plan *plan, int i, int 
         s->counts = 1;
         OCT_TRY(add_value(c, s->name, t));
     }
-    oct_means *m = &c->value[s->value].means;
-    s->means = means && t->rank > 1 && !m->channels;
-    return s->means ? oct_means_open(t->dim[t->rank - 1], m) : OCT_OK;
+    oct_observed *v = &c->value[s->value];
+    const int channels = t->dim[t->rank - 1];
+    s->means = o->means && t->rank > 1 && !v->means.channels;
+    s->extremes = o->extremes && t->rank == 2 && !v->extremes.channels;
+    if (s->means) OCT_TRY(oct_means_open(channels, &v->means));
+    return s->extremes ? oct_extremes_open(channels, &v->extremes) : OCT_OK;
 }
 
 /* Only once an image is laid out its channels are the last dim, so the means of a caller's
  * [n, c, h, w] are those of the layout step.  A text's ids and begins are no activations. */
-static oct_status add_values(oct_calibration *c, const oct_plan *plan, int means)
+static oct_status add_values(oct_calibration *c, const oct_plan *plan,
+                             const oct_calibrate_options *o)
 {
     char name[24] = "input";
     for (int i = 0; i < plan->n_ins && !plan->starts; i++) {
         if (i) snprintf(name, sizeof name, "input.%d", i);
         OCT_TRY(add_value(c, name, &plan->in[i]));
-        if (means && plan->in[i].rank == 2)
+        if (o->means && plan->in[i].rank == 2)
             OCT_TRY(oct_means_open(plan->in[i].dim[1], &c->value[i].means));
     }
     c->n_ins = c->n_values;
-    for (int i = 0; i < plan->n_steps; i++) OCT_TRY(add_step(c, plan, i, means));
+    for (int i = 0; i < plan->n_steps; i++) OCT_TRY(add_step(c, plan, i, o));
     return OCT_OK;
 }
 
-static oct_status build(oct_calibration *c, const oct_plan *plan, const oct_pool *pool, int means)
+static oct_status build(oct_calibration *c, const oct_plan *plan, const oct_pool *pool,
+                        const oct_calibrate_options *o)
 {
     const size_t steps = (size_t)plan->n_steps, values = steps + (size_t)plan->n_ins;
     c->n_steps = plan->n_steps;
@@ -110,7 +117,7 @@ static oct_status build(oct_calibration *c, const oct_plan *plan, const oct_pool
     c->task = oct_arena_zalloc(&c->arena, steps * sizeof *c->task);
     c->scratch = oct_arena_zalloc(&c->arena, (size_t)pool->threads * sizeof *c->scratch);
     if (!c->value || !c->task || !c->scratch) return out_of_memory();
-    OCT_TRY(add_values(c, plan, means));
+    OCT_TRY(add_values(c, plan, o));
     c->threads = pool->threads;
     for (int i = 0; i < c->threads; i++)
         if (!(c->scratch[i] = oct_observer_new())) return out_of_memory();
@@ -128,10 +135,11 @@ static oct_status build(oct_calibration *c, const oct_plan *plan, const oct_pool
 oct_status oct_calibration_open(const oct_plan *plan, const oct_pool *pool,
                                 const oct_calibrate_options *options, oct_calibration **out)
 {
+    static const oct_calibrate_options nothing_more;
     *out = NULL;
     oct_calibration *c = calloc(1, sizeof *c);
     if (!c) return out_of_memory();
-    const oct_status status = build(c, plan, pool, options ? options->means : 0);
+    const oct_status status = build(c, plan, pool, options ? options : &nothing_more);
     if (status != OCT_OK) oct_calibration_close(c);
     else *out = c;
     return status;
@@ -173,6 +181,7 @@ static void after(void *arg, const oct_plan *plan, int step, int n)
     oct_observed *v = &c->value[s->value];
     const oct_tensor *t = plan->step[step].args.out;
     if (s->counts) observe(c, v, t, n);
+    if (s->extremes) oct_extremes_add(&v->extremes, t, n, c->pool);
     if (!s->means) return;
     const int ragged = plan->starts && !plan->step[step].per_text;
     oct_means_add(&v->means, t, ragged ? plan->starts->data : NULL, ragged ? c->texts : n, c->pool,

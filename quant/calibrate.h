@@ -2,6 +2,7 @@
 #define OCT_QUANT_CALIBRATE_H
 
 #include "graph/plan.h"
+#include "quant/extremes.h"
 #include "quant/means.h"
 #include "quant/observer.h"
 
@@ -23,12 +24,14 @@ typedef struct oct_observed {
     const char *name;        /* of the node that writes it; of inputs "input", "input.1" ... */
     oct_observer *observer;
     oct_means means;         /* of its channels; channels 0: not asked for */
+    oct_extremes extremes;   /* of its channels; channels 0: not asked for, or no rows */
 } oct_observed;
 
 typedef struct oct_calibration oct_calibration;
 
 typedef struct oct_calibrate_options {
     int means;               /* 1: collect E[x] of each channel, for bias correction */
+    int extremes;            /* 1: least and largest of each channel of DENSE [m, d] values */
 } oct_calibrate_options;
 
 /* For this plan, or others of the same graph for the same or a smaller batch; the pool may have

@@ -79,6 +79,7 @@ static oct_status read(const oct_quantize_layer *l, oct_arena *tmp, parts *p)
     p->q->scale = p->scale;
     oct_tensor_read_f32(w, 0, oct_tensor_count(w), p->w);
     if (b) oct_tensor_read_f32(b, 0, (size_t)p->rows, p->bias);
+    for (size_t i = 0; l->by && i < oct_tensor_count(w); i++) p->w[i] /= l->by[i % p->k];
     if (all_finite(p->w, oct_tensor_count(w)) && all_finite(p->bias, (size_t)p->rows))
         return OCT_OK;
     return oct_fail(OCT_ERR_UNSUPPORTED, "%.80s: a weight or bias is not finite", l->node->name);
@@ -101,7 +102,7 @@ static oct_status correct(const oct_quantize_layer *l, const parts *p, oct_arena
     const oct_tensor *x = node->args.in[OCT_CONV2D_X], *y = node->args.out, *w = p->q;
     if (!l->means || !l->means->channels) return OCT_OK;
     oct_bias_layer layer = { .out = p->rows, .in = l->means->channels, .groups = 1, .w = p->w,
-                             .q = w->data, .scale = p->scale };
+                             .q = w->data, .scale = p->scale, .by = l->by };
     if (node->kind == OCT_OP_CONV2D) {
         const oct_conv2d_attr *a = node->args.attr;
         oct_bias_window window = {

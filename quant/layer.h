@@ -24,6 +24,7 @@ typedef struct oct_quantize_layer {
     oct_node *node;
     float s_in;                /* scale of x; 0: x is FP32 and quantized at run time */
     const oct_means *means;    /* of x's channels, for bias correction; NULL or empty: none */
+    const float *by;           /* [k] of a linear: x is multiplied by it, w divided; or NULL */
     oct_arena *arena;
 } oct_quantize_layer;
 

@@ -5,7 +5,8 @@ liboctet_core_la_SOURCES += \
 	quant/qparams.h quant/qparams.c \
 	quant/observer.h quant/observer.c quant/observer_kl.c quant/observer_mse.c \
 	quant/means.h quant/means.c \
-	quant/bias.h quant/bias.c \
+	quant/bias.h quant/bias.c quant/ln.h \
+	quant/extremes.h quant/extremes.c quant/smooth.h quant/smooth.c \
 	quant/calibrate.h quant/calibrate.c
 liboctet_core_la_SOURCES += \
 	quant/layer.h quant/layer.c quant/table.h quant/table.c \

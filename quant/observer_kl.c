@@ -32,6 +32,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "quant/ln.h"
 #include "quant/observer.h"
 #include "tensor/f16.h"
 
@@ -43,23 +44,6 @@ typedef struct work {
     double entropy[N + 1];    /* sum of h ln h */
     int used[N + 1];          /* bins with h > 0 */
 } work;
-
-/* ln x of a normal x > 0, within 4e-16 + 2 ulp; a fixed sequence of operations, the C library's
- * differs between machines.  x = 2^e m, m in [0.7, 1.4], t = (m - 1) / (m + 1), |t| < 0.172:
- *     ln m = 2 (t + t^3 / 3 + t^5 / 5 ...);  the first term left out is 2 t^21 / 21 < 1e-17 */
-static double ln(double x)
-{
-    uint64_t u;
-    memcpy(&u, &x, sizeof u);
-    int e = (int)(u >> 52) - 1023;
-    u = (u & 0xfffffffffffff) | (uint64_t)1023 << 52;
-    double m, sum = 0;
-    memcpy(&m, &u, sizeof m);
-    if (m > 1.4) m /= 2, e++;
-    const double t = (m - 1) / (m + 1), tt = t * t;
-    for (int k = 19; k >= 1; k -= 2) sum = sum * tt + 1.0 / k;
-    return e * 0x1.62e42fefa39efp-1 + 2 * t * sum;
-}
 
 /* c values, spread evenly over [a, b), in bins of a width */
 static void spread(double *h, double a, double b, double width, double c)
@@ -94,7 +78,7 @@ static void fill(const oct_observer *o, double largest, work *w)
     for (int i = 0; i < N; i++) {
         const double h = w->h[i];
         w->sum[i + 1] = w->sum[i] + h;
-        w->entropy[i + 1] = w->entropy[i] + (h > 0 ? h * ln(h) : 0);
+        w->entropy[i + 1] = w->entropy[i] + (h > 0 ? h * oct_ln(h) : 0);
         w->used[i + 1] = w->used[i] + (h > 0);
     }
 }
@@ -105,19 +89,20 @@ static double divergence(const work *w, int i, int levels)
     const double all = w->sum[N], kept = w->sum[i], out = all - kept;
     const int empty_end = w->used[N] > w->used[i] && w->h[i - 1] <= 0;
     const double last = w->used[N] > w->used[i] ? w->h[i - 1] + out : w->h[i - 1];
-    double plnp = w->entropy[i - 1] + (last > 0 ? last * ln(last) : 0), plnq = 0;
+    double plnp = w->entropy[i - 1] + (last > 0 ? last * oct_ln(last) : 0), plnq = 0;
     for (int l = 0; l < levels; l++) {
         const int begin = l * i / levels, end = (l + 1) * i / levels;
         int used = w->used[end] - w->used[begin];
         const double own = w->sum[end] - w->sum[begin];
         if (l == levels - 1) {
-            if (!used) return last > 0 ? INFINITY : (plnp - plnq) / all - ln(all);
-            plnq += (w->sum[i - 1] - w->sum[begin] + last) * ln(own / (used + empty_end) / kept);
+            if (!used) return last > 0 ? INFINITY : (plnp - plnq) / all - oct_ln(all);
+            plnq += (w->sum[i - 1] - w->sum[begin] + last) *
+                    oct_ln(own / (used + empty_end) / kept);
         } else if (used) {
-            plnq += own * ln(own / used / kept);
+            plnq += own * oct_ln(own / used / kept);
         }
     }
-    return (plnp - plnq) / all - ln(all);
+    return (plnp - plnq) / all - oct_ln(all);
 }
 
 oct_status oct_observer_kl(const oct_observer *o, int qmax, oct_range *out)

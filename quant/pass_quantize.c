@@ -4,6 +4,7 @@
 
 #include "graph/boundary.h"
 #include "quant/layer.h"
+#include "quant/smooth.h"
 #include "quant/table.h"
 
 typedef struct work {
@@ -14,6 +15,7 @@ typedef struct work {
     oct_quant_entry *entry;    /* its entries, while they are collected */
     unsigned char *quantized;  /* [n_nodes] conv2d, linear, add that become integers */
     unsigned char *wanted;     /* [n_nodes] something reads the node's value as U8 */
+    int smoothed;              /* layers */
 } work;
 
 static int is_layer(const oct_node *node)
@@ -57,6 +59,23 @@ static int curved(const oct_node *node)
            ((const oct_linear_attr *)node->args.attr)->act > OCT_ACT_RELU6;
 }
 
+static int ends_in_gelu(const oct_node *node)
+{
+    return node->kind == OCT_OP_LINEAR &&
+           ((const oct_linear_attr *)node->args.attr)->act == OCT_ACT_GELU;
+}
+
+/* Operands that are value and would be read as U8. */
+static int count_readers(const work *w, const oct_tensor *value)
+{
+    const oct_graph *g = w->g;
+    int n = 0;
+    for (int j = 0; j < g->n_nodes; j++)
+        for (int k = 0; k < OCT_MAX_IN && !g->node[j].dead; k++)
+            n += g->node[j].args.in[k] == value && would_read(w, j, k);
+    return n;
+}
+
 static int any_reader(const work *w, int i)
 {
     const oct_graph *g = w->g;
@@ -64,10 +83,7 @@ static int any_reader(const work *w, int i)
     if (curved(&g->node[i])) return 0;
     for (int j = 0; j < g->n_outs; j++)
         if (g->out[j] == value) return 0;
-    for (int j = i + 1; j < g->n_nodes; j++)
-        for (int k = 0; k < OCT_MAX_IN && !g->node[j].dead; k++)
-            if (g->node[j].args.in[k] == value && would_read(w, j, k)) return 1;
-    return 0;
+    return count_readers(w, value) > 0;
 }
 
 static int can_quantize(const work *w, int i)
@@ -99,32 +115,46 @@ static const oct_node *ranged(const work *w, const oct_node *node)
     }
 }
 
-static oct_status find_quant(work *w, const char *name, oct_quant *out)
+static const oct_quant_entry *find_entry(const work *w, const char *name)
 {
     for (int i = 0; i < w->table.n; i++)
-        if (strcmp(w->table.entry[i].name, name) == 0) {
-            *out = w->table.entry[i].quant;
-            return OCT_OK;
-        }
+        if (strcmp(w->table.entry[i].name, name) == 0) return &w->table.entry[i];
+    return NULL;
+}
+
+static const oct_quant_entry *add_entry(work *w, const char *name, oct_range range, oct_tensor *by)
+{
+    const oct_qparams p = oct_qparams_u8(range, w->o->qmax);
+    oct_quant_entry *e = &w->entry[w->table.n++];
+    *e = (oct_quant_entry){ name, { p.scale, p.zero, w->o->qmax }, by };
+    return e;
+}
+
+static oct_status find_quant(work *w, const char *name, const oct_quant_entry **out)
+{
     const oct_method_options options = { .qmax = w->o->qmax, .ppm = w->o->ppm };
     const oct_observed *seen = w->c ? oct_calibration_find(w->c, name) : NULL;
     oct_range range;
+    *out = find_entry(w, name);
+    if (*out) return OCT_OK;
     if (!seen)
         return oct_fail(OCT_ERR_FORMAT, w->c ? "quantize: %.80s was not calibrated"
                                              : "octet.quant: no scale for %.80s", name);
     OCT_TRY(oct_observer_range(seen->observer, w->o->method, &options, &range));
-    const oct_qparams p = oct_qparams_u8(range, w->o->qmax);
-    *out = (oct_quant){ p.scale, p.zero, w->o->qmax };
-    w->entry[w->table.n++] = (oct_quant_entry){ name, *out };
+    *out = add_entry(w, name, range, NULL);
     return OCT_OK;
 }
 
+static const char *name_of(const oct_node *writer) { return writer ? writer->name : "input"; }
+
 /* For values that stay FP32 where they are written: the caller's input, a kept layer's output. */
-static oct_status ask(void *arg, const oct_tensor *t, oct_quant *out)
+static oct_status ask(void *arg, const oct_tensor *t, oct_boundary_how *out)
 {
     work *w = arg;
-    const oct_node *writer = oct_graph_writer(w->g, t);
-    return find_quant(w, writer ? writer->name : "input", out);
+    const oct_quant_entry *e;
+    OCT_TRY(find_quant(w, name_of(oct_graph_writer(w->g, t)), &e));
+    *out = (oct_boundary_how){ e->quant, e->by };
+    return OCT_OK;
 }
 
 static const struct { size_t size, quant; } places[OCT_OP_COUNT] = {
@@ -137,12 +167,15 @@ static const struct { size_t size, quant; } places[OCT_OP_COUNT] = {
 /* The node gets an attr of its own, with its output's quantization. */
 static oct_status set_quant(work *w, oct_node *node)
 {
-    oct_quant q;
-    OCT_TRY(find_quant(w, ranged(w, node)->name, &q));
+    const oct_quant_entry *e;
+    OCT_TRY(find_quant(w, ranged(w, node)->name, &e));
+    if (e->by)
+        return oct_fail(OCT_ERR_FORMAT, "octet.quant: %.80s is smoothed, and written in integers",
+                        e->name);
     char *attr = oct_arena_alloc(w->g->arena, places[node->kind].size);
     if (!attr) return oct_fail(OCT_ERR_MEMORY, "%.80s: out of memory", node->name);
     memcpy(attr, node->args.attr, places[node->kind].size);
-    memcpy(attr + places[node->kind].quant, &q, sizeof q);
+    memcpy(attr + places[node->kind].quant, &e->quant, sizeof e->quant);
     node->args.attr = attr;
     return OCT_OK;
 }
@@ -159,8 +192,39 @@ static oct_status scale_of(work *w, const unsigned char *u8, const oct_tensor *t
         *out = q.scale;
         return OCT_OK;
     }
-    OCT_TRY(find_quant(w, writer ? writer->name : "input", &q));
-    *out = q.scale;
+    const oct_quant_entry *e;
+    OCT_TRY(find_quant(w, name_of(writer), &e));
+    *out = e->quant.scale;
+    return OCT_OK;
+}
+
+/* The strength that smooth has for layer i: it ends in a GELU, or reads what does; 0: neither. */
+static double strength_of(const work *w, int i)
+{
+    const oct_node *node = &w->g->node[i];
+    const oct_node *writer = oct_graph_writer(w->g, node->args.in[OCT_LINEAR_X]);
+    if (node->kind != OCT_OP_LINEAR) return 0;
+    if (ends_in_gelu(node)) return w->o->smooth[0];
+    return writer && ends_in_gelu(writer) ? w->o->smooth[1] : 0;
+}
+
+/* Layer i's x, if it is FP32 rows that nothing else reads as integers, exchanges factors with its
+ * weights: *by, NULL where it does not. */
+static oct_status smooth(work *w, const unsigned char *u8, int i, const float **by)
+{
+    oct_node *node = &w->g->node[i];
+    oct_tensor *x = node->args.in[OCT_LINEAR_X], *weight = node->args.in[OCT_LINEAR_W], *factors;
+    const oct_node *writer = oct_graph_writer(w->g, x);
+    const double strength = strength_of(w, i);
+    *by = NULL;
+    if (!(strength > 0) || !writer || u8[writer - w->g->node] || count_readers(w, x) != 1)
+        return OCT_OK;
+    const oct_observed *seen = oct_calibration_find(w->c, writer->name);
+    if (!seen || seen->extremes.channels != weight->dim[1]) return OCT_OK;
+    OCT_TRY(oct_smooth_factors(&seen->extremes, weight, strength, w->g->arena, &factors));
+    *by = factors->data;
+    add_entry(w, writer->name, oct_smooth_range(&seen->extremes, *by), factors);
+    w->smoothed++;
     return OCT_OK;
 }
 
@@ -197,10 +261,11 @@ static oct_status convert(work *w, unsigned char *u8, int i, int *changes)
     ++*changes;
     if (!w->c) return OCT_OK; /* its weights are integers */
     oct_quantize_layer layer = { .node = node, .arena = w->g->arena };
+    OCT_TRY(smooth(w, u8, i, &layer.by));
     OCT_TRY(scale_of(w, u8, node->args.in[OCT_CONV2D_X], &layer.s_in));
     if (w->o->bias_correction) {
         const oct_node *writer = oct_graph_writer(w->g, node->args.in[OCT_CONV2D_X]);
-        const oct_observed *x = oct_calibration_find(w->c, writer ? writer->name : "input");
+        const oct_observed *x = oct_calibration_find(w->c, name_of(writer));
         layer.means = x ? &x->means : NULL;
     }
     return oct_quantize_layer_run(&layer);
@@ -226,6 +291,9 @@ static oct_status run(work *w, int *changes)
     w->wanted = flags + n;
     decide(w);
     for (int i = 0; i < g->n_nodes; i++) OCT_TRY(convert(w, flags + 2 * n, i, changes));
+    if (!w->smoothed && (w->o->smooth[0] > 0 || w->o->smooth[1] > 0))
+        return oct_fail(OCT_ERR_UNSUPPORTED, "quantize: smooth: there is no quantized linear layer "
+                        "before or after a GELU");
     OCT_TRY(oct_graph_boundary(g, ask, w, &inserted));
     return oct_graph_verify(g);
 }

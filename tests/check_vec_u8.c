@@ -81,6 +81,14 @@ static void check_quantize(const oct_vec_u8 *v, size_t n, check_fill fill)
     }
     v->steps(n, x, inverse, q.zero, q.max, got);
     compare_bytes("steps", v, want, got, n);
+    float *by = floats(n, fill);
+    for (size_t i = 0; i < n; i++) {
+        if (fill == CHECK_RANDOM) by[i] = ldexpf(inverse, (int)(check_rand() % 7) - 3);
+        want[i] = to_byte(x[i] * by[i], q.zero, 0, q.max);
+    }
+    got = check_out(n, 1);
+    v->steps_by(n, x, by, q.zero, q.max, got);
+    compare_bytes("steps_by", v, want, got, n);
     check_reset();
 }
 
@@ -200,11 +208,15 @@ static int check_table(const oct_vec_u8 *v)
     uint8_t got[8];
     v->steps(8, odd, 1, 3, 127, got);
     CHECK(!memcmp(got, want, 8), "steps %s of odd numbers", v->name);
+    const float by[] = { 0, 1, 1, 1, 2, 1, 1, .5f }, x[] = { inf, -0.f, NAN, inf, -.5f, .5f, 1.5f,
+                                                             -1 };
+    v->steps_by(8, x, by, 3, 127, got); /* the first is a NaN, too */
+    CHECK(!memcmp(got, want, 8), "steps_by %s of odd numbers", v->name);
     const float none[] = { NAN, inf, -0.f, -inf };
     const oct_range r = v->range(4, none), e = v->range(0, none);
     CHECK(r.lo == 0 && r.hi == 0 && !signbit(r.lo) && !signbit(r.hi), "range %s of none", v->name);
     CHECK(e.lo == 0 && e.hi == 0, "range %s of nothing", v->name);
-    return 3;
+    return 4;
 }
 
 static int check(int i)

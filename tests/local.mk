@@ -209,10 +209,17 @@ tests_test_text_file_LDADD    = libprograms.la $(LDADD) $(CHECK_LIBS)
 # ... on samples.
 unit_tests   += tests/test_text_static
 tests_test_text_static_SOURCES  = tests/files.h tests/header_change.h tests/header_change.c \
-	tests/test_text_static.c
+	tests/text_case.h tests/text_case.c tests/test_text_static.c
 tests_test_text_static_CFLAGS   = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 tests_test_text_static_CPPFLAGS = $(AM_CPPFLAGS) $(ZLIB_CFLAGS)
 tests_test_text_static_LDADD    = $(LDADD) $(CHECK_LIBS)
+
+unit_tests += tests/test_smooth
+tests_test_smooth_SOURCES  = tests/files.h tests/header_change.h tests/header_change.c \
+	tests/text_case.h tests/text_case.c tests/test_smooth.c
+tests_test_smooth_CFLAGS   = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
+tests_test_smooth_CPPFLAGS = $(AM_CPPFLAGS) $(ZLIB_CFLAGS)
+tests_test_smooth_LDADD    = $(LDADD) $(CHECK_LIBS)
 
 # The largest memory of a stream of texts.
 unit_tests += tests/test_text_memory

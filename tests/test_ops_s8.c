@@ -306,6 +306,36 @@ START_TEST(quantize_and_back)
 }
 END_TEST
 
+/* A factor a column, and what is refused. */
+START_TEST(quantize_by_columns)
+{
+    for (int m = 1; m <= 40; m += 13)
+        for (int d = 1; d < 70; d += 4) {
+            open_op();
+            const oct_quantize_attr attr = { { .059168722f, m & 1 ? 57 : 0, d & 4 ? 127 : 255 } };
+            oct_tensor x = { .rank = 2, .dim = { m, d } }, y = { .rank = 2 };
+            oct_tensor by = { .rank = 1, .dim = { d } };
+            test_op_fill(&op, &x);
+            test_op_fill(&op, &by);
+            unsigned char *want = room((size_t)(m * d));
+            for (int c = 0; c < d; c++) ((float *)by.data)[c] = ldexpf(1, c % 9 - 4);
+            for (int i = 0; i < m * d; i++) {
+                const float b = ((float *)by.data)[i % d];
+                const float v = ((float *)x.data)[i] *= 40 / b;
+                const double steps = nearbyint((double)(v * (b / attr.quant.scale)));
+                want[i] = (unsigned char)fmin(fmax(steps + attr.quant.zero, 0), attr.quant.max);
+            }
+            one t = { OCT_OP_QUANTIZE, { &attr, { &x, &by }, &y }, want, m };
+            test_each_isa(one_on_isa, &t);
+            char why[60];
+            snprintf(why, sizeof why, "quantize: a parameter is no F32 [%d]", d);
+            by.dim[0]++;
+            test_op_refused(&op, OCT_OP_QUANTIZE, &t.args, why);
+            close_op();
+        }
+}
+END_TEST
+
 START_TEST(add_is_exact)
 {
     for (int count = 1; count < 40; count++)
@@ -492,6 +522,7 @@ int main(void)
 {
     const suite_loop loops[] = {
         { conv2d_is_exact, N_SHAPES }, { linear_is_exact, 1 }, { quantize_and_back, 1 },
+        { quantize_by_columns, 1 },
         { add_is_exact, 1 }, { activations_clamp_bytes, 1 }, { averages_keep_ties, 1 },
         { pools_are_exact, 1 }, { pad_and_flatten_move_bytes, 1 },
         { odd_quantizations_are_refused, 1 },

@@ -4,60 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "models/quantizer.h"
 #include "ops/attr.h"
-#include "tensor/cpu.h"
-#include "tests/files.h"
-#include "tests/golden_sha256.h"
 #include "tests/header_change.h"
-
-enum { TEXTS = 40, LONGEST = 25, MAX_CLASSES = 3, N_LOGITS = TEXTS * MAX_CLASSES };
-
-typedef struct subject {
-    const char *name;
-    int tokens;
-} subject;
-
-static const subject subjects[] = { { "distilbert", 999 }, { "bert", 333 } };
-enum { N_SUBJECTS = sizeof subjects / sizeof *subjects };
-
-#define OK(call) ck_assert_msg((call) == OCT_OK, "%s", oct_last_error())
-
-static char folder[64], made[96], other[96];
-
-static void setup(void)
-{
-    snprintf(folder, sizeof folder, "%s", scratch_folder());
-    snprintf(made, sizeof made, "%s/made", folder);
-    snprintf(other, sizeof other, "%s/other", folder);
-}
-
-static void teardown(void)
-{
-    unlink(made);
-    unlink(other);
-    rmdir(folder);
-}
-
-static const char *source_of(const subject *s)
-{
-    char name[64];
-    snprintf(name, sizeof name, "golden/encoders/%s", s->name);
-    return file_of(name);
-}
-
-/* Text t as the n-th of a batch; ids, starts, types are the model's inputs, types may be NULL. */
-static void put_text(const subject *s, oct_tensor *const in[3], int t, int n)
-{
-    int32_t *ids = in[0]->data, *starts = in[1]->data, *types = in[2] ? in[2]->data : NULL;
-    const int begin = n ? starts[n] : 0, length = 1 + t * 7 % LONGEST;
-    for (int i = 0; i < length; i++) {
-        ids[begin + i] = (i * i * 13 + 31 * i + 101 * t + 5) % s->tokens;
-        if (types) types[begin + i] = 2 * i > length;
-    }
-    starts[0] = 0;
-    starts[n + 1] = begin + length;
-}
+#include "tests/text_case.h"
 
 /* ---- counting ---- */
 
@@ -68,21 +17,11 @@ static oct_model *load(const subject *s, int batch, int threads)
     return m;
 }
 
-/* Texts from the last to the first if backwards. */
-static int fill(const subject *s, oct_model *m, int first, int batch, int backwards)
-{
-    oct_tensor *in[3] = { oct_model_input(m, 0), oct_model_input(m, 1), oct_model_input(m, 2) };
-    int n = 0;
-    for (; n < batch && first + n < TEXTS; n++)
-        put_text(s, in, backwards ? TEXTS - 1 - first - n : first + n, n);
-    return n;
-}
-
 static oct_calibration *calibrate(const subject *s, int batch, int threads, int backwards)
 {
     oct_model *m = load(s, batch, threads);
     oct_calibration *c;
-    OK(oct_calibration_open(m->plan, m->pool, &(oct_calibrate_options){ .means = 1 }, &c));
+    OK(oct_calibration_open(m->plan, m->pool, &(oct_calibrate_options){ 1, 1 }, &c));
     for (int i = 0; i < m->plan->n_steps; i++) { /* rows that no text has count for nothing */
         const oct_tensor *y = m->plan->step[i].args.out;
         memset(y->data, 0xff, oct_tensor_size(y));
@@ -108,6 +47,10 @@ static void check_equal(const oct_calibration *a, const oct_calibration *b)
         ck_assert_int_eq(x->means.samples, y->means.samples);
         const size_t size = 2 * (size_t)x->means.channels * sizeof *x->means.whole;
         ck_assert_msg(!size || !memcmp(x->means.whole, y->means.whole, size), "%s", x->name);
+        const size_t channels = (size_t)x->extremes.channels;
+        ck_assert_int_eq(x->extremes.channels, y->extremes.channels);
+        ck_assert(channels > 0 && !memcmp(x->extremes.lo, y->extremes.lo,
+                                          2 * channels * sizeof *x->extremes.lo));
     }
 }
 
@@ -135,6 +78,7 @@ typedef struct plain {
     float lo[MAX_STEPS], hi[MAX_STEPS];
     uint64_t count[MAX_STEPS];
     double mean[MAX_STEPS][MAX_WIDTH];
+    float least[MAX_STEPS][MAX_WIDTH], most[MAX_STEPS][MAX_WIDTH];
 } plain;
 
 static void look(void *arg, const oct_plan *plan, int step, int n)
@@ -151,6 +95,8 @@ static void look(void *arg, const oct_plan *plan, int step, int n)
         p->lo[step] = fminf(p->lo[step], x[i]);
         p->hi[step] = fmaxf(p->hi[step], x[i]);
         p->mean[step][i % width] += (double)x[i] / rows / TEXTS;
+        p->least[step][i % width] = fminf(p->least[step][i % width], x[i]);
+        p->most[step][i % width] = fmaxf(p->most[step][i % width], x[i]);
     }
 }
 
@@ -174,6 +120,9 @@ START_TEST(counts_what_the_tokens_give)
             ck_assert_int_eq(v->means.samples, TEXTS);
             for (int ch = 0; ch < v->means.channels; ch++)
                 ck_assert_double_eq_tol(oct_means_get(&v->means, ch), p.mean[i][ch], 1e-9);
+            for (int ch = 0; ch < v->extremes.channels; ch++)
+                ck_assert(v->extremes.lo[ch] == p.least[i][ch] &&
+                          v->extremes.hi[ch] == p.most[i][ch]);
         }
         oct_calibration_close(c);
         oct_model_free(m);
@@ -183,91 +132,15 @@ END_TEST
 
 /* ---- files ---- */
 
-static oct_quantizer *open_fed(const subject *s, oct_options o, const oct_quantizer_options *how)
-{
-    oct_quantizer *q;
-    OK(oct_quantizer_open(source_of(s), &o, how, &q));
-    for (int i = 0; i < TEXTS;) {
-        oct_tensor *in[3] = { oct_quantizer_input(q, 0), oct_quantizer_input(q, 1),
-                              oct_quantizer_input(q, 2) };
-        int n = 0;
-        while (n < o.batch && i < TEXTS) put_text(s, in, i++, n), n++;
-        OK(oct_quantizer_add(q, n));
-    }
-    return q;
-}
-
-static void make(const subject *s, oct_options o, const char *path)
-{
-    oct_quantizer *q = open_fed(s, o, NULL);
-    OK(oct_quantizer_save(q, path));
-    oct_quantizer_free(q);
-}
-
-static void answer(const subject *s, oct_model *m, int batch, float logits[N_LOGITS])
-{
-    ck_assert_str_eq(m->precision, "int8");
-    for (int i = 0, n; i < TEXTS; i += n) {
-        n = fill(s, m, i, batch, 0);
-        OK(oct_model_run(m, n));
-        memcpy(logits + i * m->classes, oct_model_output(m, 0)->data,
-               (size_t)(n * m->classes) * sizeof *logits);
-    }
-}
-
-/* Calibration included, for every machine. */
-static void check_golden(const subject *s, const float *logits, size_t size)
-{
-    char name[64], stored[65], hex[65];
-    snprintf(name, sizeof name, "%s_static", s->name);
-    golden_sha256(name, stored);
-    sha256_of(logits, size, hex);
-    ck_assert_msg(!strcmp(hex, stored), "%s: %s, expected %s", name, hex, stored);
-}
-
 START_TEST(a_file_gives_the_bits_it_was_made_with)
 {
-    static const char *const isas[] = { "ref", "avx2", "avxvnni", "avx512", "neon", "neondot",
-                                        "neoni8mm" };
-    static float want[N_LOGITS], got[N_LOGITS];
-    unsigned flags;
-    for (int k = 0; k < N_SUBJECTS; k++) {
-        const subject *s = &subjects[k];
-        oct_quantizer *q = open_fed(s, (oct_options){ .batch = 3 }, NULL);
-        oct_model *m;
-        OK(oct_quantizer_build(q, NULL, 0, 0, &m, NULL));
-        OK(oct_model_plan(m, &(oct_options){ .batch = 3 }));
-        answer(s, m, 3, want);
-        check_golden(s, want, (size_t)(TEXTS * m->classes) * sizeof *want);
-        oct_model_free(m);
-        OK(oct_quantizer_save(q, made));
-        oct_quantizer_free(q);
-        for (size_t i = 0; i < sizeof isas / sizeof *isas; i++) {
-            if (oct_cpu_isa(isas[i], &flags) != OCT_OK) continue;
-            for (int batch = 1; batch <= 32; batch += 31) {
-                const oct_options o = { .batch = batch, .isa = isas[i], .threads = 1 + batch % 3 };
-                OK(oct_model_load(made, &o, &m));
-                answer(s, m, batch, got);
-                ck_assert_msg(!memcmp(want, got, (size_t)(TEXTS * m->classes) * sizeof *got),
-                              "%s, %s, batch %d", s->name, isas[i], batch);
-                oct_model_free(m);
-            }
-        }
-    }
+    for (int k = 0; k < N_SUBJECTS; k++) check_file(&subjects[k], "static", NULL);
 }
 END_TEST
 
 START_TEST(the_same_texts_give_the_same_bytes)
 {
-    for (int k = 0; k < N_SUBJECTS; k++) {
-        size_t m, n;
-        make(&subjects[k], (oct_options){ .batch = 1, .threads = 1 }, made);
-        make(&subjects[k], (oct_options){ .batch = 16, .threads = 3, .isa = "ref" }, other);
-        uint8_t *x = file_read(made, &m), *y = file_read(other, &n);
-        ck_assert(m == n && !memcmp(x, y, m));
-        free(x);
-        free(y);
-    }
+    for (int k = 0; k < N_SUBJECTS; k++) check_same_bytes(&subjects[k], NULL);
 }
 END_TEST
 
@@ -275,7 +148,7 @@ END_TEST
 START_TEST(what_becomes_integers)
 {
     oct_model *m;
-    make(&subjects[0], (oct_options){ .batch = 8 }, made);
+    make(&subjects[0], (oct_options){ .batch = 8 }, NULL, made);
     OK(oct_model_load(made, NULL, &m));
     int linears = 0, quantized = 0;
     for (int i = 0; i < m->plan->n_steps; i++) {
@@ -328,35 +201,20 @@ START_TEST(refuses)
 }
 END_TEST
 
-static oct_status try(const char *path)
-{
-    oct_model *m;
-    const oct_status status = oct_model_load(path, &(oct_options){ .threads = 1 }, &m);
-    if (status == OCT_OK) oct_model_free(m);
-    return status;
-}
-
 /* What octet.quant says of an activation is needed, and has to be possible. */
 START_TEST(hostile_headers)
 {
-    static const char *const change[][3] = { /* from, to, what is said */
+    static const change changes[] = {
         { "distilbert.embeddings\\\":{", "distilbert.embedding_\\\":{",
           "octet.quant: no scale for distilbert.embeddings" },
         { "layer.1.first\\\":{", "layer.1.last_\\\":{", "octet.quant: no scale for" },
         { "\\\"max\\\":255", "\\\"max\\\":200", "expected 0 to 127 or 255" },
         { "\\\"method\\\":\\\"mse\\\"", "\\\"method\\\":7", "'method'" },
     };
-    size_t size, bad_size;
-    make(&subjects[0], (oct_options){ .batch = 8 }, made);
+    size_t size;
+    make(&subjects[0], (oct_options){ .batch = 8 }, NULL, made);
     char *file = (char *)file_read(made, &size);
-    for (size_t i = 0; i < sizeof change / sizeof *change; i++) {
-        char *bad = header_changed(file, size, change[i][0], change[i][1], &bad_size);
-        ck_assert_msg(bad != NULL, "%s", change[i][0]);
-        file_write(other, bad, bad_size);
-        ck_assert_msg(header_refused(try(other)), "%s", change[i][1]);
-        ck_assert_msg(strstr(oct_last_error(), change[i][2]) != NULL, "%s", oct_last_error());
-        free(bad);
-    }
+    check_changes(file, size, changes, sizeof changes / sizeof *changes);
     header_shake(file, size, test_emulated() ? 20 : 200, 7, try);
     free(file);
 }
@@ -369,5 +227,6 @@ int main(void)
         a_file_gives_the_bits_it_was_made_with, the_same_texts_give_the_same_bytes,
         what_becomes_integers, refuses, hostile_headers,
     };
-    return suite_run_in("text_static", tests, sizeof tests / sizeof *tests, setup, teardown);
+    return suite_run_in("text_static", tests, sizeof tests / sizeof *tests, text_case_setup,
+                        text_case_teardown);
 }

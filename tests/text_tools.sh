@@ -225,6 +225,24 @@ refuse 2 ": few_samples: the data " ./octet quantize "$model" --calib "$work/dat
 [ ! -e "$work/new" ] || fail "quantize: refused, and there is a file"
 quantize "$work/forced" "$work/data" --force
 run ./octet inspect "$work/forced" | grep -q '"forced":"few_samples"' || fail "quantize --force"
+
+# --smooth: factors are in the file, shown, and compile; from samples, of GELU's layers only.
+quantize "$work/smooth" "$work/clean" --smooth 0.5,0.75
+run ./octet inspect "$work/smooth" >"$work/said" || fail "inspect, smooth"
+grep -q '"smooth":\[0.5,0.75\]' "$work/said" || fail "inspect: no strengths"
+grep -q 'quantize --smooth 0.5,0.75' "$work/said" || fail "inspect: no --smooth in the command"
+run ./octet inspect "$work/smooth" --json |
+    grep -q '"distilbert.transformer.layer.1.ffn.lin1.smooth"' || fail "inspect --json: no factors"
+run ./distilbert_infer "$work/smooth" --logits "$work/want.npy" <"$work/texts" >"$work/want" ||
+    fail "distilbert_infer, smooth"
+run ./octet compile "$work/smooth" -o "$work/smooth.octet" --quiet >"$work/said" ||
+    fail "compile, smooth"
+run ./distilbert_infer "$work/smooth.octet" --logits "$work/got.npy" <"$work/texts" \
+    >"$work/got" || fail "distilbert_infer, smooth and compiled"
+same got.npy want.npy "smooth and compiled: other bits"
+refuse 1 "--smooth needs --calib" ./octet quantize "$model" --smooth 0.5 -o "$work/new"
+refuse 2 "no quantized linear layer before or after a GELU" ./octet quantize "$work/bert" \
+    --calib "$work/lines" --force --smooth 1 -o "$work/new" --quiet
 refuse 1 "a text a line say" ./octet quantize "$model" --method mse -o "$work/new"
 refuse 1 "--calib is not for it" ./octet quantize "$model" --dynamic --calib "$work/clean" \
     -o "$work/new"

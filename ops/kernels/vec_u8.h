@@ -14,6 +14,7 @@
  *   range       the least and the largest of 0 and the x[i] that are finite; zeros are +0
  *   steps       y[i] = clamp(round_half_even(x[i] * inverse), -zero, max - zero) + zero;  NaN -> 0:
  *               quantize, by the reciprocal of a scale, as PyTorch does
+ *   steps_by    the same with inverse[i], any floats: a reciprocal for each channel
  *   add         y[i] = requant((a[i] - zero_a) * scale_a + (b[i] - zero_b) * scale_b): the product
  *               rounded, b by fma as the residual of requant.h;  scale_a = s_a / s_y
  *   window_max  y[o][l] = the largest of window o's taps
@@ -31,6 +32,7 @@ typedef struct oct_vec_u8 {
     void (*dequantize)(size_t n, const uint8_t *x, const oct_quant *q, float *y);
     oct_range (*range)(size_t n, const float *x);
     void (*steps)(size_t n, const float *x, float inverse, int zero, int max, uint8_t *y);
+    void (*steps_by)(size_t n, const float *x, const float *inverse, int zero, int max, uint8_t *y);
     void (*add)(size_t n, const uint8_t *a, int zero_a, float scale_a, const uint8_t *b,
                 const oct_requant *out, uint8_t *y);
     void (*window_max)(const oct_vec_windows *w, const uint8_t *x, uint8_t *y);

@@ -29,6 +29,6 @@ static inline void v_store_u8(uint8_t *p, vf v)
 #include "tensor/cpu.h"
 
 const oct_vec_u8 oct_vec_u8_avx2 = {
-    "avx2", "vec_u8/avx2", OCT_CPU_AVX2, dequantize, range, steps, add,
-    window_max, window_sum,
+    "avx2", "vec_u8/avx2", OCT_CPU_AVX2, dequantize, range, steps, steps_by,
+    add, window_max, window_sum,
 };

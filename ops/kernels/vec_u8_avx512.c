@@ -34,6 +34,6 @@ static inline void v_store_u8(uint8_t *p, vf v)
 #include "tensor/cpu.h"
 
 const oct_vec_u8 oct_vec_u8_avx512 = {
-    "avx512", "vec_u8/avx512", OCT_CPU_AVX512, dequantize, range, steps, add,
-    window_max, window_sum,
+    "avx512", "vec_u8/avx512", OCT_CPU_AVX512, dequantize, range, steps, steps_by,
+    add, window_max, window_sum,
 };

@@ -31,6 +31,6 @@ static inline void v_store_u8(uint8_t *p, vf v)
 #include "tensor/cpu.h"
 
 const oct_vec_u8 oct_vec_u8_neon = {
-    "neon", "vec_u8/neon", OCT_CPU_NEON, dequantize, range, steps, add,
-    window_max, window_sum,
+    "neon", "vec_u8/neon", OCT_CPU_NEON, dequantize, range, steps, steps_by,
+    add, window_max, window_sum,
 };

@@ -17,15 +17,22 @@ static oct_range range(size_t n, const float *x)
     return (oct_range){ lo, hi };
 }
 
-static void steps(size_t n, const float *x, float inverse, int zero, int max, uint8_t *y)
+static uint8_t to_byte(float v, int zero, int max)
 {
     const float lo = (float)-zero, hi = (float)(max - zero);
-    for (size_t i = 0; i < n; i++) {
-        float v = x[i] * inverse;
-        v = v > lo ? v : lo; /* NaN too */
-        v = v < hi ? v : hi;
-        y[i] = (uint8_t)((int)lrintf(v) + zero);
-    }
+    v = v > lo ? v : lo; /* NaN too */
+    v = v < hi ? v : hi;
+    return (uint8_t)((int)lrintf(v) + zero);
+}
+
+static void steps(size_t n, const float *x, float inverse, int zero, int max, uint8_t *y)
+{
+    for (size_t i = 0; i < n; i++) y[i] = to_byte(x[i] * inverse, zero, max);
+}
+
+static void steps_by(size_t n, const float *x, const float *inverse, int zero, int max, uint8_t *y)
+{
+    for (size_t i = 0; i < n; i++) y[i] = to_byte(x[i] * inverse[i], zero, max);
 }
 
 static void add(size_t n, const uint8_t *a, int zero_a, float scale_a, const uint8_t *b,
@@ -66,6 +73,6 @@ static void window_sum(const oct_vec_windows *w, const uint8_t *x, int32_t bias,
 }
 
 const oct_vec_u8 oct_vec_u8_ref = {
-    "ref", "vec_u8/ref", 0, dequantize, range, steps, add, window_max,
-    window_sum,
+    "ref", "vec_u8/ref", 0, dequantize, range, steps, steps_by, add,
+    window_max, window_sum,
 };

@@ -96,6 +96,18 @@ static void steps(size_t n, const float *x, float inverse, int zero, int max, ui
     store_u8_part(y + i, to_steps(v, lo, hi, z), n - i);
 }
 
+static void steps_by(size_t n, const float *x, const float *inverse, int zero, int max, uint8_t *y)
+{
+    const vf z = v_set1((float)zero), lo = v_set1((float)-zero), hi = v_set1((float)(max - zero));
+    size_t i = 0;
+    for (; i + VW <= n; i += VW)
+        v_store_u8(y + i, to_steps(v_mul(v_load(x + i), v_load(inverse + i)), lo, hi, z));
+    if (i == n) return;
+    const int left = (int)(n - i);
+    const vf v = v_mul(v_load_part(x + i, left), v_load_part(inverse + i, left));
+    store_u8_part(y + i, to_steps(v, lo, hi, z), n - i);
+}
+
 typedef struct adding {
     vf zero_a, scale_a, zero_b, scale_b, lo, hi, zero;
 } adding;
