@@ -113,7 +113,8 @@ static double norm(const float *x, size_t n)
     return sum;
 }
 
-static oct_status add_norms(work *w, const part *a)
+/* Adds the norms of a weight's rows, and their lengths, to those of their channels. */
+static oct_status add_norms(work *w, const part *a, double *length)
 {
     const oct_tensor *t = &w->p->tensor[a->tensor];
     const size_t n = oct_tensor_count(t) / (size_t)t->dim[0];
@@ -122,6 +123,7 @@ static oct_status add_norms(work *w, const part *a)
     for (int o = 0; o < t->dim[0]; o++) {
         oct_tensor_read_f32(t, (size_t)o * n, n, row);
         w->score[channel_of(w, a, o)] += norm(row, n);
+        length[channel_of(w, a, o)] += (double)n;
     }
     free(row);
     return OCT_OK;
@@ -131,16 +133,13 @@ static oct_status find_scores(work *w)
 {
     const oct_groups *g = &w->groups;
     w->score = oct_arena_zalloc(w->arena, (size_t)g->n_channels * sizeof *w->score);
-    double *sum = oct_arena_zalloc(w->arena, (size_t)g->n_groups * sizeof *sum);
-    if (!w->score || !sum) return out_of_memory();
+    double *length = oct_arena_zalloc(w->arena, (size_t)g->n_channels * sizeof *length);
+    if (!w->score || !length) return out_of_memory();
     for (int i = 0; i < w->n_parts; i++)
         if (w->part[i].makes && w->eligible[group_of(w, &w->part[i])])
-            OCT_TRY(add_norms(w, &w->part[i]));
-    for (int c = 0; c < g->n_channels; c++) sum[g->group[c]] += w->score[c];
+            OCT_TRY(add_norms(w, &w->part[i], length));
     for (int c = 0; c < g->n_channels; c++) {
-        const int n = w->eligible[g->group[c]];
-        const double all = sum[g->group[c]];
-        if (n && all > 0) w->score[c] /= all / n;
+        if (length[c] > 0) w->score[c] /= length[c];
         if (isnan(w->score[c])) w->score[c] = INFINITY;
     }
     return OCT_OK;

@@ -7,8 +7,8 @@
  *
  *   score of a channel    the L1 norms of its rows, in all layers that make it, as
  *                         torch.nn.utils.prune.ln_structured(n=1, dim=0) has them of one layer,
- *                         added up, divided by the mean of its group: layers have weights of very
- *                         different sizes, and a batch norm takes the size out again
+ *                         added up and divided by how many weights they are: a mean magnitude, as
+ *                         graph/mask.h compares blocks.  In a group it orders as the sum does
  *   which                 those with the smallest scores, of all groups' channels together, or of
  *                         each group's; of equal ones the first go, in the order they are made
  *   how many              round(amount * channels), half to even, as near as `multiple` allows:
