@@ -12,7 +12,7 @@
 #include "programs/report.h"
 
 enum { DEFAULT_BATCH = 64,
-       MULTIPLE = 16 }; /* kernels make outputs by 16 or more; docs/pruning.md has the times */
+       MULTIPLE = 32 }; /* outputs of a tile with AVX-512; docs/pruning.md has the times */
 
 typedef struct prune_work {
     const cli_args *a;

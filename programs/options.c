@@ -51,7 +51,7 @@ static const option_row rows[] = {
       "removed, neurons and heads among them; neuron: of linear layers only; head: of\n"
       "attention" },
     { "multiple", "N", CLI_PRUNE, INTS, AT(multiple), 1, 1, 1 << 16,
-      "channels are removed so that a multiple of N stays (16)" },
+      "channels are removed so that a multiple of N stays (32)" },
     { "per-layer", NULL, CLI_PRUNE, FLAG, AT(per_layer), 1, 0, 0,
       "this share of each layer, or group of channels that go together; by default of\n"
       "all together" },

@@ -60,15 +60,15 @@ sides() { # layer, outputs, inputs, of the text in $work/said
     grep -q "^$1  *$2  *$3  " "$work/said" || fail "$1: not $2, $3: $(grep -F "$1 " "$work/said")"
 }
 prune "$model" "$work/c" --structure channel --amount 0.3 --per-layer
-sides conv1.weight "16 of 20" "1 of 1"
-sides conv2.weight "32 of 50" "16 of 20"
+sides conv1.weight "20 of 20" "1 of 1" # of no more than 32 none goes
+sides conv2.weight "32 of 50" "20 of 20"
 sides fc1.weight "352 of 500" "512 of 800"
 sides fc2.weight "10 of 10" "352 of 500"
-grep -q '^multiply-adds  *2.29 M  *1.23 M' "$work/said" || fail "multiply-adds: $(cat "$work/said")"
+grep -q '^multiply-adds  *2.29 M  *1.50 M' "$work/said" || fail "multiply-adds: $(cat "$work/said")"
 run ./octet inspect "$work/c" >"$work/said"
-grep -q '^metadata *octet.prune: .*"multiple":16,"per_layer":true,"shapes":{"conv1.weight":' \
+grep -q '^metadata *octet.prune: .*"multiple":32,"per_layer":true,"shapes":{"conv2.weight":' \
     "$work/said" || fail "inspect: no shapes: $(grep octet.prune "$work/said")"
-[ "$(wc -c <"$work/c")" -lt 800000 ] || fail "the file has $(wc -c <"$work/c") bytes"
+[ "$(wc -c <"$work/c")" -lt 850000 ] || fail "the file has $(wc -c <"$work/c") bytes"
 run ./cnn_infer "$work/c" "$data/digits/digit_7.png" --quiet >"$work/said" || fail "cannot be run"
 prune "$model" "$work/b" --structure channel --amount 0.3 --per-layer --isa ref --threads 1 --json
 cmp -s "$work/c" "$work/b" || fail "channels: another file"
