@@ -237,6 +237,36 @@ START_TEST(no_heads_in_images)
 }
 END_TEST
 
+/* ---- hostile shapes ---- */
+
+static void refuses(const char *name, int rows, const char *why)
+{
+    const subject *s = find_subject("distilbert");
+    const oct_options o = options_of(s);
+    const oct_prune_options how = { .whole = OCT_GROUP_HEAD, .multiple = 1 };
+    oct_pruned p;
+    oct_model *m;
+    OK(oct_prune(path_of(s), &o, &how, &p));
+    p.tensor[find_layer(&p, name)->tensor].dim[0] = rows;
+    OK(oct_pruned_save(&p, made, &info, NULL));
+    oct_pruned_free(&p);
+    ck_assert_int_eq(oct_model_load(made, &o, &m), OCT_ERR_SHAPE);
+    ck_assert_str_eq(oct_last_error(), why);
+}
+
+#define LAYER "distilbert.transformer.layer.0.attention."
+
+START_TEST(rows_that_are_no_heads)
+{
+    refuses(LAYER "q_lin.weight", 59,
+            LAYER "q_lin.weight: 59 rows are not a number of heads of 12");
+    refuses(LAYER "q_lin.weight", 11,
+            LAYER "q_lin.weight: 11 rows are not a number of heads of 12");
+    refuses(LAYER "k_lin.weight", 48, LAYER "k_lin.weight: shape [48, 60], expected [60, 60]");
+    refuses(LAYER "q_lin.weight", 48, LAYER "k_lin.weight: shape [60, 60], expected [48, 60]");
+}
+END_TEST
+
 /* ---- memory ---- */
 
 START_TEST(out_of_memory)
@@ -268,6 +298,7 @@ int main(void)
         { an_amount_of_0_changes_nothing, 1 },
         { only_names_whole_groups, 1 },
         { no_heads_in_images, 1 },
+        { rows_that_are_no_heads, 1 },
         { out_of_memory, 1 },
     };
     Suite *suite = suite_create("channels");
