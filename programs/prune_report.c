@@ -40,11 +40,12 @@ static void head(FILE *to, const prune_report *r)
     line(to, "model", r->model);
     line(to, "output", r->output);
     fprintf(to, "%-14s%s", "structure", oct_prune_name(how));
-    if (how->whole)
-        fprintf(to, ", %s %% of the channels %s, in multiples of %d\n",
-                show_digits(100 * how->amount, 6).s,
-                how->per_layer ? "of each group" : "of all groups together", how->multiple);
-    else if (how->structure == OCT_MASK_2_4) fputs(": two of each four inputs stay\n", to);
+    if (how->whole) {
+        fprintf(to, ", %s %% of the %ss %s", show_digits(100 * how->amount, 6).s,
+                oct_prune_name(how), how->per_layer ? "of each group" : "of all groups together");
+        if (how->whole == OCT_GROUP_HEAD) putc('\n', to);
+        else fprintf(to, ", a multiple of %d stays\n", how->multiple);
+    } else if (how->structure == OCT_MASK_2_4) fputs(": two of each four inputs stay\n", to);
     else fprintf(to, ", %s %% of the %s %s\n", show_digits(100 * how->amount, 6).s,
                  how->structure == OCT_MASK_UNSTRUCTURED ? "weights" : "blocks",
                  how->per_layer ? "of each layer" : "of all layers together");
@@ -91,7 +92,7 @@ static void channels(FILE *to, const oct_pruned *p)
     }
 }
 
-/* Of whom no image is asked for: of one image of the model's size; of a text, of one token. */
+/* Of convolutions and linear layers, for an image; of texts for a token. */
 static void multiply_adds(FILE *to, const prune_report *r)
 {
     const sums s = add_up(r->pruned);
