@@ -5,15 +5,15 @@
  *       .embeddings.position_embeddings.weight            [positions, d]
  *       .embeddings.token_type_embeddings.weight          [types, d]
  *       .embeddings.LayerNorm.weight .bias                [d]
- *       .encoder.layer.N.attention.self.{query,key,value}.weight [d, d] .bias [d]
- *       .encoder.layer.N.attention.output.dense           [d, d]
+ *       .encoder.layer.N.attention.self.{query,key,value}.weight [a, d] .bias [a]
+ *       .encoder.layer.N.attention.output.dense           [d, a]   a: d, or fewer heads of d / heads
  *       .encoder.layer.N.attention.output.LayerNorm       [d]      after dense + x
  *       .encoder.layer.N.intermediate.dense [h, d] .output.dense [d, h]    activation between
  *       .encoder.layer.N.output.LayerNorm                 [d]      after dense + x
  *       .pooler.dense                                     [d, d]   tanh
  *   classifier                                            [classes, d]
  *
- * Old files have LayerNorm.gamma and .beta for .weight and .bias. */
+ * a and h may differ from layer to layer.  Old files have LayerNorm.gamma and .beta for .weight and .bias. */
 #include "models/encoder.h"
 
 static const oct_encoder_names names = {

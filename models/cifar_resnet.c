@@ -3,7 +3,7 @@
  *
  *   tensors                              shape            value [n, h, w, c]
  *   conv1.weight, bn1                    [16, 3, 3, 3]    [n, 32, 32, 16]
- *   layer1.0 .. layer1.(n-1)  conv1, bn1, conv2, bn2      [n, 32, 32, 16]
+ *   layer1.0 .. layer1.(n-1)  conv1, bn1, conv2, bn2      [n, 32, 32, 16]   conv1's: any width
  *   layer2.0 .. layer2.(n-1)  the first with stride 2     [n, 16, 16, 32]
  *   layer3.0 .. layer3.(n-1)  the first with stride 2     [n,  8,  8, 64]
  *   linear.weight, linear.bias           [classes, 64]    mean over h, w, then [n, classes]
@@ -22,11 +22,12 @@ static const char recipe[] = "{\"channels\":\"RGB\",\"mean\":[0.485,0.456,0.406]
                              "\"scale\":0.00392156862745098,\"std\":[0.229,0.224,0.225],"
                              "\"type\":\"image\"}";
 
-static int has(const oct_weights *w, const char *name, int a, int b, int k)
+/* A 3x3 convolution of a channels; b 0: from any number. */
+static int has(const oct_weights *w, const char *name, int a, int b)
 {
     const oct_weights_entry *e = oct_weights_find(w, name);
-    return e && e->rank == 4 && e->dim[0] == a && e->dim[1] == b && e->dim[2] == k &&
-           e->dim[3] == k;
+    return e && e->rank == 4 && e->dim[0] == a && (!b || e->dim[1] == b) && e->dim[2] == 3 &&
+           e->dim[3] == 3;
 }
 
 static int recognise(const oct_weights *w)
@@ -37,9 +38,8 @@ static int recognise(const oct_weights *w)
         if (strstr(name, "downsample") || strstr(name, "shortcut")) return 0;
     }
     return linear && linear->rank == 2 && linear->dim[1] == 4 * WIDTH &&
-           has(w, "conv1.weight", WIDTH, 3, 3) &&
-           has(w, "layer1.0.conv1.weight", WIDTH, WIDTH, 3) &&
-           has(w, "layer3.0.conv1.weight", 4 * WIDTH, 2 * WIDTH, 3);
+           has(w, "conv1.weight", WIDTH, 3) && has(w, "layer1.0.conv2.weight", WIDTH, 0) &&
+           has(w, "layer3.0.conv2.weight", 4 * WIDTH, 0);
 }
 
 /* 3x3 convolution PREFIXconvI without bias, batch norm PREFIXbnI */
@@ -60,7 +60,7 @@ static oct_status add_block(oct_build *b, int stage, int block)
     oct_tensor *shortcut = b->x;
     snprintf(prefix, sizeof prefix, "layer%d.%d.", stage + 1, block);
 
-    OCT_TRY(conv_bn(b, prefix, 1, stride, c));
+    OCT_TRY(conv_bn(b, prefix, 1, stride, -1));
     snprintf(name, sizeof name, "%srelu1", prefix);
     OCT_TRY(oct_build_relu(b, name));
     if (stride == 2) { /* before conv2, which takes it as its residual when the add is fused */

@@ -3,13 +3,14 @@
  *   distilbert.embeddings.word_embeddings.weight          [vocabulary, d]
  *             .embeddings.position_embeddings.weight      [positions, d]
  *             .embeddings.LayerNorm.weight .bias          [d]
- *             .transformer.layer.N.attention.{q,k,v,out}_lin.weight [d, d] .bias [d]
+ *             .transformer.layer.N.attention.{q,k,v}_lin.weight [a, d] .bias [a]   a: d, or fewer
+ *             .transformer.layer.N.attention.out_lin.weight [d, a] .bias [d]       heads of d / heads
  *             .transformer.layer.N.sa_layer_norm          [d]      after attention + x
  *             .transformer.layer.N.ffn.lin1 [h, d] .lin2 [d, h]    activation between
  *             .transformer.layer.N.output_layer_norm      [d]      after ffn + x
  *   pre_classifier [d, d], relu;  classifier [classes, d]
  *
- * All LayerNorms have eps 1e-12.  There are no token types. */
+ * a and h may differ from layer to layer.  All LayerNorms have eps 1e-12.  There are no token types. */
 #include "models/encoder.h"
 
 static const oct_encoder_names names = {

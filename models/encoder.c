@@ -135,16 +135,31 @@ static oct_status embeddings(builder *e)
                              p[0], p[1] });
 }
 
+/* Rows of q, k and v: a layer may have fewer heads than octet.arch says, of the same size. */
+static oct_status count_heads(const builder *e, int d, int *rows, int *heads)
+{
+    const oct_encoder_names *n = e->names;
+    const oct_weights_entry *q = find(e->b.m->weights, e->prefix, n->layer, e->layer, n->query);
+    const int size = d / e->config.heads;
+    *rows = q->rank == 2 ? q->dim[0] : d; /* of another rank: refused where it is read */
+    *heads = *rows / size;
+    if (*heads >= 1 && *rows % size == 0) return OCT_OK;
+    return oct_fail(OCT_ERR_SHAPE, "%.80s: %d rows are not a number of heads of %d", q->name, *rows,
+                    size);
+}
+
 /* The last layer's output is read at each text's first token only, so all of it but k and v is
  * computed there: *x, what the layer adds to, becomes these rows. */
 static oct_status attention(builder *e, oct_tensor **x)
 {
     const oct_encoder_names *n = e->names;
-    const int last = e->layer == e->depth - 1, d = (*x)->dim[1];
+    const int last = e->layer == e->depth - 1;
     const char *const qkv[3] = { n->query, n->key, n->value };
-    const oct_attention_attr attr = { e->config.heads, e->b.m->max_length };
+    oct_attention_attr attr = { .length = e->b.m->max_length };
     oct_tensor *starts = e->b.m->graph.starts, *keys, *q = NULL;
     char name[NAME];
+    int d;
+    OCT_TRY(count_heads(e, (*x)->dim[1], &d, &attr.heads));
     full_name(e, last ? "attention.kv" : "attention.qkv", name);
     OCT_TRY(add_linear(e, name, last ? qkv + 1 : qkv, last ? 2 : 3, d));
     keys = e->b.x;

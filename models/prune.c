@@ -4,10 +4,33 @@
 #include <string.h>
 
 #include "models/metadata.h"
+#include "models/prune_channels.h"
 #include "models/vocab_tensor.h"
 #include "ops/attr.h"
 
 static oct_status out_of_memory(void) { return oct_fail(OCT_ERR_MEMORY, "prune: out of memory"); }
+
+static const struct { const char *name; oct_group_kind kind; } wholes[] = {
+    { "channel", OCT_GROUP_CHANNEL }, { "neuron", OCT_GROUP_NEURON }, { "head", OCT_GROUP_HEAD },
+};
+enum { N_WHOLES = sizeof wholes / sizeof *wholes };
+
+oct_status oct_prune_find(const char *name, oct_prune_options *out)
+{
+    out->whole = OCT_GROUP_FIXED;
+    for (int i = 0; i < N_WHOLES; i++)
+        if (strcmp(wholes[i].name, name) == 0) out->whole = wholes[i].kind;
+    if (out->whole || oct_mask_find(name, &out->structure) == OCT_OK) return OCT_OK;
+    return oct_fail(OCT_ERR_UNSUPPORTED, "structure '%.80s': unknown; unstructured, 2:4, 1x4, 4x1, "
+                    "channel, neuron or head expected", name);
+}
+
+const char *oct_prune_name(const oct_prune_options *how)
+{
+    for (int i = 0; i < N_WHOLES; i++)
+        if (wholes[i].kind == how->whole) return wholes[i].name;
+    return oct_mask_name(how->structure);
+}
 
 static oct_status check_model(const oct_model *m)
 {
@@ -58,6 +81,12 @@ static int has_layer(const oct_pruned *p, const char *name)
     return 0;
 }
 
+static double places(const oct_node *node)
+{
+    const oct_tensor *y = node->args.out;
+    return node->kind == OCT_OP_CONV2D ? (double)y->dim[1] * y->dim[2] : 1;
+}
+
 /* The tensors of the file that conv2d and linear multiply with; one may have several. */
 static oct_status find_layers(oct_pruned *p)
 {
@@ -70,8 +99,8 @@ static oct_status find_layers(oct_pruned *p)
         for (int k = 0; k < m->n_constants; k++) {
             const oct_named_constant *c = &m->constant[k];
             if (c->tensor != node->args.in[OCT_CONV2D_W] || has_layer(p, c->name)) continue;
-            p->layer[p->n_layers++] =
-                (oct_pruned_layer){ .name = c->name, .op = oct_ops[node->kind]->name };
+            p->layer[p->n_layers++] = (oct_pruned_layer){
+                .name = c->name, .op = oct_ops[node->kind]->name, .places = places(node) };
         }
     }
     return OCT_OK;
@@ -98,20 +127,35 @@ static oct_status read_tensors(oct_pruned *p)
     return OCT_OK;
 }
 
-static size_t count_zeros(const float *w, size_t n)
+static size_t count_zeros(const oct_tensor *t)
 {
+    enum { PIECE = 256 };
+    const size_t n = oct_tensor_count(t);
+    float x[PIECE];
     size_t zeros = 0;
-    for (size_t i = 0; i < n; i++) zeros += w[i] == 0;
+    for (size_t i = 0; i < n; i += PIECE) {
+        const size_t here = n - i < PIECE ? n - i : PIECE;
+        oct_tensor_read_f32(t, i, here, x);
+        for (size_t k = 0; k < here; k++) zeros += x[k] == 0;
+    }
     return zeros;
 }
 
-/* *mask is of the layer's weights, in FP32 in arena if they are not; how much is 0 already. */
-static oct_status measure(const oct_pruned *p, oct_pruned_layer *layer, oct_arena *arena,
+static void measure(const oct_pruned *p, oct_pruned_layer *layer)
+{
+    const oct_tensor *t = &p->tensor[layer->tensor];
+    layer->left = oct_tensor_count(t);
+    layer->zeros = count_zeros(t);
+    layer->out = t->dim[0];
+    layer->in = t->dim[1];
+}
+
+/* *mask is of the layer's weights, in FP32 in arena if they are not. */
+static oct_status mask_of(const oct_pruned *p, const oct_pruned_layer *layer, oct_arena *arena,
                           oct_mask_layer *mask)
 {
     const oct_tensor *t = &p->tensor[layer->tensor];
     const float *w = t->data;
-    layer->weights = oct_tensor_count(t);
     if (t->dtype != OCT_F32) {
         float *wide = oct_arena_alloc(arena, layer->weights * sizeof *wide);
         if (!wide) return out_of_memory();
@@ -120,7 +164,6 @@ static oct_status measure(const oct_pruned *p, oct_pruned_layer *layer, oct_aren
     }
     *mask = (oct_mask_layer){ w, t->dim[0], t->dim[1], 1 };
     for (int i = 2; i < t->rank; i++) mask->taps *= t->dim[i];
-    layer->zeros = layer->zeros_before = count_zeros(w, layer->weights);
     return OCT_OK;
 }
 
@@ -142,8 +185,8 @@ static oct_status find_masks(oct_pruned *p, oct_arena *arena, masks *out)
     out->index = oct_arena_alloc(arena, ((size_t)p->n_layers + 1) * sizeof *out->index);
     if (!out->layer || !out->index) return out_of_memory();
     for (int i = 0; i < p->n_layers; i++) {
-        OCT_TRY(measure(p, &p->layer[i], arena, &mask));
         if (!p->layer[i].chosen) continue;
+        OCT_TRY(mask_of(p, &p->layer[i], arena, &mask));
         out->layer[out->n] = mask;
         out->index[out->n++] = i;
         if (p->layer[i].weights > most) most = p->layer[i].weights;
@@ -153,18 +196,15 @@ static oct_status find_masks(oct_pruned *p, oct_arena *arena, masks *out)
 }
 
 /* What the mask does not keep becomes 0. */
-static void apply(const oct_pruned *p, oct_pruned_layer *layer, const masks *m, int k)
+static void apply(const oct_pruned *p, const oct_pruned_layer *layer, const masks *m)
 {
     const oct_tensor *t = &p->tensor[layer->tensor];
     const size_t size = oct_dtype_size(t->dtype);
-    for (size_t i = 0; i < layer->weights; i++) {
-        if (m->keep[i]) continue;
-        layer->zeros += m->layer[k].w[i] != 0;
-        memset((char *)t->data + i * size, 0, size); /* it may be w[i] itself */
-    }
+    for (size_t i = 0; i < layer->weights; i++)
+        if (!m->keep[i]) memset((char *)t->data + i * size, 0, size);
 }
 
-static oct_status prune(oct_pruned *p, oct_arena *arena)
+static oct_status zero(oct_pruned *p, oct_arena *arena)
 {
     const oct_prune_options *how = &p->how;
     masks m = { .n = 0 };
@@ -175,7 +215,7 @@ static oct_status prune(oct_pruned *p, oct_arena *arena)
             OCT_TRY(oct_mask_cut_find(how->structure, how->amount, &m.layer[k],
                                       how->per_layer ? 1 : m.n, &cut));
         oct_mask_fill(how->structure, &m.layer[k], &cut, m.keep);
-        apply(p, &p->layer[m.index[k]], &m, k);
+        apply(p, &p->layer[m.index[k]], &m);
     }
     return OCT_OK;
 }
@@ -187,8 +227,17 @@ static oct_status prune_all(oct_pruned *p)
     OCT_TRY(find_layers(p));
     OCT_TRY(choose(p));
     OCT_TRY(read_tensors(p));
-    const oct_status status = prune(p, &arena);
+    for (int i = 0; i < p->n_layers; i++) {
+        oct_pruned_layer *l = &p->layer[i];
+        measure(p, l);
+        l->weights = l->left;
+        l->zeros_before = l->zeros;
+        l->out_before = l->out;
+        l->in_before = l->in;
+    }
+    const oct_status status = p->how.whole ? oct_prune_channels(p, &arena) : zero(p, &arena);
     oct_arena_free(&arena);
+    for (int i = 0; i < p->n_layers; i++) measure(p, &p->layer[i]);
     return status;
 }
 
@@ -218,18 +267,37 @@ void oct_pruned_let_go(oct_pruned *p)
 
 /* ---- the file ---- */
 
+double oct_pruned_density(const oct_pruned_layer *l)
+{
+    return (double)(l->left - l->zeros) / (double)l->weights;
+}
+
+static json_t *json_of_shapes(const oct_pruned *p)
+{
+    json_t *shapes = json_object();
+    for (int i = 0; i < p->n_layers; i++) {
+        const oct_pruned_layer *l = &p->layer[i];
+        if (l->left != l->weights)
+            shapes = oct_json_put(shapes, l->name, json_pack(
+                "[[i, i], [i, i]]", l->out_before, l->in_before, l->out, l->in));
+    }
+    return shapes;
+}
+
 static json_t *json_of_prune(const oct_pruned *p)
 {
     json_t *density = json_object(), *o = json_object();
-    for (int i = 0; i < p->n_layers; i++) {
-        const oct_pruned_layer *l = &p->layer[i];
-        const double share = (double)(l->weights - l->zeros) / (double)l->weights;
-        density = oct_json_put(density, l->name, json_real(share));
-    }
+    for (int i = 0; i < p->n_layers; i++)
+        density = oct_json_put(density, p->layer[i].name,
+                               json_real(oct_pruned_density(&p->layer[i])));
     o = oct_json_put(o, "amount", json_real(p->how.amount));
     o = oct_json_put(o, "density", density);
     o = oct_json_put(o, "per_layer", json_boolean(p->how.per_layer));
-    return oct_json_put(o, "structure", json_string(oct_mask_name(p->how.structure)));
+    if (p->how.whole) {
+        o = oct_json_put(o, "multiple", json_integer(p->how.multiple));
+        o = oct_json_put(o, "shapes", json_of_shapes(p));
+    }
+    return oct_json_put(o, "structure", json_string(oct_prune_name(&p->how)));
 }
 
 static oct_status save(const oct_pruned *p, const char *path, const oct_save_info *info,

@@ -1,4 +1,5 @@
-/* octet prune: the smallest weights become zero, and what that does to the answers. */
+/* octet prune: the smallest weights become zero, or the smallest channels go, and what that does to
+ * the answers. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +11,8 @@
 #include "programs/prune_report.h"
 #include "programs/report.h"
 
-enum { DEFAULT_BATCH = 64 };
+enum { DEFAULT_BATCH = 64,
+       MULTIPLE = 32 }; /* outputs of a tile with AVX-512; docs/pruning.md has the times */
 
 typedef struct prune_work {
     const cli_args *a;
@@ -132,18 +134,20 @@ static int read_structure(prune_work *w)
 {
     enum { PER_CENT_OF_2_4 = 50 };
     const cli_args *a = w->a;
-    const char *name = a->structure ? a->structure : oct_mask_name(OCT_MASK_UNSTRUCTURED);
-    if (!strcmp(name, "channel"))
-        return cli_usage(a->command, "--structure channel: whole channels cannot be removed yet; "
-                         "unstructured, 2:4, 1x4 or 4x1 expected");
-    if (oct_mask_find(name, &w->how.structure))
+    if (oct_prune_find(a->structure ? a->structure : oct_mask_name(OCT_MASK_UNSTRUCTURED), &w->how))
         return cli_usage(a->command, "--%s", oct_last_error());
+    const int two_of_four = !w->how.whole && w->how.structure == OCT_MASK_2_4;
     w->how.amount = a->amount.n ? a->amount.v[0] : PER_CENT_OF_2_4 / 100.0;
-    if (w->how.structure == OCT_MASK_2_4 && w->how.amount != PER_CENT_OF_2_4 / 100.0)
+    w->how.multiple = a->multiple.n ? a->multiple.v[0] : MULTIPLE;
+    if (two_of_four && w->how.amount != PER_CENT_OF_2_4 / 100.0)
         return cli_usage(a->command, "--amount %g: 2:4 leaves two of each four, it is 0.5",
                          w->how.amount);
-    if (w->how.structure != OCT_MASK_2_4 && !a->amount.n)
-        return cli_usage(a->command, "--amount A expected: the share that becomes zero, 0 to 1");
+    if (!two_of_four && !a->amount.n)
+        return cli_usage(a->command, "--amount A expected: the share that becomes zero, or goes, "
+                         "0 to 1");
+    if (a->multiple.n && !w->how.whole)
+        return cli_usage(a->command, "--multiple: only where whole channels go, not with "
+                         "--structure %s", oct_prune_name(&w->how));
     return CLI_OK;
 }
 
@@ -187,18 +191,21 @@ static int run(const cli_args *a)
 const cli_command cmd_prune = {
     .program = "octet", .name = "prune", .set = CLI_PRUNE, .min_args = 1, .max_args = 1,
     .operands = "MODEL --amount A -o OUT", .run = run,
-    .summary = "Set the smallest weights to zero, and see what that does to the accuracy.",
+    .summary = "Remove the smallest weights or channels, and see what that does to the accuracy.",
     .details =
         "The weights of convolutions and linear layers with the smallest magnitudes become zero:\n"
         "singly, as torch.nn.utils.prune does it, or in blocks of four by their mean magnitude.\n"
-        "The file's own weights are pruned, before any folding; OUT is a safetensors file with\n"
-        "the same tensors under the same names and types, recipe and labels inside. With --eval\n"
-        "both models answer labelled data: accuracy, loss, agreement, time, before and after.\n"
-        "Zeros are stored and multiplied as other weights are. The same MODEL, DATA and options\n"
-        "give the same bytes on every machine.",
+        "Or whole channels go, with the smallest L1 norms, through residual connections and batch\n"
+        "norms: the network gets smaller and faster (--structure channel; of models of texts heads\n"
+        "and neurons). The file's own weights are pruned, before any folding; OUT is a safetensors\n"
+        "file with the same tensors under the same names and types, recipe and labels inside.\n"
+        "With --eval both models answer labelled data: accuracy, loss, agreement, time, before and\n"
+        "after. Zeros are stored and multiplied as other weights are. The same MODEL, DATA and\n"
+        "options give the same bytes on every machine.",
     .examples =
         "  octet prune mnist_cnn.safetensors --amount 0.5 -o pruned.safetensors \\\n"
         "      --eval t10k-images-idx3-ubyte.gz\n"
         "  octet prune resnet50.pth --amount 0.3 --structure 1x4 --only 'layer*' -o r50.safetensors\n"
+        "  octet prune resnet50.pth --amount 0.3 --structure channel -o smaller.safetensors\n"
         "  octet prune cifar_cnn.safetensors --structure 2:4 -o cifar.safetensors --report r.json\n",
 };

@@ -43,12 +43,18 @@ static const option_row rows[] = {
       "also write the report, as FILE.html or FILE.json" },
     { "report", "FILE.json", CLI_PRUNE, TEXT, AT(report), 1, 0, 0, "also write the report there" },
     { "amount", "A", CLI_PRUNE, NUMBERS, AT(amount), 1, 0, 1,
-      "the share of weights, or of blocks, that becomes zero: the smallest" },
+      "the share of weights, or of blocks, that becomes zero, or of channels that go:\n"
+      "the smallest" },
     { "structure", "NAME", CLI_PRUNE, TEXT, AT(structure), 1, 0, 0,
       "unstructured (default); 1x4, 4x1: blocks of four inputs, of four outputs; 2:4:\n"
-      "two of each four inputs stay, without --amount" },
+      "two of each four inputs stay, without --amount; channel: whole channels are\n"
+      "removed, neurons and heads among them; neuron: of linear layers only; head: of\n"
+      "attention" },
+    { "multiple", "N", CLI_PRUNE, INTS, AT(multiple), 1, 1, 1 << 16,
+      "channels are removed so that a multiple of N stays (32)" },
     { "per-layer", NULL, CLI_PRUNE, FLAG, AT(per_layer), 1, 0, 0,
-      "this share of each layer; by default of all layers together" },
+      "this share of each layer, or group of channels that go together; by default of\n"
+      "all together" },
     { "only", "LAYER,...", CLI_PRUNE, WORDS, AT(only), CLI_MAX_LIST, 0, 0,
       "prune these layers; patterns such as 'layer3.*'" },
     { "method", "NAME", CLI_QUANTIZE, TEXT, AT(method), 1, 0, 0,

@@ -7,16 +7,20 @@
 #include "programs/report.h"
 
 typedef struct sums {
-    double weights, zeros, zeros_before;
+    double weights, zeros, zeros_before, left, macs, macs_before;
 } sums;
 
 static sums add_up(const oct_pruned *p)
 {
-    sums s = { 0, 0, 0 };
+    sums s = { 0, 0, 0, 0, 0, 0 };
     for (int i = 0; i < p->n_layers; i++) {
-        s.weights += (double)p->layer[i].weights;
-        s.zeros += (double)p->layer[i].zeros;
-        s.zeros_before += (double)p->layer[i].zeros_before;
+        const oct_pruned_layer *l = &p->layer[i];
+        s.weights += (double)l->weights;
+        s.zeros += (double)l->zeros;
+        s.zeros_before += (double)l->zeros_before;
+        s.left += (double)l->left;
+        s.macs += l->places * (double)l->left;
+        s.macs_before += l->places * (double)l->weights;
     }
     return s;
 }
@@ -35,8 +39,13 @@ static void head(FILE *to, const prune_report *r)
     const oct_prune_options *how = &r->pruned->how;
     line(to, "model", r->model);
     line(to, "output", r->output);
-    fprintf(to, "%-14s%s", "structure", oct_mask_name(how->structure));
-    if (how->structure == OCT_MASK_2_4) fputs(": two of each four inputs stay\n", to);
+    fprintf(to, "%-14s%s", "structure", oct_prune_name(how));
+    if (how->whole) {
+        fprintf(to, ", %s %% of the %ss %s", show_digits(100 * how->amount, 6).s,
+                oct_prune_name(how), how->per_layer ? "of each group" : "of all groups together");
+        if (how->whole == OCT_GROUP_HEAD) putc('\n', to);
+        else fprintf(to, ", a multiple of %d stays\n", how->multiple);
+    } else if (how->structure == OCT_MASK_2_4) fputs(": two of each four inputs stay\n", to);
     else fprintf(to, ", %s %% of the %s %s\n", show_digits(100 * how->amount, 6).s,
                  how->structure == OCT_MASK_UNSTRUCTURED ? "weights" : "blocks",
                  how->per_layer ? "of each layer" : "of all layers together");
@@ -63,6 +72,33 @@ static void sparsity(FILE *to, const oct_pruned *p)
             100 * (s.zeros / s.weights), s.zeros, s.weights);
 }
 
+/* What is left of each layer whose channels go. */
+static void channels(FILE *to, const oct_pruned *p)
+{
+    int width = REPORT_NAME;
+    char name[200];
+    for (int i = 0; i < p->n_layers; i++) width = report_wider(width, p->layer[i].name);
+    fprintf(to, "\n%-*s  %12s  %12s  %7s  %9s %9s\n", width, "layer", "outputs", "inputs",
+            "density", "MACs", "before");
+    for (int i = 0; i < p->n_layers; i++) {
+        const oct_pruned_layer *l = &p->layer[i];
+        char out[40], in[40];
+        cli_escape(l->name, name, sizeof name);
+        snprintf(out, sizeof out, "%d of %d", l->out, l->out_before);
+        snprintf(in, sizeof in, "%d of %d", l->in, l->in_before);
+        fprintf(to, "%-*s  %12s  %12s  %6.2f%%  %9s %9s\n", width, name, out, in,
+                100 * oct_pruned_density(l), show_count(l->places * (double)l->left).s,
+                show_count(l->places * (double)l->weights).s);
+    }
+}
+
+/* Of convolutions and linear layers, for an image; of texts for a token. */
+static void multiply_adds(FILE *to, const prune_report *r)
+{
+    const sums s = add_up(r->pruned);
+    change_row(to, "multiply-adds", show_count(s.macs_before), show_count(s.macs), "");
+}
+
 void prune_report_text(FILE *to, const prune_report *r)
 {
     head(to, r);
@@ -70,6 +106,11 @@ void prune_report_text(FILE *to, const prune_report *r)
     if (r->has_eval) change_text(to, &r->before, &r->after);
     else fputs("nothing was evaluated: --eval DATA measures accuracy, time and memory\n", to);
     change_row(to, "file size", show_bytes(r->bytes_before), show_bytes(r->bytes_after), "");
+    if (r->pruned->how.whole) {
+        multiply_adds(to, r);
+        channels(to, r->pruned);
+        return;
+    }
     sparsity(to, r->pruned);
     fputs("\nZeros are stored and multiplied like other weights: the file is not smaller for them, "
           "the model\nnot faster.\n", to);
@@ -83,10 +124,14 @@ static json_t *json_of_layers(const oct_pruned *p)
     for (int i = 0; i < p->n_layers; i++) {
         const oct_pruned_layer *l = &p->layer[i];
         list = oct_json_append(list, json_pack(
-            "{s:o, s:s, s:b, s:I, s:I, s:I, s:o}", "name", report_string(l->name), "op", l->op,
-            "pruned", l->chosen, "weights", (json_int_t)l->weights, "zeros", (json_int_t)l->zeros,
-            "zeros_before", (json_int_t)l->zeros_before, "density",
-            report_number((double)(l->weights - l->zeros) / (double)l->weights)));
+            "{s:o, s:s, s:b, s:I, s:I, s:I, s:I, s:o, s:[i, i], s:[i, i], s:o, s:o}", "name",
+            report_string(l->name), "op", l->op, "pruned", l->chosen,
+            "weights", (json_int_t)l->weights, "zeros", (json_int_t)l->zeros,
+            "zeros_before", (json_int_t)l->zeros_before, "weights_left", (json_int_t)l->left,
+            "density", report_number(oct_pruned_density(l)),
+            "shape_before", l->out_before, l->in_before, "shape", l->out, l->in,
+            "macs_before", report_count(l->places * (double)l->weights),
+            "macs", report_count(l->places * (double)l->left)));
     }
     return list;
 }
@@ -105,11 +150,11 @@ json_t *prune_report_json(const prune_report *r)
     const sums s = add_up(p);
     return json_pack(
         "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
-        " s:o, s:o, s:o}",
+        " s:o, s:o, s:o, s:o, s:o, s:o}",
         "model", report_string(r->model), "output", report_string(r->output),
         "command", report_string(r->command), "version", report_string(r->version),
         "source_sha256", report_string(r->source_sha256),
-        "structure", report_string(oct_mask_name(p->how.structure)),
+        "structure", report_string(oct_prune_name(&p->how)),
         "amount", report_number(p->how.amount), "per_layer", p->how.per_layer,
         "only", json_of_only(&p->how), "eval", report_string(r->eval_data),
         "eval_sha256", report_string(r->has_eval ? r->before.sha256 : NULL),
@@ -119,5 +164,7 @@ json_t *prune_report_json(const prune_report *r)
         "bytes_before", report_count(r->bytes_before),
         "bytes_after", report_count(r->bytes_after),
         "weights", report_count(s.weights), "zeros", report_count(s.zeros),
-        "zeros_before", report_count(s.zeros_before), "layers", json_of_layers(p));
+        "zeros_before", report_count(s.zeros_before), "weights_left", report_count(s.left),
+        "macs_before", report_count(s.macs_before), "macs", report_count(s.macs),
+        "layers", json_of_layers(p));
 }

@@ -177,6 +177,15 @@ tests_test_prune_SOURCES = tests/chain_case.h tests/chain_case.c tests/fail_allo
 	tests/fail_alloc.c tests/test_prune.c
 tests_test_prune_LDADD   = $(LDADD) $(CHECK_LIBS)
 
+# ... and without whole channels, against PyTorch with zeros in their place.
+unit_tests += tests/test_groups tests/test_channels
+CLEANFILES += test_channels-*
+tests_test_groups_SOURCES   = tests/graph_case.h tests/graph_case.c tests/test_groups.c
+tests_test_groups_LDADD     = $(LDADD) $(CHECK_LIBS)
+tests_test_channels_SOURCES = tests/seeded_resnet.h tests/seeded_resnet.c tests/fail_alloc.h \
+	tests/fail_alloc.c tests/test_channels.c
+tests_test_channels_LDADD   = $(LDADD) $(CHECK_LIBS)
+
 # ResNets with seeded weights against torchvision.
 unit_tests += tests/test_resnets tests/test_resnet_memory
 tests_test_resnets_SOURCES = tests/test_resnets.c tests/seeded_resnet.c tests/seeded_resnet.h \

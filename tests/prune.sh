@@ -54,6 +54,36 @@ sparsity conv1.weight 24.80 # 31 of 125 blocks: half to even
 prune "$work/a" "$work/b" --structure 1x4 --amount 0.8
 grep -q '^Global sparsity: *[89]' "$work/said" || fail "pruned again: $(tail -4 "$work/said")"
 
+# ---- whole channels ----
+
+sides() { # layer, outputs, inputs, of the text in $work/said
+    grep -q "^$1  *$2  *$3  " "$work/said" || fail "$1: not $2, $3: $(grep -F "$1 " "$work/said")"
+}
+prune "$model" "$work/c" --structure channel --amount 0.3 --per-layer
+sides conv1.weight "20 of 20" "1 of 1" # of no more than 32 none goes
+sides conv2.weight "32 of 50" "20 of 20"
+sides fc1.weight "352 of 500" "512 of 800"
+sides fc2.weight "10 of 10" "352 of 500"
+grep -q '^multiply-adds  *2.29 M  *1.50 M' "$work/said" || fail "multiply-adds: $(cat "$work/said")"
+run ./octet inspect "$work/c" >"$work/said"
+grep -q '^metadata *octet.prune: .*"multiple":32,"per_layer":true,"shapes":{"conv2.weight":' \
+    "$work/said" || fail "inspect: no shapes: $(grep octet.prune "$work/said")"
+[ "$(wc -c <"$work/c")" -lt 850000 ] || fail "the file has $(wc -c <"$work/c") bytes"
+run ./cnn_infer "$work/c" "$data/digits/digit_7.png" --quiet >"$work/said" || fail "cannot be run"
+prune "$model" "$work/b" --structure channel --amount 0.3 --per-layer --isa ref --threads 1 --json
+cmp -s "$work/c" "$work/b" || fail "channels: another file"
+for name in macs macs_before weights_left; do
+    [ "$(field $name "$work/said")" != "" ] || fail "--json: no $name"
+done
+prune "$model" "$work/b" --structure channel --amount 0.31 --per-layer --multiple 1 --only 'conv*'
+sides conv1.weight "14 of 20" "1 of 1"
+sides conv2.weight "34 of 50" "14 of 20" # 15.5 of 50: half to even
+sides fc1.weight "500 of 500" "544 of 800"
+run ./octet quantize "$work/b" --dynamic -o "$work/int8" --quiet >"$work/said" 2>&1 ||
+    fail "quantize: $(cat "$work/said")"
+run ./cnn_infer "$work/int8" "$data/digits/digit_7.png" --quiet >"$work/said" ||
+    fail "INT8: cannot be run"
+
 # ---- the answers ----
 
 prune "$model" "$work/b" --amount 0
@@ -99,6 +129,26 @@ sparsity distilbert.transformer.layer.0.attention.q_lin.weight 50.00
 sparsity distilbert.transformer.layer.0.attention.k_lin.weight 0.00
 ! grep -q embeddings "$work/said" || fail "embeddings are pruned"
 
+# heads and neurons; quantized, compiled
+layer=distilbert.transformer.layer.0
+prune "$work/texts" "$work/c" --structure channel --amount 0.4 --multiple 8
+sides $layer.attention.q_lin.weight "[0-9]* of 60" "60 of 60"
+sides $layer.ffn.lin2.weight "60 of 60" "[0-9]* of 130"
+prune "$work/texts" "$work/c" --structure head --amount 0.4
+sides $layer.attention.v_lin.weight "[0-9]* of 60" "60 of 60"
+sides $layer.ffn.lin1.weight "130 of 130" "60 of 60"
+prune "$work/c" "$work/b" --structure neuron --amount 0.4 --only '*.lin1'
+sides $layer.ffn.lin1.weight "[0-9]* of 130" "60 of 60"
+sides pre_classifier.weight "60 of 60" "60 of 60"
+run ./distilbert_infer "$work/b" "what a bore" >"$work/want" || fail "fewer heads: cannot be run"
+run ./octet compile "$work/b" -o "$work/compiled" --quiet >"$work/said" 2>&1 ||
+    fail "compile: $(cat "$work/said")"
+run ./distilbert_infer "$work/compiled" "what a bore" >"$work/got"
+cmp -s "$work/want" "$work/got" || fail "fewer heads, compiled: other answers"
+run ./octet quantize "$work/b" -o "$work/int8" --quiet >"$work/said" 2>&1 ||
+    fail "quantize: $(cat "$work/said")"
+run ./distilbert_infer "$work/int8" "what a bore" >"$work/said" || fail "INT8: cannot be run"
+
 # ---- refusals leave nothing ----
 
 new=$work/new
@@ -110,7 +160,13 @@ refuse 1 "--amount '1.5'" ./octet prune "$model" -o "$new" --amount 1.5
 refuse 1 "--amount '-0.1'" ./octet prune "$model" -o "$new" --amount -0.1
 refuse 1 "--amount 'nan'" ./octet prune "$model" -o "$new" --amount nan
 refuse 1 "2:4 leaves two" ./octet prune "$model" -o "$new" --amount 0.7 --structure 2:4
-refuse 1 "whole channels" ./octet prune "$model" -o "$new" --amount 0.5 --structure channel
+refuse 1 "--amount A expected" ./octet prune "$model" -o "$new" --structure channel
+refuse 1 "only where whole channels go" ./octet prune "$model" -o "$new" --amount 0.5 --multiple 8
+refuse 1 "--multiple '0'" ./octet prune "$model" -o "$new" --amount 0.5 --structure channel \
+    --multiple 0
+refuse 2 "no whole head" ./octet prune "$model" -o "$new" --amount 0.5 --structure head
+refuse 2 "all named by --only" ./octet prune "$model" -o "$new" --amount 0.5 --structure channel \
+    --only fc2
 refuse 1 "--structure '3:4'" ./octet prune "$model" -o "$new" --amount 0.5 --structure 3:4
 refuse 1 ".json" ./octet prune "$model" -o "$new" --amount 0.5 --report "$work/new.html"
 refuse 1 "the model itself" ./octet prune "$work/a" -o "$work/a" --amount 0.5

@@ -116,11 +116,27 @@ static int network(maker *m)
     return !m->failed;
 }
 
+/* He et al., section 4.2, as tests/golden/make_channels.py has it. */
+static int cifar_network(maker *m)
+{
+    int in = 16;
+    conv_bn(m, "conv1", "bn1", 3, in, 3);
+    for (int s = 0; s < 3; s++, in = 16 << (s - 1)) {
+        char name[32];
+        snprintf(name, sizeof name, "layer%d.0", s + 1);
+        layer(m, name, 1, in, 16 << s, 3);
+        layer(m, name, 2, 16 << s, 16 << s, 3);
+    }
+    add(m, "linear", "weight", 2, (int[]){ m->net->classes, in });
+    add(m, "linear", "bias", 1, &m->net->classes);
+    return !m->failed;
+}
+
 int seeded_resnet_save(const seeded_resnet *r, const char *path)
 {
     maker m = { .net = r };
     const oct_save_meta meta = { "octet.input", r->recipe };
-    int ok = network(&m);
+    int ok = r->blocks[0] ? network(&m) : cifar_network(&m);
     if (!ok) fprintf(stderr, "%s: out of memory\n", path);
     if (ok && oct_weights_save(path, m.tensor, m.n, &meta, r->recipe != NULL) != OCT_OK) {
         fprintf(stderr, "%s: %s\n", path, oct_last_error());

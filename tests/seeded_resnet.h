@@ -8,7 +8,7 @@
  * How an element is made of its network's and tensor's name and its number is said there. */
 typedef struct seeded_resnet {
     const char *name;       /* seeds; tests/golden/resnets/NAME.npy */
-    int blocks[4];          /* of each stage */
+    int blocks[4];          /* of each stage; { 0 }: He et al.'s for CIFAR, of three with one each */
     int bottleneck;
     int groups, group_width; /* torchvision's; 1, 64: a plain ResNet */
     int classes;
