@@ -48,6 +48,7 @@ static oct_status infer_dequantize(oct_args *args)
 
 static oct_status prepare(const oct_args *args, oct_prepare *how, void **out)
 {
+    (void)args;
     void *room;
     OCT_TRY(oct_prepare_alloc("quantize", how, sizeof(state), &room));
     state *s = *out = room;
