@@ -10,9 +10,10 @@
  * which octet.prune comes:
  *
  *   {"amount":0.5,"density":{"conv1.weight":0.5,"fc1.weight":0.25},"per_layer":false,
- *    "structure":"unstructured"}
+ *    "repair":{"samples":200,"sha256":"..."},"structure":"unstructured"}
  *
- * density: share of the weights that are not 0, of every conv2d and linear, chosen or not.
+ * density: share of the weights that are not 0, of every conv2d and linear, chosen or not; repair
+ * only after models/prune_repair.h.
  * Weights are compared in FP32, as they run: F16 and BF16 exactly, F64 rounded. */
 typedef struct oct_prune_options {
     oct_mask_structure structure;
@@ -28,7 +29,15 @@ typedef struct oct_pruned_layer {
     int chosen;                 /* by only[] */
     size_t weights, zeros_before, zeros;
     int tensor;                 /* its index in tensor[] */
+    int repaired;               /* by models/prune_repair.h; else left says why not, or is NULL */
+    const char *left;
+    double error_before, error_after; /* |W x - y|^2 as a share of the variance of y */
 } oct_pruned_layer;
+
+typedef struct oct_pruned_repair {
+    int samples;                /* 0: it was not repaired */
+    char sha256[65];            /* of the samples as tensors */
+} oct_pruned_repair;
 
 typedef struct oct_pruned {
     oct_model *model;           /* described, its constants given back: names, arch and labels */
@@ -38,6 +47,7 @@ typedef struct oct_pruned {
     const char *unknown;        /* the pattern that names no layer, for which it was refused */
     oct_tensor *tensor;         /* [n_tensors], sorted by name, as oct_weights_at */
     int n_tensors;
+    oct_pruned_repair repair;
     oct_arena arena;
 } oct_pruned;
 
@@ -49,6 +59,11 @@ OCT_MUST_CHECK oct_status oct_prune(const char *path, const oct_options *options
 void oct_pruned_free(oct_pruned *p);
 /* Gives the tensors' memory back: what was found stays, to save is over. */
 void oct_pruned_let_go(oct_pruned *p);
+
+/* layer[].zeros of what tensor[] has now. */
+OCT_MUST_CHECK oct_status oct_pruned_count(oct_pruned *p);
+/* After oct_pruned_let_go: the tensors as they were saved to path. */
+OCT_MUST_CHECK oct_status oct_pruned_read_back(oct_pruned *p, const char *path);
 
 /* measured: octet.measured, or NULL. */
 OCT_MUST_CHECK oct_status oct_pruned_save(const oct_pruned *p, const char *path,

@@ -40,6 +40,11 @@ static void head(FILE *to, const prune_report *r)
     else fprintf(to, ", %s %% of the %s %s\n", show_digits(100 * how->amount, 6).s,
                  how->structure == OCT_MASK_UNSTRUCTURED ? "weights" : "blocks",
                  how->per_layer ? "of each layer" : "of all layers together");
+    if (r->calib_data) {
+        line(to, "repaired on", r->calib_data);
+        fprintf(to, "%-14s%d\n", "  samples", r->pruned->repair.samples);
+        line(to, "  SHA-256", r->pruned->repair.sha256);
+    }
     if (!r->has_eval) return;
     line(to, "evaluation", r->eval_data);
     line(to, "  SHA-256", r->before.sha256);
@@ -63,6 +68,32 @@ static void sparsity(FILE *to, const oct_pruned *p)
             100 * (s.zeros / s.weights), s.zeros, s.weights);
 }
 
+/* What repair did to the layers: how far each is from the dense one on the samples. */
+static void repaired(FILE *to, const oct_pruned *p)
+{
+    int width = REPORT_NAME;
+    char name[200];
+    for (int i = 0; i < p->n_layers; i++) width = report_wider(width, p->layer[i].name);
+    fputs("\nOff the dense layer's answer to the samples, share of its variance:\n", to);
+    fprintf(to, "%-*s  %10s  %10s\n", width, "", "pruned", "repaired");
+    for (int i = 0; i < p->n_layers; i++) {
+        const oct_pruned_layer *l = &p->layer[i];
+        cli_escape(l->name, name, sizeof name);
+        if (l->repaired)
+            fprintf(to, "%-*s  %10s  %10s\n", width, name, show_percent(l->error_before, 3).s,
+                    show_percent(l->error_after, 3).s);
+        else if (l->left) fprintf(to, "%-*s  as pruned: %s\n", width, name, l->left);
+    }
+}
+
+/* Accuracy of all three. */
+static void between(FILE *to, const prune_report *r)
+{
+    const eval_result *e = &r->cut;
+    fprintf(to, "pruned, before the repair: accuracy %s, %d of %d, average loss %s\n",
+            show_percent(e->accuracy, 2).s, e->correct, e->samples, show_fixed(e->loss, 4).s);
+}
+
 void prune_report_text(FILE *to, const prune_report *r)
 {
     head(to, r);
@@ -70,7 +101,9 @@ void prune_report_text(FILE *to, const prune_report *r)
     if (r->has_eval) change_text(to, &r->before, &r->after);
     else fputs("nothing was evaluated: --eval DATA measures accuracy, time and memory\n", to);
     change_row(to, "file size", show_bytes(r->bytes_before), show_bytes(r->bytes_after), "");
+    if (r->has_eval && r->calib_data) between(to, r);
     sparsity(to, r->pruned);
+    if (r->calib_data) repaired(to, r->pruned);
     fputs("\nZeros are stored and multiplied like other weights: the file is not smaller for them, "
           "the model\nnot faster.\n", to);
 }
@@ -83,10 +116,13 @@ static json_t *json_of_layers(const oct_pruned *p)
     for (int i = 0; i < p->n_layers; i++) {
         const oct_pruned_layer *l = &p->layer[i];
         list = oct_json_append(list, json_pack(
-            "{s:o, s:s, s:b, s:I, s:I, s:I, s:o}", "name", report_string(l->name), "op", l->op,
+            "{s:o, s:s, s:b, s:I, s:I, s:I, s:o, s:b, s:o, s:o, s:o}", "name", report_string(l->name), "op", l->op,
             "pruned", l->chosen, "weights", (json_int_t)l->weights, "zeros", (json_int_t)l->zeros,
             "zeros_before", (json_int_t)l->zeros_before, "density",
-            report_number((double)(l->weights - l->zeros) / (double)l->weights)));
+            report_number((double)(l->weights - l->zeros) / (double)l->weights),
+            "repaired", l->repaired, "error_before",
+            report_number(l->repaired ? l->error_before : NAN), "error_after",
+            report_number(l->repaired ? l->error_after : NAN), "left", report_string(l->left)));
     }
     return list;
 }
@@ -105,7 +141,7 @@ json_t *prune_report_json(const prune_report *r)
     const sums s = add_up(p);
     return json_pack(
         "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
-        " s:o, s:o, s:o}",
+        " s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
         "model", report_string(r->model), "output", report_string(r->output),
         "command", report_string(r->command), "version", report_string(r->version),
         "source_sha256", report_string(r->source_sha256),
@@ -114,7 +150,11 @@ json_t *prune_report_json(const prune_report *r)
         "only", json_of_only(&p->how), "eval", report_string(r->eval_data),
         "eval_sha256", report_string(r->has_eval ? r->before.sha256 : NULL),
         "before", r->has_eval ? eval_json(&r->before) : json_null(),
+        "pruned", r->has_eval && r->calib_data ? eval_json(&r->cut) : json_null(),
         "after", r->has_eval ? eval_json(&r->after) : json_null(),
+        "calib", report_string(r->calib_data), "calib_samples",
+        r->calib_data ? json_integer(p->repair.samples) : json_null(), "calib_sha256",
+        report_string(r->calib_data ? p->repair.sha256 : NULL),
         "agreement", report_number(r->has_eval ? eval_agreement(&r->before, &r->after) : NAN),
         "bytes_before", report_count(r->bytes_before),
         "bytes_after", report_count(r->bytes_after),
