@@ -72,20 +72,37 @@ static oct_pruned_layer *layer_of(const oct_pruned *p, const char *name)
     return NULL;
 }
 
-/* A layer of which all tensors were chosen, or a batch norm; none of them elsewhere, too. */
-static int choose(const oct_prune_repair *r, const oct_node *node)
+/* A layer of which all tensors were chosen, or a batch norm; none of them elsewhere, too.  *why it
+ * is not, of a layer. */
+static int choose(const oct_prune_repair *r, const oct_node *node, const char **why)
 {
     const oct_model *m = r->pruned;
     const int is_layer = node->kind == OCT_OP_CONV2D || node->kind == OCT_OP_LINEAR;
+    *why = NULL;
     if (!is_layer && node->kind != OCT_OP_BATCHNORM) return 0;
-    for (int i = 0; i < m->n_constants; i++) {
+    for (int i = 0; i < m->n_constants && !*why; i++) {
         const oct_named_constant *c = &m->constant[i];
         if (!reads(node, c->tensor)) continue;
-        if (is_shared(m, c->name)) return 0;
         const oct_pruned_layer *l = layer_of(r->p, c->name);
-        if (c->tensor == node->args.in[OCT_CONV2D_W] && is_layer && !(l && l->chosen)) return 0;
+        if (is_shared(m, c->name)) *why = "the network uses it twice";
+        else if (c->tensor == node->args.in[OCT_CONV2D_W] && is_layer && !(l && l->chosen))
+            *why = "it is read as one with layers that were not chosen";
     }
-    return 1;
+    return !*why;
+}
+
+/* chosen[], and of the layers that were pruned and cannot be repaired the reason. */
+static void choose_all(oct_prune_repair *r)
+{
+    const oct_model *m = r->pruned;
+    for (int i = 0; i < m->graph.n_nodes; i++) {
+        const char *why;
+        r->chosen[i] = (unsigned char)choose(r, &m->graph.node[i], &why);
+        for (int k = 0; k < m->n_constants && why; k++) {
+            oct_pruned_layer *l = layer_of(r->p, m->constant[k].name);
+            if (l && l->chosen && reads(&m->graph.node[i], m->constant[k].tensor)) l->left = why;
+        }
+    }
 }
 
 /* ---- open, close ---- */
@@ -102,8 +119,7 @@ static oct_status open(oct_prune_repair *r, const char *path, const oct_options 
         OCT_TRY(copy(r->p, &r->pruned->constant[i], 0));
     r->chosen = calloc((size_t)g->n_nodes + 1, 1);
     if (!r->chosen) return out_of_memory();
-    for (int i = 0; i < g->n_nodes; i++)
-        r->chosen[i] = (unsigned char)choose(r, &g->node[i]);
+    choose_all(r);
     r->pool = o.pool;
     r->own_pool = !o.pool;
     if (!o.pool)
