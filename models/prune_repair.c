@@ -36,6 +36,8 @@ static oct_status copy(const oct_pruned *p, const oct_named_constant *c, int bac
     const oct_tensor *file = tensor_of(p, c->name);
     const size_t row = c->tensor->rank ? oct_tensor_sample_count(c->tensor) : 1;
     const size_t count = oct_tensor_count(file), first = (size_t)c->first * row;
+    if (count != (size_t)(c->tensor->rank ? c->rows : 1) * row)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "repair: %.80s has another shape now", c->name);
     float *x = malloc(count * sizeof *x + 1);
     if (!x) return out_of_memory();
     if (back) {

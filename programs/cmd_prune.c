@@ -44,10 +44,8 @@ static int evaluate_before(prune_work *w)
     const cli_args *a = w->a;
     const eval_settings s = settings_of(w);
     (void)eval_forget_peak();
-    const int code = w->texts ? eval_run_texts(a, &w->text, &s, &w->report.before)
-                              : eval_run(a, &w->job, &s, &w->report.before);
-    oct_model_unplan(w->texts ? w->text.model : w->job.model);
-    return code;
+    return w->texts ? eval_run_texts(a, &w->text, &s, &w->report.before)
+                    : eval_run(a, &w->job, &s, &w->report.before);
 }
 
 /* The file as it is so far. */
@@ -91,23 +89,30 @@ static int write_again(void *arg, const char *measured)
     return status ? cli_fail(w->a, w->a->output, status) : save(w, measured);
 }
 
-/* What cannot be pruned is told before anything runs: the file is written first, once more when it
- * is repaired, and with what was found. */
+int prune_make(prune_work *w, eval_result *cut)
+{
+    int code = open_pruned(w);
+    if (!code && cut) code = write_first(w);
+    if (!code && cut) code = evaluate_file(w, cut);
+    if (!code && cut) code = open_pruned(w);
+    if (!code && w->calib) code = prune_repair(w);
+    if (!code) code = write_first(w);
+    return !code && w->eval ? evaluate_file(w, &w->report.after) : code;
+}
+
+/* What cannot be pruned is told before anything runs: the file is written first, again when all is
+ * chosen and repaired, and with what was found. */
 static int make(prune_work *w)
 {
     prune_report *r = &w->report;
     int code = open_model(w);
     if (!code) code = open_pruned(w);
     if (!code) code = write_first(w);
-    if (!code && w->eval) code = evaluate_before(w);
-    if (!code && w->eval) code = evaluate_file(w, w->calib ? &r->cut : &r->after);
-    if (!code && w->calib) {
-        oct_model_unplan(w->texts ? w->text.model : w->job.model);
-        code = open_pruned(w);
-        if (!code) code = prune_repair(w);
-        if (!code) code = write_first(w);
-        if (!code && w->eval) code = evaluate_file(w, &r->after);
-    }
+    if (code || (!w->eval && !w->calib)) return code;
+    if (w->eval) code = evaluate_before(w);
+    oct_model_unplan(w->texts ? w->text.model : w->job.model);
+    if (!code && w->a->max_drop.n) code = prune_search(w);
+    if (!code) code = prune_make(w, w->eval && w->calib ? &r->cut : NULL);
     if (code || !w->eval) return code;
     code = measured_write(w->a, w->temporary, &r->before, &r->after, &r->bytes_after, write_again,
                           w);
@@ -163,7 +168,10 @@ static int read_structure(prune_work *w)
     if (w->how.structure == OCT_MASK_2_4 && w->how.amount != PER_CENT_OF_2_4 / 100.0)
         return cli_usage(a->command, "--amount %g: 2:4 leaves two of each four, it is 0.5",
                          w->how.amount);
-    if (w->how.structure != OCT_MASK_2_4 && !a->amount.n)
+    if (a->max_drop.n && (a->amount.n || w->how.structure == OCT_MASK_2_4))
+        return cli_usage(a->command, "--max-drop finds the amount: %s", a->amount.n
+                         ? "--amount is not for it" : "2:4 has none");
+    if (w->how.structure != OCT_MASK_2_4 && !a->amount.n && !a->max_drop.n)
         return cli_usage(a->command, "--amount A expected: the share that becomes zero, 0 to 1");
     return CLI_OK;
 }
@@ -172,6 +180,7 @@ static int check_usage(prune_work *w)
 {
     const cli_args *a = w->a;
     if (!a->output) return cli_usage(a->command, "-o OUT expected");
+    if (a->max_drop.n && !a->eval) return cli_usage(a->command, "--max-drop needs --eval DATA");
     if (a->samples.n && !a->calib) return cli_usage(a->command, "--samples needs --calib DATA");
     if (a->report && !report_ends_with(a->report, ".json"))
         return cli_usage(a->command, "--report '%s': a name ending in .json expected", a->report);
@@ -221,7 +230,7 @@ const cli_command cmd_prune = {
         "what is left is repaired without training: layer by layer the weights that stayed are\n"
         "solved for, so that they answer your samples as the whole layer did, and batch norms\n"
         "are corrected. With --eval the models answer labelled data: accuracy, loss, agreement,\n"
-        "time, before and after, and between pruning and repair.\n"
+        "time, before and after, and between pruning and repair; --max-drop finds the amount.\n"
         "Zeros are stored and multiplied as other weights are. The same MODEL, DATA and options\n"
         "give the same bytes on every machine.",
     .examples =

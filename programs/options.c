@@ -69,6 +69,9 @@ static const option_row rows[] = {
     { "max-drop", "POINTS", CLI_QUANTIZE, NUMBERS, AT(max_drop), 1, 0, 100,
       "keep as few layers in FP32 as hold this drop of accuracy on --eval; exit 5\n"
       "if none do" },
+    { "max-drop", "POINTS", CLI_PRUNE, NUMBERS, AT(max_drop), 1, 0, 100,
+      "instead of --amount: as much as holds this drop of accuracy on --eval, in steps\n"
+      "of 1/32; exit 5 if not even 1/32 does" },
     { "tune", NULL, CLI_QUANTIZE, FLAG, AT(tune), 1, 0, 0,
       "measure here, and keep layers in FP32 that integers would make slower" },
     { "force", NULL, CLI_QUANTIZE, FLAG, AT(force), 1, 0, 0,

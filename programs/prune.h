@@ -21,6 +21,15 @@ typedef struct prune_work {
     oct_arena arena;
 } prune_work;
 
+/* cmd_prune.c: prunes, repairs with --calib, writes the file to temporary and, with --eval, fills
+ * report.after; cut, if not NULL, is what the pruned network answers before the repair. */
+int prune_make(prune_work *w, eval_result *cut);
+
+/* prune_search.c: how.amount becomes the largest of 1/32, 2/32 ... 31/32 that keeps --max-drop, by
+ * bisection: as if more pruned were never better.  CLI_PROMISE: 1/32 does not either.
+ * report.before is filled. */
+int prune_search(prune_work *w);
+
 /* prune_repair.c: pruned, whose tensors are there, is repaired on --calib's samples. */
 int prune_repair(prune_work *w);
 

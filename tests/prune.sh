@@ -141,9 +141,35 @@ sparsity distilbert.transformer.layer.0.attention.k_lin.weight 50.00
 prune "$work/texts" "$work/c" --amount 0.5 --only '*.0.attention.q_lin' --calib "$work/calib.txt"
 grep -q 'q_lin.weight *as pruned: it is read as one with' "$work/said" || fail "q_lin alone"
 
+# ---- --max-drop ----
+
+if [ $brief = 0 ]; then
+    prune "$cifar" "$work/b" --structure 4x1 --only 'conv*' --max-drop 20 --eval "$work/eval.bin" \
+        --json
+    amount=$(field amount "$work/said")
+    lost() { # amount: images of 40
+        prune "$cifar" "$work/c" --structure 4x1 --only 'conv*' --amount "$1" --json \
+            --eval "$work/eval.bin"
+        echo $(($(number correct before "$work/said") - $(number correct after "$work/said")))
+    }
+    [ "$(lost "$amount")" -le 8 ] || fail "--max-drop 20: $amount loses more"
+    cmp -s "$work/b" "$work/c" && fail "--max-drop is not in the file"
+    more=$(awk "BEGIN { print $amount + 1 / 32 }")
+    [ "$(lost "$more")" -gt 8 ] || fail "--max-drop 20: $amount, but $more keeps it, too"
+fi
+
 # ---- refusals leave nothing ----
 
 new=$work/new
+sed -n '700,939p' "$work/texts/vocab.txt" | tr -d '\043' | paste -d' ' - - - - >"$work/random.txt"
+run ./distilbert_infer "$work/texts" <"$work/random.txt" | cut -f 1,3 >"$work/random.tsv"
+refuse 5 "--max-drop 0 is not kept" ./octet prune "$work/texts" -o "$new" --quiet --per-layer \
+    --structure 4x1 --max-drop 0 --eval "$work/random.tsv"
+refuse 1 "--max-drop needs --eval" ./octet prune "$model" -o "$new" --max-drop 1
+refuse 1 "--amount is not for it" ./octet prune "$model" -o "$new" --max-drop 1 --amount 0.5 \
+    --eval "$work/eval.bin"
+refuse 1 "2:4 has none" ./octet prune "$model" -o "$new" --max-drop 1 --structure 2:4 \
+    --eval "$work/eval.bin"
 run ./octet quantize "$model" --dynamic -o "$work/int8" --quiet >"$work/said" 2>&1
 run ./octet compile "$model" -o "$work/compiled" --quiet >"$work/said" 2>&1
 refuse 1 "--amount A expected" ./octet prune "$model" -o "$new"
