@@ -91,7 +91,7 @@ static oct_status make_groups(work *w)
     oct_plan *p = w->plan;
     const int batch = w->n_values && w->value[0].rank ? w->value[0].dim[0] : 1;
     size_t *bytes = calloc((size_t)p->n_steps + 1, sizeof *bytes);
-    int sliced = !w->options->keep_values && !w->g->starts;
+    int sliced = !w->options->keep_values && !w->options->whole && !w->g->starts;
     if (!bytes) return out_of_memory();
     for (int i = 0; i < w->n_values; i++)
         sliced &= w->value[i].rank > 0 && w->value[i].dim[0] == batch;
@@ -246,34 +246,56 @@ static void let_go(const work *w, int i)
     }
 }
 
+/* Packs the step's constants; what it says of itself is its own and how's. */
+static oct_status prepare_step(oct_plan *p, const oct_plan_options *o, int i, oct_prepare *how)
+{
+    oct_step *step = &p->step[i];
+    how->cpu = o->cpu;
+    how->threads = o->threads;
+    how->precision = o->precision;
+    how->sgemm = o->sgemm;
+    how->arena = &p->arena;
+    const oct_status status = step->op->prepare(&step->args, how, &step->state);
+    if (status != OCT_OK) return oct_graph_fail(status, step->node->name);
+    step->kernel = how->kernel;
+    step->type = how->type;
+    step->macs = how->macs;
+    step->weight_size = how->weight_size;
+    memcpy(step->packed, how->packed, sizeof step->packed);
+    step->n_packed = how->n_packed;
+    return OCT_OK;
+}
+
 static oct_status prepare(work *w)
 {
     oct_plan *p = w->plan;
     const oct_packed *given = w->options->given;
     int n_given = w->options->n_given;
     for (int i = 0; i < p->n_steps; i++) {
-        oct_step *step = &p->step[i];
-        oct_prepare how = { .given = given, .n_given = n_given,
-                            .cpu = w->options->cpu, .threads = w->options->threads,
-                            .precision = w->options->precision, .sgemm = w->options->sgemm,
-                            .arena = &p->arena };
-        const oct_status status = step->op->prepare(&step->args, &how, &step->state);
-        if (status != OCT_OK) return oct_graph_fail(status, step->node->name);
-        step->kernel = how.kernel;
-        step->type = how.type;
-        step->macs = how.macs;
-        step->weight_size = how.weight_size;
+        oct_prepare how = { .given = given, .n_given = n_given };
+        OCT_TRY(prepare_step(p, w->options, i, &how));
         p->weight_size += how.weight_size;
         if (w->shared < how.shared_size) w->shared = how.shared_size;
         if (w->thread < how.thread_size) w->thread = how.thread_size;
-        memcpy(step->packed, how.packed, sizeof step->packed);
-        step->n_packed = how.n_packed;
         if (given) given += how.n_packed, n_given -= how.n_packed;
         let_go(w, i);
     }
     if (given && n_given)
         return oct_fail(OCT_ERR_FORMAT, "%d pieces of packed weights that no step reads", n_given);
     return OCT_OK;
+}
+
+oct_status oct_plan_prepare_again(oct_plan *plan, const oct_plan_options *options, int i)
+{
+    const oct_step *step = &plan->step[i];
+    oct_prepare how = { .given = NULL };
+    for (int k = 0; k < OCT_MAX_IN; k++)
+        if (step->node->args.in[k] && step->node->args.in[k]->data)
+            *step->args.in[k] = *step->node->args.in[k];
+    const oct_status status = prepare_step(plan, options, i, &how);
+    for (int k = 0; k < OCT_MAX_IN; k++)
+        if (step->node->args.in[k] && step->node->args.in[k]->data) step->args.in[k]->data = NULL;
+    return status;
 }
 
 /* [shared | tail][thread 0 | tail][thread 1 | tail] ...  each on a line of its own */

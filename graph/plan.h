@@ -27,6 +27,7 @@ typedef struct oct_plan_options {
     oct_dtype precision;   /* of conv2d and linear: F32, F16, BF16; a layer may stay F32 */
     oct_sgemm *sgemm;      /* NULL: our own FP32 kernels; else models/openblas.c's */
     int keep_values;       /* every value keeps its own place: all can be read after a run */
+    int whole;             /* no slices: steps can be run from the middle, oct_plan_run_between */
     /* called with each constant as soon as no later step needs its data; NULL is fine */
     void (*packed)(void *arg, const oct_tensor *constant);
     void *arg;
@@ -73,6 +74,11 @@ OCT_MUST_CHECK oct_status oct_plan_build(const oct_graph *g, const oct_plan_opti
                                          oct_plan **out);
 void oct_plan_free(oct_plan *plan);
 
+/* The constants of a step of a plan that packs have other data now, of the same dtypes and shapes:
+ * it is prepared once more.  The old packed weights stay until the plan goes. */
+OCT_MUST_CHECK oct_status oct_plan_prepare_again(oct_plan *plan, const oct_plan_options *options,
+                                                 int step);
+
 /* The most samples of a run: texts, or the first dim of the first input; 0: there is none. */
 int oct_plan_batch(const oct_plan *plan);
 
@@ -86,6 +92,10 @@ void oct_plan_run(oct_plan *plan, oct_pool *pool, int n, oct_plan_hook *after, v
 /* The first `steps` of them only: what the first layers see needs no more. */
 void oct_plan_run_steps(oct_plan *plan, oct_pool *pool, int n, int steps, oct_plan_hook *after,
                         void *arg);
+/* Steps first .. end - 1 of a plan made `whole`, once the inputs, and all values that these steps
+ * read and earlier ones write, are there. */
+void oct_plan_run_between(oct_plan *plan, oct_pool *pool, int n, int first, int end,
+                          oct_plan_hook *after, void *arg);
 
 /* The type a step computes with, "F32": its weights', where these are narrower than its output. */
 const char *oct_step_type(const oct_step *step);

@@ -13,8 +13,8 @@ static void begin_with(oct_plan *plan, size_t first)
         plan->value[i].tensor->data = plan->value[i].data + first * plan->value[i].step;
 }
 
-void oct_plan_run_steps(oct_plan *plan, oct_pool *pool, int n, int steps, oct_plan_hook *after,
-                        void *arg)
+void oct_plan_run_between(oct_plan *plan, oct_pool *pool, int n, int first, int end,
+                          oct_plan_hook *after, void *arg)
 {
     oct_run how = plan->how;
     const int texts = plan->starts ? n : 0;
@@ -22,10 +22,10 @@ void oct_plan_run_steps(oct_plan *plan, oct_pool *pool, int n, int steps, oct_pl
     how.texts = texts;
     if (texts) n = ((const int32_t *)plan->starts->data)[texts];
     for (const oct_plan_group *g = plan->group; g < plan->group + plan->n_groups; g++)
-        for (int at = 0; at < n && g->first < steps; at += g->slice) {
+        for (int at = 0; at < n && g->first < end; at += g->slice) {
             const int rows = n - at < g->slice ? n - at : g->slice;
             if (n > g->slice) begin_with(plan, (size_t)at);
-            for (int i = g->first; i < g->end && i < steps; i++) {
+            for (int i = g->first > first ? g->first : first; i < g->end && i < end; i++) {
                 const oct_step *step = &plan->step[i];
                 how.n = step->per_text ? texts : rows;
                 step->op->run(&step->args, step->state, &how);
@@ -33,6 +33,12 @@ void oct_plan_run_steps(oct_plan *plan, oct_pool *pool, int n, int steps, oct_pl
             }
             if (at + g->slice >= n && n > g->slice) begin_with(plan, 0);
         }
+}
+
+void oct_plan_run_steps(oct_plan *plan, oct_pool *pool, int n, int steps, oct_plan_hook *after,
+                        void *arg)
+{
+    oct_plan_run_between(plan, pool, n, 0, steps, after, arg);
 }
 
 void oct_plan_run(oct_plan *plan, oct_pool *pool, int n, oct_plan_hook *after, void *arg)

@@ -1,6 +1,7 @@
 #include "models/prune.h"
 
 #include <fnmatch.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "models/metadata.h"
@@ -109,22 +110,29 @@ _Static_assert((int)OCT_CONV2D_W == (int)OCT_LINEAR_W, "find_layers reads both")
 
 /* ---- their weights ---- */
 
-/* Every tensor of the file; the copies that describe made go back first. */
+/* Every tensor of the file. */
 static oct_status read_tensors(oct_pruned *p)
 {
     oct_weights *w = p->model->weights;
+    for (p->n_tensors = 0; p->n_tensors < oct_weights_count(w); p->n_tensors++)
+        OCT_TRY(oct_weights_require(w, oct_weights_at(w, p->n_tensors)->name, -1, NULL,
+                                    &p->tensor[p->n_tensors]));
+    return OCT_OK;
+}
+
+/* The copies that describe made go back first. */
+static oct_status open_tensors(oct_pruned *p)
+{
+    oct_weights *w = p->model->weights;
+    const int n = oct_weights_count(w);
     for (int i = 0; i < p->model->n_constants; i++)
         oct_weights_let_go(w, p->model->constant[i].tensor);
-    p->n_tensors = oct_weights_count(w);
-    p->tensor = oct_arena_alloc(&p->arena, ((size_t)p->n_tensors + 1) * sizeof *p->tensor);
+    p->tensor = oct_arena_alloc(&p->arena, ((size_t)n + 1) * sizeof *p->tensor);
     if (!p->tensor) return out_of_memory();
-    for (int i = 0; i < p->n_tensors; i++) {
-        const char *name = oct_weights_at(w, i)->name;
-        OCT_TRY(oct_weights_require(w, name, -1, NULL, &p->tensor[i]));
+    for (int i = 0; i < n; i++)
         for (int k = 0; k < p->n_layers; k++)
-            if (strcmp(p->layer[k].name, name) == 0) p->layer[k].tensor = i;
-    }
-    return OCT_OK;
+            if (strcmp(p->layer[k].name, oct_weights_at(w, i)->name) == 0) p->layer[k].tensor = i;
+    return read_tensors(p);
 }
 
 static size_t count_zeros(const oct_tensor *t)
@@ -226,7 +234,7 @@ static oct_status prune_all(oct_pruned *p)
     OCT_TRY(check_model(p->model));
     OCT_TRY(find_layers(p));
     OCT_TRY(choose(p));
-    OCT_TRY(read_tensors(p));
+    OCT_TRY(open_tensors(p));
     for (int i = 0; i < p->n_layers; i++) {
         oct_pruned_layer *l = &p->layer[i];
         measure(p, l);
@@ -237,7 +245,7 @@ static oct_status prune_all(oct_pruned *p)
     }
     const oct_status status = p->how.whole ? oct_prune_channels(p, &arena) : zero(p, &arena);
     oct_arena_free(&arena);
-    for (int i = 0; i < p->n_layers; i++) measure(p, &p->layer[i]);
+    oct_pruned_count(p);
     return status;
 }
 
@@ -263,6 +271,37 @@ void oct_pruned_let_go(oct_pruned *p)
 {
     for (int i = 0; i < p->n_tensors; i++) oct_weights_let_go(p->model->weights, &p->tensor[i]);
     p->n_tensors = 0;
+}
+
+/* ---- repaired ---- */
+
+void oct_pruned_count(oct_pruned *p)
+{
+    for (int i = 0; i < p->n_layers; i++) measure(p, &p->layer[i]);
+}
+
+static oct_status copy_tensors(oct_pruned *p, oct_weights *from)
+{
+    for (int i = 0; i < p->n_tensors; i++) {
+        oct_tensor *to = &p->tensor[i], t;
+        const char *name = oct_weights_at(p->model->weights, i)->name;
+        if (strcmp(name, OCT_MODEL_VOCAB) == 0) continue; /* save has its own */
+        OCT_TRY(oct_weights_require(from, name, to->rank, to->dim, &t));
+        if (t.dtype != to->dtype) return oct_fail(OCT_ERR_FORMAT, "%.80s: another dtype", name);
+        memcpy(to->data, t.data, oct_tensor_size(&t));
+        oct_weights_let_go(from, &t);
+    }
+    return OCT_OK;
+}
+
+oct_status oct_pruned_read_back(oct_pruned *p, const char *path)
+{
+    oct_weights *from;
+    OCT_TRY(oct_weights_open(path, &from));
+    oct_status status = read_tensors(p);
+    if (status == OCT_OK) status = copy_tensors(p, from);
+    oct_weights_close(from);
+    return status;
 }
 
 /* ---- the file ---- */
@@ -297,6 +336,9 @@ static json_t *json_of_prune(const oct_pruned *p)
         o = oct_json_put(o, "multiple", json_integer(p->how.multiple));
         o = oct_json_put(o, "shapes", json_of_shapes(p));
     }
+    if (p->repair.samples)
+        o = oct_json_put(o, "repair", json_pack("{s:i, s:s}", "samples", p->repair.samples,
+                                                "sha256", p->repair.sha256));
     return oct_json_put(o, "structure", json_string(oct_prune_name(&p->how)));
 }
 

@@ -12,11 +12,12 @@
  * octet.prune comes:
  *
  *   {"amount":0.5,"density":{"conv1.weight":0.5,"fc1.weight":0.25},"per_layer":false,
- *    "structure":"unstructured"}
+ *    "repair":{"samples":200,"sha256":"..."},"structure":"unstructured"}
  *
  * density: share of the file's weights that are still there and not 0, of every conv2d and linear,
- * chosen or not.  Of whole channels also "multiple" and "shapes":
- * {"conv1.weight":[[64,3],[48,3]], ...}, [out, in] before and after of each weight that changed.
+ * chosen or not; repair only after models/prune_repair.h.  Of whole channels also "multiple" and
+ * "shapes": {"conv1.weight":[[64,3],[48,3]], ...}, [out, in] before and after of each weight that
+ * changed.
  * Weights are compared in FP32, as they run: F16 and BF16 exactly, F64 rounded. */
 typedef struct oct_prune_options {
     oct_mask_structure structure;
@@ -37,7 +38,15 @@ typedef struct oct_pruned_layer {
     int out_before, in_before, out, in; /* dims 0 and 1 */
     double places;              /* of one image or token: multiply-adds with each weight */
     int tensor;                 /* its index in tensor[] */
+    int repaired;               /* by models/prune_repair.h */
+    const char *why_not;        /* it was not repaired; or NULL */
+    double error_before, error_after; /* |W x - y|^2 as a share of the variance of y */
 } oct_pruned_layer;
+
+typedef struct oct_pruned_repair {
+    int samples;                /* 0: it was not repaired */
+    char sha256[65];            /* of the samples as tensors */
+} oct_pruned_repair;
 
 typedef struct oct_pruned {
     oct_model *model;           /* described, its constants given back: names, arch and labels */
@@ -47,6 +56,7 @@ typedef struct oct_pruned {
     const char *unknown;        /* the pattern that names no layer, for which it was refused */
     oct_tensor *tensor;         /* [n_tensors], sorted by name, as oct_weights_at */
     int n_tensors;
+    oct_pruned_repair repair;
     oct_arena arena;
 } oct_pruned;
 
@@ -56,14 +66,19 @@ OCT_MUST_CHECK oct_status oct_prune_find(const char *name, oct_prune_options *ou
 const char *oct_prune_name(const oct_prune_options *how);
 
 /* only[] matches a layer's name without ".weight", or with it.  ERR_UNSUPPORTED: the file is
- * quantized or compiled, a pattern names no layer, or there are no such channels.  out is freed by oct_pruned_free, whatever
- * happens. */
+ * quantized or compiled, a pattern names no layer, or there are no such channels.  out is freed by
+ * oct_pruned_free, whatever happens. */
 OCT_MUST_CHECK oct_status oct_prune(const char *path, const oct_options *options,
                                     const oct_prune_options *how, oct_pruned *out);
 double oct_pruned_density(const oct_pruned_layer *l);
 void oct_pruned_free(oct_pruned *p);
 /* Gives the tensors' memory back: what was found stays, to save is over. */
 void oct_pruned_let_go(oct_pruned *p);
+
+/* What layer[] says of tensor[] as it is now. */
+void oct_pruned_count(oct_pruned *p);
+/* After oct_pruned_let_go: the tensors, none of which got smaller, as they were saved to path. */
+OCT_MUST_CHECK oct_status oct_pruned_read_back(oct_pruned *p, const char *path);
 
 /* measured: octet.measured, or NULL. */
 OCT_MUST_CHECK oct_status oct_pruned_save(const oct_pruned *p, const char *path,

@@ -49,7 +49,7 @@ typedef struct cli_args {
     cli_ints threads, batch, top, length;
     cli_words isa, precision, keep, only;
     char *eval, *method, *report, *structure;
-    cli_ints bits, multiple;
+    cli_ints bits, multiple, samples;
     cli_numbers percentile, smooth, max_drop, amount;
     char *gemm, *device, *labels, *logits, *output, *data, *calib, *layers, *passes, *channels;
     cli_ints resize, crop, input, max_length;

@@ -8,26 +8,11 @@
 #include "programs/measured.h"
 #include "programs/origin.h"
 #include "programs/output.h"
-#include "programs/prune_report.h"
+#include "programs/prune.h"
 #include "programs/report.h"
 
 enum { DEFAULT_BATCH = 64,
        MULTIPLE = 32 }; /* outputs of a tile with AVX-512; docs/pruning.md has the times */
-
-typedef struct prune_work {
-    const cli_args *a;
-    char *path;                   /* MODEL */
-    int texts;                    /* it takes texts */
-    job job;                      /* of images */
-    text_job text;
-    oct_source *eval;             /* NULL: not given */
-    oct_prune_options how;
-    oct_pruned pruned;
-    const char *temporary;        /* where OUT is until all is known */
-    oct_save_info save;
-    prune_report report;
-    oct_arena arena;
-} prune_work;
 
 /* ---- the models ---- */
 
@@ -37,7 +22,7 @@ static int open_model(prune_work *w)
     const cli_args *a = w->a;
     oct_status status;
     job_settings s = job_defaults(a, w->path, DEFAULT_BATCH);
-    s.source = w->eval;
+    s.source = w->eval ? w->eval : w->calib;
     const int code = w->texts ? text_job_open(a, &s, !w->eval, &w->text)
                               : job_open(a, &s, &w->job);
     if (code) return code;
@@ -50,48 +35,92 @@ static int open_model(prune_work *w)
     return status ? cli_fail(a, w->path, status) : CLI_OK;
 }
 
-/* Both on the same data; writing left its own peak. */
-static int evaluate(prune_work *w)
+static eval_settings settings_of(const prune_work *w)
+{
+    return (eval_settings){ .path = w->path, .data = w->a->eval, .source = w->eval };
+}
+
+/* Writing left its own peak. */
+static int evaluate_before(prune_work *w)
 {
     const cli_args *a = w->a;
-    prune_report *r = &w->report;
-    const eval_settings s = { .path = w->path, .data = a->eval, .source = w->eval };
+    const eval_settings s = settings_of(w);
     (void)eval_forget_peak();
-    const int code = w->texts ? eval_run_texts(a, &w->text, &s, &r->before)
-                              : eval_run(a, &w->job, &s, &r->before);
-    oct_model_unplan(w->texts ? w->text.model : w->job.model);
-    return code ? code : eval_file(a, w->temporary, w->texts, DEFAULT_BATCH, &s, &r->after,
-                                   &r->bytes_after);
+    return w->texts ? eval_run_texts(a, &w->text, &s, &w->report.before)
+                    : eval_run(a, &w->job, &s, &w->report.before);
+}
+
+/* The file as it is so far. */
+static int evaluate_file(prune_work *w, eval_result *out)
+{
+    const eval_settings s = settings_of(w);
+    const int code = eval_file(w->a, w->temporary, w->texts, DEFAULT_BATCH, &s, out,
+                               &w->report.bytes_after);
+    out->model_bytes = w->report.bytes_after;
+    return code;
 }
 
 /* ---- the file ---- */
 
-static int write_file(void *arg, const char *measured)
+static int open_pruned(prune_work *w)
 {
-    prune_work *w = arg;
     oct_pruned_free(&w->pruned);
-    oct_status status = oct_prune(w->path, &w->job.options, &w->how, &w->pruned);
+    const oct_status status = oct_prune(w->path, &w->job.options, &w->how, &w->pruned);
     if (w->pruned.unknown)
         return cli_usage(w->a->command, "--only: there is no layer '%.80s'", w->pruned.unknown);
-    if (status) return cli_fail(w->a, w->path, status);
-    status = oct_pruned_save(&w->pruned, w->temporary, &w->save, measured);
+    return status ? cli_fail(w->a, w->path, status) : CLI_OK;
+}
+
+static int save(void *arg, const char *measured)
+{
+    prune_work *w = arg;
+    const oct_status status = oct_pruned_save(&w->pruned, w->temporary, &w->save, measured);
     oct_pruned_let_go(&w->pruned); /* not to be counted in what evaluating takes */
     return status ? cli_fail(w->a, w->a->output, status) : CLI_OK;
 }
 
-/* What cannot be pruned is told before anything runs: the file is written first, and once more with
- * what was found. */
+static int write_first(prune_work *w)
+{
+    return measured_write(w->a, w->temporary, NULL, NULL, &w->report.bytes_after, save, w);
+}
+
+static int write_again(void *arg, const char *measured)
+{
+    prune_work *w = arg;
+    int code = CLI_OK;
+    const oct_status status = w->calib ? oct_pruned_read_back(&w->pruned, w->temporary) : OCT_OK;
+    if (status) return cli_fail(w->a, w->a->output, status);
+    if (!w->calib) code = open_pruned(w);
+    return code ? code : save(w, measured);
+}
+
+int prune_make(prune_work *w, eval_result *cut)
+{
+    int code = open_pruned(w);
+    if (!code && cut) code = write_first(w);
+    if (!code && cut) code = evaluate_file(w, cut);
+    if (!code && cut) code = open_pruned(w);
+    if (!code && w->calib) code = prune_repair(w);
+    if (!code) code = write_first(w);
+    return !code && w->eval ? evaluate_file(w, &w->report.after) : code;
+}
+
+/* What cannot be pruned is told before anything runs: the file is written first, again when all is
+ * chosen and repaired, and with what was found. */
 static int make(prune_work *w)
 {
     prune_report *r = &w->report;
     int code = open_model(w);
-    if (!code)
-        code = measured_write(w->a, w->temporary, NULL, NULL, &r->bytes_after, write_file, w);
+    if (!code) code = open_pruned(w);
+    if (!code) code = write_first(w);
+    if (code || (!w->eval && !w->calib)) return code;
+    if (w->eval) code = evaluate_before(w);
+    oct_model_unplan(w->texts ? w->text.model : w->job.model);
+    if (!code && w->a->max_drop.n) code = prune_search(w);
+    if (!code) code = prune_make(w, w->eval && w->calib ? &r->cut : NULL);
     if (code || !w->eval) return code;
-    code = evaluate(w);
-    if (!code)
-        code = measured_write(w->a, w->temporary, &r->before, &r->after, &r->bytes_after,
-                              write_file, w);
+    code = measured_write(w->a, w->temporary, &r->before, &r->after, &r->bytes_after, write_again,
+                          w);
     r->after.model_bytes = r->bytes_after;
     return code;
 }
@@ -142,9 +171,15 @@ static int read_structure(prune_work *w)
     if (two_of_four && w->how.amount != PER_CENT_OF_2_4 / 100.0)
         return cli_usage(a->command, "--amount %g: 2:4 leaves two of each four, it is 0.5",
                          w->how.amount);
-    if (!two_of_four && !a->amount.n)
+    if (a->max_drop.n && (a->amount.n || two_of_four))
+        return cli_usage(a->command, "--max-drop finds the amount: %s", a->amount.n
+                         ? "--amount is not for it" : "2:4 has none");
+    if (!two_of_four && !a->amount.n && !a->max_drop.n)
         return cli_usage(a->command, "--amount A expected: the share that becomes zero, or goes, "
                          "0 to 1");
+    if (w->how.whole && a->calib)
+        return cli_usage(a->command, "--calib repairs weights beside zeros, not what whole %ss "
+                         "leave", oct_prune_name(&w->how));
     if (a->multiple.n && !w->how.whole)
         return cli_usage(a->command, "--multiple: only where whole channels go, not with "
                          "--structure %s", oct_prune_name(&w->how));
@@ -155,6 +190,8 @@ static int check_usage(prune_work *w)
 {
     const cli_args *a = w->a;
     if (!a->output) return cli_usage(a->command, "-o OUT expected");
+    if (a->max_drop.n && !a->eval) return cli_usage(a->command, "--max-drop needs --eval DATA");
+    if (a->samples.n && !a->calib) return cli_usage(a->command, "--samples needs --calib DATA");
     if (a->report && !report_ends_with(a->report, ".json"))
         return cli_usage(a->command, "--report '%s': a name ending in .json expected", a->report);
     if (origin_is(a->arg[0], a->output))
@@ -173,16 +210,19 @@ static int run(const cli_args *a)
     if (code) return code;
     w.report = (prune_report){ .model = w.path, .output = a->output, .version = PACKAGE_VERSION,
                                .pruned = &w.pruned, .has_eval = a->eval != NULL,
-                               .eval_data = a->eval };
+                               .eval_data = a->eval, .calib_data = a->calib };
     w.save.command = w.report.command = origin_command(a, &w.arena);
     if (!w.save.command) code = cli_refuse(a, NULL, OCT_ERR_MEMORY, "out of memory");
+    if (!code) code = job_open_source(a, w.texts, a->calib, &w.calib);
     if (!code) code = job_open_source(a, w.texts, a->eval, &w.eval);
     if (!code) code = prune(&w);
     oct_pruned_free(&w.pruned);
     job_close(&w.job);
     text_job_close(&w.text);
     eval_free(&w.report.before);
+    eval_free(&w.report.cut);
     eval_free(&w.report.after);
+    oct_source_close(w.calib);
     oct_source_close(w.eval);
     oct_arena_free(&w.arena);
     return code;
@@ -199,13 +239,18 @@ const cli_command cmd_prune = {
         "norms: the network gets smaller and faster (--structure channel; of models of texts heads\n"
         "and neurons). The file's own weights are pruned, before any folding; OUT is a safetensors\n"
         "file with the same tensors under the same names and types, recipe and labels inside.\n"
-        "With --eval both models answer labelled data: accuracy, loss, agreement, time, before and\n"
-        "after. Zeros are stored and multiplied as other weights are. The same MODEL, DATA and\n"
-        "options give the same bytes on every machine.",
+        "With --calib what is left beside zeros is repaired without training: layer by layer the\n"
+        "weights that stayed are solved for, so that they answer your samples as the whole layer\n"
+        "did, and batch norms are corrected. With --eval the models answer labelled data:\n"
+        "accuracy, loss, agreement, time, before and after, and between pruning and repair;\n"
+        "--max-drop finds the amount. Zeros are stored and multiplied as other weights are. The\n"
+        "same MODEL, DATA and options give the same bytes on every machine.",
     .examples =
         "  octet prune mnist_cnn.safetensors --amount 0.5 -o pruned.safetensors \\\n"
         "      --eval t10k-images-idx3-ubyte.gz\n"
         "  octet prune resnet50.pth --amount 0.3 --structure 1x4 --only 'layer*' -o r50.safetensors\n"
         "  octet prune resnet50.pth --amount 0.3 --structure channel -o smaller.safetensors\n"
+        "  octet prune resnet50.pth --amount 0.5 --structure 1x4 --calib some/train --eval val \\\n"
+        "      -o r50.safetensors\n"
         "  octet prune cifar_cnn.safetensors --structure 2:4 -o cifar.safetensors --report r.json\n",
 };

@@ -283,6 +283,11 @@ json_t *eval_json(const eval_result *r)
         report_count(r->model_bytes), "peak_bytes", report_count(r->peak_bytes));
 }
 
+int eval_promised(const eval_result *before, double points)
+{
+    return (int)ceil(before->correct - points / 100 * before->samples - 1e-9);
+}
+
 double eval_agreement(const eval_result *a, const eval_result *b)
 {
     if (!a->answer || !b->answer || a->samples != b->samples || !a->samples) return NAN;

@@ -49,6 +49,9 @@ int eval_forget_peak(void);
 /* The object that octet eval --json prints. */
 json_t *eval_json(const eval_result *r);
 
+/* The fewest right answers that keep a promise to lose at most so many points. */
+int eval_promised(const eval_result *before, double points);
+
 /* Share of samples with the same answer; NaN if these are not two runs of one set. */
 double eval_agreement(const eval_result *a, const eval_result *b);
 

@@ -31,12 +31,14 @@ static const option_row rows[] = {
       "images in a folder for each class, a folder of images, an MNIST idx file,\n"
       "a CIFAR .bin, a TSV of path<TAB>label, or .npy; for a model of texts a TSV\n"
       "of text<TAB>label" },
-    { "calib", "DATA", CLI_LINT | CLI_QUANTIZE, TEXT, AT(calib), 1, 0, 0,
-      "samples to calibrate on or to look at: images in a folder, or in one for each\n"
+    { "calib", "DATA", CLI_LINT | CLI_QUANTIZE | CLI_PRUNE, TEXT, AT(calib), 1, 0, 0,
+      "samples to calibrate on, repair on or look at: images in a folder, or in one for each\n"
       "class, an MNIST idx file, a CIFAR .bin, a TSV of path<TAB>label, or .npy; for a\n"
       "model of texts a text a line, with <TAB>label or without" },
     { "eval", "DATA", CLI_QUANTIZE | CLI_PRUNE, TEXT, AT(eval), 1, 0, 0,
       "labelled samples that both models answer, before and after" },
+    { "samples", "N", CLI_PRUNE, INTS, AT(samples), 1, 1, 1 << 20,
+      "repair on N samples of --calib, evenly of all there are (default 256)" },
     { "output", "OUT", CLI_COMPILE | CLI_QUANTIZE | CLI_PRUNE, TEXT, AT(output), 1, 0, 0,
       "the file to write (also -o OUT)" },
     { "report", "FILE", CLI_QUANTIZE, TEXT, AT(report), 1, 0, 0,
@@ -76,6 +78,9 @@ static const option_row rows[] = {
     { "max-drop", "POINTS", CLI_QUANTIZE, NUMBERS, AT(max_drop), 1, 0, 100,
       "keep as few layers in FP32 as hold this drop of accuracy on --eval; exit 5\n"
       "if none do" },
+    { "max-drop", "POINTS", CLI_PRUNE, NUMBERS, AT(max_drop), 1, 0, 100,
+      "instead of --amount: as much as holds this drop of accuracy on --eval, in steps\n"
+      "of 1/32; exit 5 if not even 1/32 does" },
     { "tune", NULL, CLI_QUANTIZE, FLAG, AT(tune), 1, 0, 0,
       "measure here, and keep layers in FP32 that integers would make slower" },
     { "force", NULL, CLI_QUANTIZE, FLAG, AT(force), 1, 0, 0,

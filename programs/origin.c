@@ -47,6 +47,7 @@ char *origin_command(const cli_args *a, oct_arena *arena)
     if (a->structure) oct_text_put(&t, " --structure %s", a->structure);
     if (a->per_layer) oct_text_put(&t, " --per-layer");
     put_words(&t, " --only ", &a->only);
+    put_ints(&t, " --samples ", &a->samples);
     if (a->layers) oct_text_put(&t, " --layers \"%s\"", a->layers);
     put_ints(&t, " --input ", &a->input);
     if (a->passes) oct_text_put(&t, " --passes %s", a->passes);

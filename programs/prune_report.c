@@ -49,6 +49,11 @@ static void head(FILE *to, const prune_report *r)
     else fprintf(to, ", %s %% of the %s %s\n", show_digits(100 * how->amount, 6).s,
                  how->structure == OCT_MASK_UNSTRUCTURED ? "weights" : "blocks",
                  how->per_layer ? "of each layer" : "of all layers together");
+    if (r->calib_data) {
+        line(to, "repaired on", r->calib_data);
+        fprintf(to, "%-14s%d\n", "  samples", r->pruned->repair.samples);
+        line(to, "  SHA-256", r->pruned->repair.sha256);
+    }
     if (!r->has_eval) return;
     line(to, "evaluation", r->eval_data);
     line(to, "  SHA-256", r->before.sha256);
@@ -99,6 +104,32 @@ static void multiply_adds(FILE *to, const prune_report *r)
     change_row(to, "multiply-adds", show_count(s.macs_before), show_count(s.macs), "");
 }
 
+/* What repair did to the layers: how far each is from the dense one on the samples. */
+static void repaired(FILE *to, const oct_pruned *p)
+{
+    int width = REPORT_NAME;
+    char name[200];
+    for (int i = 0; i < p->n_layers; i++) width = report_wider(width, p->layer[i].name);
+    fputs("\nOff the dense layer's answer to the samples, share of its variance:\n", to);
+    fprintf(to, "%-*s  %10s  %10s\n", width, "", "pruned", "repaired");
+    for (int i = 0; i < p->n_layers; i++) {
+        const oct_pruned_layer *l = &p->layer[i];
+        cli_escape(l->name, name, sizeof name);
+        if (l->repaired)
+            fprintf(to, "%-*s  %10s  %10s\n", width, name, show_percent(l->error_before, 3).s,
+                    show_percent(l->error_after, 3).s);
+        else if (l->why_not) fprintf(to, "%-*s  as pruned: %s\n", width, name, l->why_not);
+    }
+}
+
+/* Accuracy of all three. */
+static void between(FILE *to, const prune_report *r)
+{
+    const eval_result *e = &r->cut;
+    fprintf(to, "pruned, before the repair: accuracy %s, %d of %d, average loss %s\n",
+            show_percent(e->accuracy, 2).s, e->correct, e->samples, show_fixed(e->loss, 4).s);
+}
+
 void prune_report_text(FILE *to, const prune_report *r)
 {
     head(to, r);
@@ -106,12 +137,14 @@ void prune_report_text(FILE *to, const prune_report *r)
     if (r->has_eval) change_text(to, &r->before, &r->after);
     else fputs("nothing was evaluated: --eval DATA measures accuracy, time and memory\n", to);
     change_row(to, "file size", show_bytes(r->bytes_before), show_bytes(r->bytes_after), "");
+    if (r->has_eval && r->calib_data) between(to, r);
     if (r->pruned->how.whole) {
         multiply_adds(to, r);
         channels(to, r->pruned);
         return;
     }
     sparsity(to, r->pruned);
+    if (r->calib_data) repaired(to, r->pruned);
     fputs("\nZeros are stored and multiplied like other weights: the file is not smaller for them, "
           "the model\nnot faster.\n", to);
 }
@@ -124,14 +157,19 @@ static json_t *json_of_layers(const oct_pruned *p)
     for (int i = 0; i < p->n_layers; i++) {
         const oct_pruned_layer *l = &p->layer[i];
         list = oct_json_append(list, json_pack(
-            "{s:o, s:s, s:b, s:I, s:I, s:I, s:I, s:o, s:[i, i], s:[i, i], s:o, s:o}", "name",
+            "{s:o, s:s, s:b, s:I, s:I, s:I, s:I, s:o, s:[i, i], s:[i, i], s:o, s:o, s:b, s:o, s:o,"
+            " s:o}", "name",
             report_string(l->name), "op", l->op, "pruned", l->chosen,
             "weights", (json_int_t)l->weights, "zeros", (json_int_t)l->zeros,
             "zeros_before", (json_int_t)l->zeros_before, "weights_left", (json_int_t)l->left,
             "density", report_number(oct_pruned_density(l)),
             "shape_before", l->out_before, l->in_before, "shape", l->out, l->in,
             "macs_before", report_count(l->places * (double)l->weights),
-            "macs", report_count(l->places * (double)l->left)));
+            "macs", report_count(l->places * (double)l->left),
+            "repaired", l->repaired, "error_before",
+            report_number(l->repaired ? l->error_before : NAN), "error_after",
+            report_number(l->repaired ? l->error_after : NAN), "not_repaired",
+            report_string(l->why_not)));
     }
     return list;
 }
@@ -150,7 +188,7 @@ json_t *prune_report_json(const prune_report *r)
     const sums s = add_up(p);
     return json_pack(
         "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
-        " s:o, s:o, s:o, s:o, s:o, s:o}",
+        " s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
         "model", report_string(r->model), "output", report_string(r->output),
         "command", report_string(r->command), "version", report_string(r->version),
         "source_sha256", report_string(r->source_sha256),
@@ -159,7 +197,11 @@ json_t *prune_report_json(const prune_report *r)
         "only", json_of_only(&p->how), "eval", report_string(r->eval_data),
         "eval_sha256", report_string(r->has_eval ? r->before.sha256 : NULL),
         "before", r->has_eval ? eval_json(&r->before) : json_null(),
+        "pruned", r->has_eval && r->calib_data ? eval_json(&r->cut) : json_null(),
         "after", r->has_eval ? eval_json(&r->after) : json_null(),
+        "calib", report_string(r->calib_data), "calib_samples",
+        r->calib_data ? json_integer(p->repair.samples) : json_null(), "calib_sha256",
+        report_string(r->calib_data ? p->repair.sha256 : NULL),
         "agreement", report_number(r->has_eval ? eval_agreement(&r->before, &r->after) : NAN),
         "bytes_before", report_count(r->bytes_before),
         "bytes_after", report_count(r->bytes_after),

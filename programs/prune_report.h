@@ -14,9 +14,10 @@ typedef struct prune_report {
     const char *version;          /* of octet */
     char source_sha256[65];       /* of the model's file */
     const oct_pruned *pruned;
-    int has_eval;                 /* before and after are filled */
+    int has_eval;                 /* before and after are filled; cut if it was repaired */
     const char *eval_data;
-    eval_result before, after;
+    const char *calib_data;       /* NULL: it was not repaired */
+    eval_result before, cut, after; /* cut: pruned, not yet repaired */
     double bytes_before, bytes_after; /* files */
 } prune_report;
 

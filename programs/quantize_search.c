@@ -131,7 +131,7 @@ int quantize_max_drop(quantize_work *w)
 {
     const eval_result *before = &w->report.before;
     const double points = w->a->max_drop.v[0];
-    const int least = (int)ceil(before->correct - points / 100 * before->samples - 1e-9);
+    const int least = eval_promised(before, points);
     int correct, n = 0, found;
     double distance;
     int code = try(w, w->kept, w->n_kept, &correct, &distance);

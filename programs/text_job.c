@@ -89,13 +89,24 @@ oct_status text_job_save_info(const text_job *j, oct_arena *arena, oct_save_info
     return OCT_OK;
 }
 
-text_job text_job_share(const text_job *like, oct_model *model, int batch)
+text_job text_job_onto(const text_job *like, int batch, oct_tensor *ids, oct_tensor *starts,
+                       oct_tensor *types)
 {
     text_job j = *like;
-    j.model = model;
     j.batch = batch;
     j.n = 0;
-    bind(&j);
+    j.ids = ids->data;
+    j.starts = starts->data;
+    j.types = types ? types->data : NULL;
+    j.starts[0] = 0;
+    return j;
+}
+
+text_job text_job_share(const text_job *like, oct_model *model, int batch)
+{
+    text_job j = text_job_onto(like, batch, oct_model_input(model, 0), oct_model_input(model, 1),
+                               oct_model_input(model, 2));
+    j.model = model;
     return j;
 }
 

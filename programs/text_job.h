@@ -36,6 +36,10 @@ OCT_MUST_CHECK oct_status text_job_save_info(const text_job *j, oct_arena *arena
  * and not to be closed. */
 text_job text_job_share(const text_job *like, oct_model *model, int batch);
 
+/* The same where texts go into tensors that are no loaded model's; types may be NULL. */
+text_job text_job_onto(const text_job *like, int batch, oct_tensor *ids, oct_tensor *starts,
+                       oct_tensor *types);
+
 /* One more text of the batch; *cut: 1 if it has more than max_length tokens. */
 OCT_MUST_CHECK oct_status text_job_add(text_job *j, const char *text, size_t size, int *cut);
 /* A note that `cut` of data's texts were too long; 0: none. */

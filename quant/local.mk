@@ -9,5 +9,9 @@ liboctet_core_la_SOURCES += \
 	quant/extremes.h quant/extremes.c quant/smooth.h quant/smooth.c \
 	quant/calibrate.h quant/calibrate.c
 liboctet_core_la_SOURCES += \
+	quant/product.h quant/product.c quant/normal.h quant/normal.c quant/solve.h quant/solve.c \
+	quant/replay.h quant/replay.c quant/rows.h quant/rows.c \
+	quant/repair.h quant/repair.c
+liboctet_core_la_SOURCES += \
 	quant/layer.h quant/layer.c quant/table.h quant/table.c \
 	quant/pass_quantize.h quant/pass_quantize.c quant/pass_dynamic.h quant/pass_dynamic.c

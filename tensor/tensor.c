@@ -90,3 +90,22 @@ void oct_tensor_read_f32(const oct_tensor *t, size_t first, size_t count, float 
         for (; i < count && i < end; i++) out[i] *= scale;
     }
 }
+
+void oct_tensor_write_f32(const oct_tensor *t, size_t first, size_t count, const float *in)
+{
+    uint16_t *half = (uint16_t *)t->data + first;
+    double *wide = (double *)t->data + first;
+    switch (t->dtype) {
+    case OCT_F16:
+        for (size_t i = 0; i < count; i++) half[i] = oct_f16_of_f32(in[i]);
+        break;
+    case OCT_BF16:
+        for (size_t i = 0; i < count; i++) half[i] = oct_bf16_of_f32(in[i]);
+        break;
+    case OCT_F64:
+        for (size_t i = 0; i < count; i++) wide[i] = (double)in[i];
+        break;
+    default:
+        memcpy((float *)t->data + first, in, count * sizeof *in);
+    }
+}

@@ -76,6 +76,10 @@ const char *oct_tensor_shape(const oct_tensor *t, char *buf, size_t size);
  * and what quantized weights stand for (zero is not looked at). */
 void oct_tensor_read_f32(const oct_tensor *t, size_t first, size_t count, float *out);
 
+/* The other way: elements first.. of t, dtype F32, F16, BF16 or F64 without a scale, from FP32,
+ * rounded to nearest even. */
+void oct_tensor_write_f32(const oct_tensor *t, size_t first, size_t count, const float *in);
+
 /* Channels of block b of a BLOCKED image of c channels. */
 static inline int oct_block_width(int c, int b)
 {

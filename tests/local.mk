@@ -176,6 +176,11 @@ CLEANFILES += test_prune-*
 tests_test_prune_SOURCES = tests/chain_case.h tests/chain_case.c tests/fail_alloc.h \
 	tests/fail_alloc.c tests/test_prune.c
 tests_test_prune_LDADD   = $(LDADD) $(CHECK_LIBS)
+unit_tests += tests/test_repair
+CLEANFILES += test_repair-*
+tests_test_repair_SOURCES = tests/chain_case.h tests/chain_case.c tests/fail_alloc.h \
+	tests/fail_alloc.c tests/test_repair.c
+tests_test_repair_LDADD   = $(LDADD) $(CHECK_LIBS)
 
 # ... and without whole channels, against PyTorch with zeros in their place.
 unit_tests += tests/test_groups tests/test_channels

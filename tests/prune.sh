@@ -115,6 +115,40 @@ if [ $brief = 0 ]; then
     grep -q '^metadata *octet.prune: {"amount":0.7,' "$work/said" || fail "INT8: no octet.prune"
 fi
 
+# ---- repaired on samples ----
+
+number() { # field, of which object, file
+    sed "s/.*\"$2\": *{\([^}]*\)}.*/{\1}/" "$3" >"$work/object"
+    field "$1" "$work/object"
+}
+
+head -c $((3073 * 12)) "$data/cifar/test_256.bin" >"$work/calib.bin"
+prune "$cifar" "$work/b" --amount 0.5 --only conv1,conv2 --calib "$work/calib.bin" --samples 5
+grep -q '^  samples *5$' "$work/said" || fail "--samples 5: $(grep -F samples "$work/said")"
+prune "$cifar" "$work/c" --amount 0.5 --only conv1,conv2 --calib "$work/calib.bin" --samples 5 \
+    --threads 3 --isa ref
+cmp -s "$work/b" "$work/c" || fail "--calib: other bytes"
+names "$cifar" "$work/want"
+names "$work/b" "$work/got"
+cmp -s "$work/want" "$work/got" || fail "--calib: other tensors"
+run ./octet inspect "$work/b" >"$work/said"
+grep -q '^metadata *octet.prune: .*"repair":{"samples":5,"sha256":"' "$work/said" ||
+    fail "inspect: no repair"
+
+if [ $brief = 0 ]; then
+    prune "$cifar" "$work/b" --amount 0.5 --per-layer --structure 1x4 --json \
+        --calib "$data/cifar/test_256.bin" --eval "$work/eval.bin"
+    cp "$work/said" "$work/report"
+    before=$(number correct before "$work/report") pruned=$(number correct pruned "$work/report")
+    after=$(number correct after "$work/report")
+    [ "$pruned" -lt $((before - 10)) ] || fail "pruned: $pruned of 40, $before before"
+    [ "$after" -ge $((before - 2)) ] || fail "repaired: $after of 40, $before before"
+    run ./octet eval "$work/b" --data "$work/eval.bin" --json --quiet >"$work/alone"
+    [ "$(field correct "$work/alone")" = "$after" ] || fail "after: not what the file answers"
+    grep -q '"repaired": true, "error_before": 0\.[0-9e.-]*, "error_after": 0\.' "$work/report" ||
+        fail "--json: no layer is repaired"
+fi
+
 # ---- models of texts become one file ----
 
 mkdir "$work/texts"
@@ -128,6 +162,31 @@ prune "$work/b" "$work/c" --amount 0.5 --per-layer --only '*.q_lin,pre_classifie
 sparsity distilbert.transformer.layer.0.attention.q_lin.weight 50.00
 sparsity distilbert.transformer.layer.0.attention.k_lin.weight 0.00
 ! grep -q embeddings "$work/said" || fail "embeddings are pruned"
+printf '%s\n' "what a bore" "a charming film" "neither good nor bad" >"$work/calib.txt"
+prune "$work/texts" "$work/c" --amount 0.5 --per-layer --calib "$work/calib.txt"
+prune "$work/texts" "$work/d" --amount 0.5 --per-layer --calib "$work/calib.txt" --threads 3
+cmp -s "$work/c" "$work/d" || fail "texts, --calib: other bytes"
+grep -q '^  samples *3$' "$work/said" || fail "texts: not 3 samples"
+sparsity distilbert.transformer.layer.0.attention.k_lin.weight 50.00
+prune "$work/texts" "$work/c" --amount 0.5 --only '*.0.attention.q_lin' --calib "$work/calib.txt"
+grep -q 'q_lin.weight *as pruned: it is read as one with' "$work/said" || fail "q_lin alone"
+
+# ---- --max-drop ----
+
+if [ $brief = 0 ]; then
+    prune "$cifar" "$work/b" --structure 4x1 --only 'conv*' --max-drop 20 --eval "$work/eval.bin" \
+        --json
+    amount=$(field amount "$work/said")
+    lost() { # amount: images of 40
+        prune "$cifar" "$work/c" --structure 4x1 --only 'conv*' --amount "$1" --json \
+            --eval "$work/eval.bin"
+        echo $(($(number correct before "$work/said") - $(number correct after "$work/said")))
+    }
+    [ "$(lost "$amount")" -le 8 ] || fail "--max-drop 20: $amount loses more"
+    cmp -s "$work/b" "$work/c" && fail "--max-drop is not in the file"
+    more=$(awk "BEGIN { print $amount + 1 / 32 }")
+    [ "$(lost "$more")" -gt 8 ] || fail "--max-drop 20: $amount, but $more keeps it, too"
+fi
 
 # heads and neurons; quantized, compiled
 layer=distilbert.transformer.layer.0
@@ -152,6 +211,15 @@ run ./distilbert_infer "$work/int8" "what a bore" >"$work/said" || fail "INT8: c
 # ---- refusals leave nothing ----
 
 new=$work/new
+sed -n '700,939p' "$work/texts/vocab.txt" | tr -d '\043' | paste -d' ' - - - - >"$work/random.txt"
+run ./distilbert_infer "$work/texts" <"$work/random.txt" | cut -f 1,3 >"$work/random.tsv"
+refuse 5 "--max-drop 0 is not kept" ./octet prune "$work/texts" -o "$new" --quiet --per-layer \
+    --structure 4x1 --max-drop 0 --eval "$work/random.tsv"
+refuse 1 "--max-drop needs --eval" ./octet prune "$model" -o "$new" --max-drop 1
+refuse 1 "--amount is not for it" ./octet prune "$model" -o "$new" --max-drop 1 --amount 0.5 \
+    --eval "$work/eval.bin"
+refuse 1 "2:4 has none" ./octet prune "$model" -o "$new" --max-drop 1 --structure 2:4 \
+    --eval "$work/eval.bin"
 run ./octet quantize "$model" --dynamic -o "$work/int8" --quiet >"$work/said" 2>&1
 run ./octet compile "$model" -o "$work/compiled" --quiet >"$work/said" 2>&1
 refuse 1 "--amount A expected" ./octet prune "$model" -o "$new"
@@ -173,6 +241,11 @@ refuse 1 "the model itself" ./octet prune "$work/a" -o "$work/a" --amount 0.5
 refuse 1 "unknown option '--precision'" ./octet prune "$model" -o "$new" --amount 0.5 \
     --precision int8
 refuse 1 "no layer 'conv9'" ./octet prune "$model" -o "$new" --amount 0.5 --only conv1,conv9
+refuse 1 "--samples needs --calib" ./octet prune "$model" -o "$new" --amount 0.5 --samples 4
+refuse 1 "--samples '0'" ./octet prune "$model" -o "$new" --amount 0.5 --samples 0
+refuse 3 "" ./octet prune "$model" -o "$new" --amount 0.5 --calib "$work/none"
+refuse 2 "the model takes 28x28" ./octet prune "$model" -o "$new" --amount 0.5 --quiet \
+    --calib "$work/calib.bin"
 refuse 2 "quantized already" ./octet prune "$work/int8" -o "$new" --amount 0.5
 refuse 2 "compiled" ./octet prune "$work/compiled" -o "$new" --amount 0.5
 refuse 2 "has no label" ./octet prune "$model" -o "$new" --amount 0.5 --quiet \
