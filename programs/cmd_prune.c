@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "programs/break_even.h"
 #include "programs/cmd.h"
 #include "programs/measured.h"
 #include "programs/origin.h"
@@ -164,6 +165,7 @@ static int check_usage(prune_work *w)
 
 static int run(const cli_args *a)
 {
+    if (a->break_even) return break_even_run(a);
     prune_work w = { .a = a, .path = a->arg[0], .texts = job_takes_texts(a, a->arg[0]) };
     int code = check_usage(&w);
     if (code) return code;
