@@ -170,16 +170,18 @@ static oct_status put_all(list *l, const oct_save_info *info)
 static oct_status save(list *l, const char *path, const oct_save_info *info,
                        const oct_quant_info *quant, const char *measured)
 {
-    enum { QUANT, MEASURED, SPARSE, N_OWN };
+    enum { QUANT, MEASURED, SPARSE, COMPRESSED, N_OWN };
     oct_save_meta own[N_OWN] = { [QUANT] = { "octet.quant", NULL },
                                  [MEASURED] = { "octet.measured", measured },
                                  [SPARSE] = { "octet.sparse", NULL } }, *meta;
-    int n_meta;
+    oct_save_tensor *small;
+    int n_meta, n;
     OCT_TRY(put_all(l, info));
+    OCT_TRY(oct_weights_compress(l->tensor, l->n, l->arena, &small, &n, &own[COMPRESSED]));
     OCT_TRY(oct_quant_info_write(quant, l->arena, &own[QUANT].value));
     OCT_TRY(oct_sparse_decide(l->m, l->arena, &own[SPARSE].value));
     OCT_TRY(oct_save_meta_make(l->m, info, own, N_OWN, l->arena, &meta, &n_meta));
-    return oct_weights_save(path, l->tensor, l->n, meta, n_meta);
+    return oct_weights_save(path, small, n, meta, n_meta);
 }
 
 oct_status oct_quantized_save(const oct_model *m, const char *path, const oct_save_info *info,

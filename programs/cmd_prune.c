@@ -188,7 +188,7 @@ static int run(const cli_args *a)
 
 const cli_command cmd_prune = {
     .program = "octet", .name = "prune", .set = CLI_PRUNE, .min_args = 1, .max_args = 1,
-    .operands = "MODEL --amount A -o OUT", .run = run,
+    .operands = "MODEL --amount A -o OUT | MODEL --break-even", .run = run,
     .summary = "Set the smallest weights to zero, and see what that does to the accuracy.",
     .details =
         "The weights of convolutions and linear layers with the smallest magnitudes become zero:\n"
@@ -196,11 +196,14 @@ const cli_command cmd_prune = {
         "The file's own weights are pruned, before any folding; OUT is a safetensors file with\n"
         "the same tensors under the same names and types, recipe and labels inside. With --eval\n"
         "both models answer labelled data: accuracy, loss, agreement, time, before and after.\n"
-        "Zeros are stored and multiplied as other weights are. The same MODEL, DATA and options\n"
-        "give the same bytes on every machine.",
+        "Blocks of four inputs that are all zero are not stored, where that is smaller. FP32\n"
+        "multiplies zeros like other weights; octet quantize has convolutions leave such blocks\n"
+        "out where that is faster, which --break-even measures. The same MODEL, DATA and\n"
+        "options give the same bytes on every machine.",
     .examples =
         "  octet prune mnist_cnn.safetensors --amount 0.5 -o pruned.safetensors \\\n"
         "      --eval t10k-images-idx3-ubyte.gz\n"
         "  octet prune resnet50.pth --amount 0.3 --structure 1x4 --only 'layer*' -o r50.safetensors\n"
-        "  octet prune cifar_cnn.safetensors --structure 2:4 -o cifar.safetensors --report r.json\n",
+        "  octet prune cifar_cnn.safetensors --structure 2:4 -o cifar.safetensors --report r.json\n"
+        "  octet prune resnet50.pth --break-even --isa avx2 --threads 1\n",
 };

@@ -243,9 +243,9 @@ START_TEST(changed_plans)
         { "\\\"stride\\\":[1,1]", "\\\"strike\\\":[1,1]" },
         { "\\\"stride\\\":[1,1]", "\\\"stride\\\":[1,9999999999]" },
         { "\\\"pad\\\":[1,1],\\\"quant.max\\\":0,\\\"quant.scale\\\":0.0,\\\"quant.zero\\\":0,"
-          "\\\"stride\\\":[1,1]",
+          "\\\"sparse\\\":0,\\\"stride\\\":[1,1]",
           "\\\"pad\\\":[25000,25000],\\\"quant.max\\\":0,\\\"quant.scale\\\":0.0,"
-          "\\\"quant.zero\\\":0,\\\"stride\\\":[9999,9999]" },
+          "\\\"quant.zero\\\":0,\\\"sparse\\\":0,\\\"stride\\\":[9999,9999]" },
         { "\\\"quant.scale\\\":0.0", "\\\"quant.scale\\\":0.5" },
         { "\\\"groups\\\":1", "\\\"groups\\\":2" },
         { "\\\"groups\\\":1", "\\\"groups\\\":0" },
