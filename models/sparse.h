@@ -3,9 +3,10 @@
 
 #include "models/save_meta.h"
 
-/* octet.sparse of a quantized file: which convolutions run as sparse blocks (ops/kernels/sparse_s8.h),
- * and on which instruction sets, by the names of their nodes; decided where the file is written, by
- * ops/conv2d_sparse_s8.h, from the layer's shape and the share of its blocks that are not zero:
+/* octet.sparse of a quantized file: which convolutions run as sparse blocks
+ * (ops/kernels/sparse_s8.h), and on which instruction sets, by the names of their nodes; decided
+ * where the file is written, by ops/conv2d_sparse_s8.h, from the layer's shape and the share of its
+ * blocks that are not zero:
  *
  *   {"layer1.0.conv1":["avx512","avx2"], ...}
  *

@@ -26,33 +26,43 @@ double oct_conv2d_sparse_s8_density(const oct_tensor *w)
     return blocks / ((double)rows.n * (rows.c / 4) * rows.taps);
 }
 
-/* Densities below which it is faster, by bench/RESULTS.md with a tenth less for what differs from
- * machine to machine; of NEON nothing was measured, so by the count of instructions and half of
- * that.  winograd: 3x3 without stride, which the dense way does with fewer products. */
+/* Densities below which it is faster: the break-even densities of bench/RESULTS.md, less a tenth of
+ * each and more for what differs from run to run.  Of NEON nothing was measured: by the count of
+ * instructions, and half of that. */
 typedef struct rule {
     int isa;
     double one, winograd, other; /* 1x1; 3x3 without stride; the rest */
+    double small;              /* at most, on maps of up to SMALL outputs: they leave lanes unused */
+    int filters;               /* inputs * outputs up to which `winograd` holds, for the dense way's
+                                  sake; beyond it is `other` */
     double bytes;              /* all of them times this for 8-bit x */
 } rule;
 
+enum { SMALL = 64, ANY = INT32_MAX };
+
 static const rule rules[] = {
-    { OCT_CPU_AVX512, .27, .19, .17, 1 },
-    { OCT_CPU_AVXVNNI, .45, .25, .4, 1 },
-    { OCT_CPU_AVX2, .65, .36, .65, .5 },
-    { OCT_CPU_NEONI8MM, .1, .1, .1, 1 },
-    { OCT_CPU_NEONDOT, .2, .2, .2, 1 },
-    { OCT_CPU_NEON, .15, .08, .15, 1 },
+    { OCT_CPU_AVX512, .45, .19, .33, .27, 1 << 14, 1 },
+    { OCT_CPU_AVXVNNI, .5, .33, .5, .42, ANY, 1 },
+    { OCT_CPU_AVX2, .65, .35, .65, .55, ANY, .5 },
+    { OCT_CPU_NEONI8MM, .1, .1, .1, .1, ANY, 1 },
+    { OCT_CPU_NEONDOT, .2, .2, .2, .2, ANY, 1 },
+    { OCT_CPU_NEON, .15, .08, .15, .15, ANY, 1 },
 };
+
+static double limit_of(const rule *r, const oct_conv2d_shape *c)
+{
+    const int taps = c->kernel[0] * c->kernel[1];
+    const int plain = taps == 9 && c->stride[0] == 1 && c->stride[1] == 1;
+    double limit = taps == 1 ? r->one : r->other;
+    if (plain && c->c <= r->filters / c->out) limit = r->winograd;
+    return (double)c->oh * c->ow <= SMALL && r->small < limit ? r->small : limit;
+}
 
 double oct_conv2d_sparse_s8_limit(const oct_conv2d_shape *c, int isa, int x_max)
 {
-    for (size_t i = 0; i < sizeof rules / sizeof *rules && oct_conv2d_sparse_s8_can(c); i++) {
-        const rule *r = &rules[i];
-        if (r->isa != isa) continue;
-        const int taps = c->kernel[0] * c->kernel[1], plain = c->stride[0] == 1 && taps == 9;
-        return (taps == 1 ? r->one : plain ? r->winograd : r->other) *
-               (x_max > 127 ? r->bytes : 1);
-    }
+    for (size_t i = 0; i < sizeof rules / sizeof *rules && oct_conv2d_sparse_s8_can(c); i++)
+        if (rules[i].isa == isa)
+            return limit_of(&rules[i], c) * (x_max > 127 ? rules[i].bytes : 1);
     return 0;
 }
 

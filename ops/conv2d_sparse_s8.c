@@ -9,7 +9,7 @@
  *   phases   with a stride, pixels of the padded image whose coordinates have the same remainder
  *            are a map of their own, in which neighbours are neighbours
  *   strip    some vectors of flat outputs and all that they read, planar, in the thread's
- *            scratch: [phase][c / 4][rows of the flat map] dwords.  A plane is an odd number of
+ *            scratch: [c / 4][phase][rows of the flat map] dwords.  A plane is an odd number of
  *            lines long, so that planes do not fall on the same lines of a cache
  *   items    a strip x some panels, one thread: the strip is made, its panels follow
  *
@@ -45,6 +45,7 @@ typedef struct state {
     phase *phase;
     int *phase_of;             /* [taps] */
     int n_panels;
+    int32_t chunk;             /* bytes of a strip gone over at a time; 0: all */
     const void *packed;
 } state;
 
@@ -136,7 +137,7 @@ static oct_status offsets(const state *s, oct_arena *tmp, int32_t **out)
         for (int t = 0; t < taps; t++) {
             const int y = t / c->kernel[1] * c->dilation[0] / c->stride[0];
             const int x = t % c->kernel[1] * c->dilation[1] / c->stride[1];
-            const size_t plane = (size_t)(s->phase_of[t] * quads + q);
+            const size_t plane = (size_t)(q * s->n_phases + s->phase_of[t]);
             *to++ = (int32_t)(plane * s->plane) + 4 * (y * s->pitch + x);
         }
     return OCT_OK;
@@ -183,6 +184,19 @@ static oct_status make_packed(const oct_args *args, oct_prepare *how, state *s, 
     return OCT_OK;
 }
 
+/* In as many chunks as keep each in L1, but not with too few blocks in each: sums are loaded and
+ * stored once more for every one. */
+static int32_t choose_chunk(const state *s, size_t packed_size)
+{
+    enum { L1 = 32 << 10, FEW = 5 };
+    const size_t quad = s->plane * (size_t)s->n_phases, quads = (size_t)s->c.c / 4;
+    const size_t per_column = packed_size / sizeof(oct_sparse_s8_block) / (size_t)s->c.out;
+    size_t chunks = (strip_size(s) + L1 - 1) / L1;
+    if (strip_size(s) <= L1 + L1 / 4 || per_column < 2 * FEW) return 0;
+    if (chunks > per_column / FEW) chunks = per_column / FEW;
+    return (int32_t)((quads + chunks - 1) / chunks * quad);
+}
+
 oct_status oct_conv2d_sparse_s8_prepare(const oct_args *args, oct_prepare *how, void **out)
 {
     const oct_conv2d_attr *attr = args->attr;
@@ -198,6 +212,7 @@ oct_status oct_conv2d_sparse_s8_prepare(const oct_args *args, oct_prepare *how, 
     oct_arena_free(&tmp);
     if (status) return status;
     how->thread_size = strip_size(s);
+    s->chunk = choose_chunk(s, how->weight_size);
     s->out.bounded = 1;
     for (int p = 0; p < s->n_panels; p++)
         s->out.bounded &= oct_gemm_s8_bounded(&s->out, s->g->nr, oct_sparse_s8_panel(s->packed, p),
@@ -232,7 +247,7 @@ static void input_run(const work *w, const uint8_t *image, const phase *p, int b
     s->g->input(&(oct_sparse_s8_in){
         .x = image + block + (row * (size_t)c->w + column) * (size_t)width,
         .pixel = (size_t)(width * c->stride[1]), .n = n, .quads = width / 4, .to = to,
-        .step = s->plane });
+        .step = s->plane * (size_t)s->n_phases });
 }
 
 /* Columns (rows) of a phase's map that exist: *from .. *to - 1. */
@@ -249,10 +264,11 @@ static void input_phase(const work *w, const uint8_t *image, int k, int first, u
     const state *s = w->s;
     const phase *p = &s->phase[k];
     const int blocks = oct_block_count(s->c.c), end = first + s->length;
+    const size_t step = s->plane * (size_t)s->n_phases;
     int y0, y1, x0, x1;
     existing(&s->c, 0, p->y, &y0, &y1);
     existing(&s->c, 1, p->x, &x0, &x1);
-    for (int b = 0; b < blocks; b++, to += OCT_BLOCK / 4 * s->plane) {
+    for (int b = 0; b < blocks; b++, to += OCT_BLOCK / 4 * step) {
         if (is_long(s)) {
             const int n = min_int(end, s->c.h * s->c.w) - first;
             input_run(w, image, p, b, 0, first, n, to);
@@ -303,8 +319,9 @@ static void item(void *arg, int i, int thread)
     oct_sparse_s8_run run[MOST_RUNS];
     if (!is_long(s)) memset(planes, w->zero ^ s->g->flip, strip_size(s));
     for (int k = 0; k < s->n_phases; k++)
-        input_phase(w, x, k, first, planes + (size_t)k * (size_t)(c->c / 4) * s->plane);
-    oct_sparse_s8_args t = { .x = planes, .vecs = s->vecs, .run = run, .out = &s->out };
+        input_phase(w, x, k, first, planes + (size_t)k * s->plane);
+    oct_sparse_s8_args t = { .x = planes, .size = (int32_t)strip_size(s), .chunk = s->chunk,
+                             .vecs = s->vecs, .run = run, .out = &s->out };
     for (int p = p0, before = -1; p < p1; p++) {
         const int n = p * s->g->nr, b = n / OCT_BLOCK, width = oct_block_width(c->out, b);
         const size_t pixels = (size_t)c->oh * (size_t)c->ow;

@@ -270,7 +270,7 @@ static int measure_all(const cli_args *a, const oct_model *m)
         else print_row(&r[i]);
     }
     if (!status && n == 0)
-        status = oct_fail(OCT_ERR_UNSUPPORTED, "there is no convolution that a sparse kernel takes");
+        status = oct_fail(OCT_ERR_UNSUPPORTED, "no convolution of it has a sparse kernel");
     const int code = status ? cli_fail(a, a->arg[0], status) : CLI_OK;
     oct_arena_free(&arena);
     return code;

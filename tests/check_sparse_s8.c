@@ -14,6 +14,7 @@ enum { MOST_RUNS = 8, REACH = 9 }; /* pixels past the last that taps reach */
 
 typedef struct sample {
     int pixels, quads, taps, n, x_max; /* pixels: a multiple of every variant's lanes */
+    int chunk;                 /* quads at a time, or 0 */
     size_t ldc;
     const uint8_t *x;          /* [pixels + REACH][4 * quads] */
     int32_t *tap;              /* [taps]: pixels */
@@ -81,6 +82,7 @@ static sample make(int pixels, int quads, int taps, int n, int x_max, fill fx, f
     s.tap = check_in((size_t)taps * sizeof *s.tap, 4);
     for (int t = 0; t < taps; t++) s.tap[t] = t * REACH / taps;
     s.ldc = check_odd_stride((size_t)n);
+    s.chunk = check_rand() % 2 ? check_up_to(quads) : 0;
     make_weights(&s, fw, per_cent);
     make_runs(&s);
     const int zero = (int)(check_rand() % 256), lo = check_rand() % 2 ? 0 : zero;
@@ -155,6 +157,8 @@ static unsigned char *compute(const oct_sparse_s8 *g, const sample *s)
                                      .panel = oct_sparse_s8_panel(packed, n0 / g->nr),
                                      .cols = s->n - n0 < g->nr ? s->n - n0 : g->nr,
                                      .c = c + (size_t)n0 * element(s) };
+            t.size = (int32_t)(plane * (size_t)s->quads);
+            if (s->chunk) t.chunk = (int32_t)plane * s->chunk;
             if (s->residual) t.residual = (const char *)s->residual + (size_t)n0 * element(s);
             for (int r = 0; r < s->n_runs; r++) { /* what of the runs lies in the tile */
                 oct_sparse_s8_run cut = s->run[r];

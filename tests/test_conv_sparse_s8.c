@@ -1,5 +1,5 @@
-/* conv2d with sparse blocks has the bytes of the dense way, which ref computes: any shape, each ISA,
- * any threads, weights packed here or before. */
+/* conv2d with sparse blocks has the bytes of the dense way, which ref computes: any shape, each
+ * ISA, any threads, weights packed here or before. */
 #include <string.h>
 
 #include "ops/attr.h"

@@ -68,8 +68,8 @@ static void refused(const char *form, const char *tensors, const char *message)
 {
     static int fd = -1;
     char header[600], file[800] = { 0 };
-    const int n = snprintf(header, sizeof header, "{\"__metadata__\":{\"octet.compressed\":\"%s\"},%s}",
-                           form, tensors);
+    const int n = snprintf(header, sizeof header,
+                           "{\"__metadata__\":{\"octet.compressed\":\"%s\"},%s}", form, tensors);
     const uint64_t size = (uint64_t)n;
     memcpy(file, &size, 8);
     memcpy(file + 8, header, size);
@@ -91,7 +91,8 @@ static void refused(const char *form, const char *tensors, const char *message)
 START_TEST(files_that_lie)
 {
     /* 32 bytes of 1: 32 blocks; 32 bytes of values are 8 */
-    static const char not[] = "not of compressed", blocks[] = "a: its index has 32 blocks, its values 8";
+    static const char not[] = "not of compressed";
+    static const char blocks[] = "a: its index has 32 blocks, its values 8";
     refused("1x4", INDEX("[4,8]", 0, 32) "," VALUES("I8", "[8,4]", 32, 64), blocks);
     refused("1x4", INDEX("[4,8]", 0, 32) "," VALUES("F32", "[2,4]", 32, 64), "its values 2");
     refused("1x4", INDEX("[4,8]", 0, 32) "," VALUES("I8", "[4,8]", 32, 64), not);

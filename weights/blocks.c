@@ -15,7 +15,8 @@
 enum { BLOCK = 4, BITS = 8,
        WORTH = 8 };            /* part of a tensor that has to be saved */
 
-static const char key[] = "octet.compressed", values_suffix[] = ".values", index_suffix[] = ".index";
+static const char key[] = "octet.compressed";
+static const char values_suffix[] = ".values", index_suffix[] = ".index";
 
 /* The shape that both have: rows [out], quads [in / 4], what is left. */
 typedef struct blocks {

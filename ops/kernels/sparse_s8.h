@@ -18,6 +18,10 @@
  *            aligned.  A block's offset is that of its plane and tap, a multiple of 4, in bytes:
  *            the tile reads 4 bytes at x + offset + 4 i for all i < vecs * lanes.  Padding holds
  *            the zero point
+ *   chunk    bytes of the strip that columns go over at a time, all columns of the panel before the
+ *            next: so that what they read stays in L1.  0: the whole strip.  Blocks of a quad must
+ *            not lie on both sides of a multiple of it, and offsets of a column must rise from one
+ *            quad to the next, or it has to be 0; variants with an order of their own ignore it
  *   panel    what belongs to nr columns, 64-byte aligned, below
  *   run      pixels first .. first + count of the strip go to c + at, elements, one every ldc:
  *            rising, apart; other pixels are computed and forgotten
@@ -49,6 +53,7 @@ typedef struct oct_sparse_s8_run {
 
 typedef struct oct_sparse_s8_args {
     const void *x;
+    int32_t size, chunk;       /* bytes of the strip; of a chunk */
     int vecs;                  /* vectors of pixels: 1 .. g->vecs */
     const void *panel;
     int cols;                  /* 1 .. g->nr */

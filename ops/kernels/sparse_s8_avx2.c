@@ -5,8 +5,8 @@
  * vpaddd.  The other blocks are widened to int16, bytes 0 and 2 first, then 1 and 3, and multiplied
  * by vpmaddwd: exact, 2 * 255 * 128 < 2^31.
  *
- *   registers: 10 sums + 2 w + ones or mask + 2 products = 15 of 16.   a fast block: 20 multiplies, 10
- *   adds, 10 + 2 loads; a slow one as many multiplies and 20 adds, 10 masks, 10 shifts. */
+ *   registers: 10 sums + 2 w + ones or mask + 2 products = 15 of 16.   a fast block: 20 multiplies,
+ *   10 adds, 10 + 2 loads; a slow one as many multiplies and 20 adds, 10 masks, 10 shifts. */
 #include <immintrin.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* sparse_s8, AVX2 for 7-bit activations: up to 10 vectors of 8 pixels, a column at a time.  Contract
- * in sparse_s8.h.
+/* sparse_s8, AVX2 for 7-bit activations: up to 10 vectors of 8 pixels, a column at a time.
+ * Contract in sparse_s8.h.
  *
  * vpmaddubsw adds two products in int16 and saturates; with x <= 127 it cannot: 2 * 127 * 128 =
  * 32,512.  Two blocks of a column are added in int16 where the packer has proved that this cannot
@@ -11,8 +11,8 @@
  *   x, 8 pixels       | s[0]      |     10 ymm
  *                     | ...       |
  *                     +-----------+
- *   registers: 10 sums + 2 w + ones + 2 products = 15 of 16.   a pair: 30 multiplies (15 cycles on two
- *   ports), 20 adds, 20 + 4 loads. */
+ *   registers: 10 sums + 2 w + ones + 2 products = 15 of 16.   a pair: 30 multiplies (15 cycles on
+ *   two ports), 20 adds, 20 + 4 loads. */
 #include <immintrin.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* sparse_s8, AVX-VNNI: up to 12 vectors of 8 pixels, a column at a time.  Contract in sparse_s8.h.
  *
- * vpdpbusd on ymm, exact for every byte; the register map is sparse_s8_avx512.c's with 12 sums + 1 w
- * + the x in flight, of 16. */
+ * vpdpbusd on ymm, exact for every byte; the register map is sparse_s8_avx512.c's with 12 sums + 1
+ * w + the x in flight, of 16. */
 #include <immintrin.h>
 #include <string.h>
 

@@ -21,22 +21,36 @@ INLINE void block(const int n, vec *s, const char *strip, const oct_sparse_s8_bl
     UNROLL for (int i = 0; i < n; i++) s[i] = vec_dot(s[i], vec_load(x + 4 * LANES * i), w);
 }
 
-INLINE void columns(const int n, const oct_sparse_s8_args *t, int32_t (*sum)[NR][LANES])
+/* The blocks of one column before `limit`, added to s[0 .. n - 1]; returns the next one. */
+INLINE const oct_sparse_s8_block *column(const int n, vec *s, const char *strip, int32_t limit,
+                                         const oct_sparse_s8_block *b,
+                                         const oct_sparse_s8_block *end)
 {
     const int chains = chains_of(n);
+    UNROLL for (int i = n; i < n * chains; i++) s[i] = vec_dup(0);
+    for (; end - b >= chains && b[chains - 1].offset < limit; b += chains)
+        UNROLL for (int k = 0; k < chains; k++) block(n, s + k * n, strip, b + k);
+    for (; b != end && b->offset < limit; b++) block(n, s, strip, b);
+    UNROLL for (int i = 0; i < n; i++)
+        UNROLL for (int k = 1; k < chains; k++) s[i] = vec_sum(s[i], s[k * n + i]);
+    return b;
+}
+
+INLINE void columns(const int n, const oct_sparse_s8_args *t, int32_t (*sum)[NR][LANES])
+{
     const int32_t *bias = t->panel, *count = bias + 4 * NR;
-    const oct_sparse_s8_block *b = (const void *)(count + 2 * NR);
-    for (int j = 0; j < NR; j++) {
-        const oct_sparse_s8_block *const end = b + count[j];
-        vec s[SUMS];
-        UNROLL for (int i = 0; i < n * chains; i++)
-            s[i] = vec_dup(i < n ? bias[oct_pack_order(PACK, j)] : 0);
-        for (; end - b >= chains; b += chains)
-            UNROLL for (int k = 0; k < chains; k++) block(n, s + k * n, t->x, b + k);
-        for (; b != end; b++) block(n, s, t->x, b);
-        UNROLL for (int i = 0; i < n; i++) {
-            UNROLL for (int k = 1; k < chains; k++) s[i] = vec_sum(s[i], s[k * n + i]);
-            vec_store(sum[i][j], s[i]);
+    const oct_sparse_s8_block *at[NR + 1], *next[NR];
+    at[0] = (const void *)(count + 2 * NR);
+    for (int j = 0; j < NR; j++) next[j] = at[j], at[j + 1] = at[j] + count[j];
+    const int32_t chunk = t->chunk ? t->chunk : INT32_MAX;
+    for (int32_t limit = chunk, first = 1; ; limit += chunk, first = 0) {
+        for (int j = 0; j < NR; j++) {
+            vec s[SUMS];
+            UNROLL for (int i = 0; i < n; i++)
+                s[i] = first ? vec_dup(bias[oct_pack_order(PACK, j)]) : vec_load(sum[i][j]);
+            next[j] = column(n, s, t->x, limit, next[j], at[j + 1]);
+            UNROLL for (int i = 0; i < n; i++) vec_store(sum[i][j], s[i]);
         }
+        if (!t->chunk || limit >= t->size) break;
     }
 }

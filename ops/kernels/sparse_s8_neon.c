@@ -1,10 +1,10 @@
 /* sparse_s8, NEON for any byte: up to 14 vectors of 4 pixels, a column at a time.  Contract in
  * sparse_s8.h.
  *
- * There is no product of unsigned by signed bytes: the strip holds x - 128, and the packed bias gives
- * 128 * colsum back.  smull makes int16 products of two pixels, which are added in pairs to int32,
- * then these in pairs to sums of 4.  A product of -128 by -128 fits int16, two do not, so nothing is
- * added in int16. */
+ * There is no product of unsigned by signed bytes: the strip holds x - 128, and the packed bias
+ * gives 128 * colsum back.  smull makes int16 products of two pixels, which are added in pairs to
+ * int32, then these in pairs to sums of 4.  A product of -128 by -128 fits int16, two do not, so
+ * nothing is added in int16. */
 #include <arm_neon.h>
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* sparse_s8, NEON with dotprod: up to 14 vectors of 4 pixels, a column at a time.  Contract in
  * sparse_s8.h.
  *
- * sdot multiplies signed bytes: the strip holds x - 128, and the packed bias gives 128 * colsum back.
- * The register map is sparse_s8_avx512.c's with q registers. */
+ * sdot multiplies signed bytes: the strip holds x - 128, and the packed bias gives 128 * colsum
+ * back.  The register map is sparse_s8_avx512.c's with q registers. */
 #include <arm_neon.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* The vocabulary of sparse_s8_tmpl.h and sparse_s8_dot.h on q registers; NEON and dotprod have their
- * own vec_dot.  Bytes of the strip are x ^ 128, signed. */
+/* The vocabulary of sparse_s8_tmpl.h and sparse_s8_dot.h on q registers; NEON and dotprod have
+ * their own vec_dot.  Bytes of the strip are x ^ 128, signed. */
 enum { LANES = 4, PACK = 0, SUMS = 24, WAIT = 12 };
 #define FLIP 0x80808080u
 #define SHAPES(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)

@@ -8,7 +8,7 @@
  *     columns(n, t, sum)     sums of n vectors of all NR columns, to sum[vector][column]
  * FLIP, the bits that input() xors in, and SHAPES(X): X(n) for n = 1 .. the most vectors. */
 
-/* Lane l of r[j] holds row 4 l + j, 4 words of it; then lane l of r[k] words k of rows 4 l .. + 3. */
+/* Lane l of r[j] holds 4 words of row 4 l + j; then lane l of r[k] words k of rows 4 l .. + 3. */
 #define DEFINE_TRANSPOSE(type)                                                       \
     INLINE void type##_transpose(type *r)                                            \
     {                                                                                \
