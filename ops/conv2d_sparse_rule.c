@@ -41,7 +41,7 @@ typedef struct rule {
 enum { SMALL = 64, ANY = INT32_MAX };
 
 static const rule rules[] = {
-    { OCT_CPU_AVX512, .45, .19, .33, .27, 1 << 14, 1 },
+    { OCT_CPU_AVX512, .33, .19, .33, .26, 1 << 14, 1 },
     { OCT_CPU_AVXVNNI, .5, .33, .5, .42, ANY, 1 },
     { OCT_CPU_AVX2, .65, .35, .65, .55, ANY, .5 },
     { OCT_CPU_NEONI8MM, .1, .1, .1, .1, ANY, 1 },

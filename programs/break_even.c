@@ -222,7 +222,7 @@ static void print_head(const oct_model *m)
            m->pool->threads, m->pool->threads > 1 ? "s" : "", "first layer", "of", "shape",
            "dense kernel", "dense");
     for (int i = 0; i < N_DENSITIES; i++) printf(" %5.0f %%", 100 * densities[i]);
-    printf(" %10s %8s\n", "break-even", "used to");
+    printf(" %10s %10s\n", "break-even", "used below");
 }
 
 static void print_row(const row *r)
@@ -234,7 +234,7 @@ static void print_row(const row *r)
              c->stride[0] > 1 ? "/2" : "", c->c, c->out, c->oh, c->ow, r->residual ? " +r" : "");
     printf("%-24s %3d %-32s %-20s %8.4f", name, r->layers, shape, r->dense, r->dense_ms);
     for (int i = 0; i < N_DENSITIES; i++) printf(" %7.4f", r->ms[i]);
-    printf(" %8.0f %% %6.0f %%\n", 100 * r->even, 100 * r->limit);
+    printf(" %8.0f %% %8.0f %%\n", 100 * r->even, 100 * r->limit);
     fflush(stdout);
 }
 
