@@ -213,10 +213,14 @@ oct_status oct_conv2d_sparse_s8_prepare(const oct_args *args, oct_prepare *how, 
     if (status) return status;
     how->thread_size = strip_size(s);
     s->chunk = choose_chunk(s, how->weight_size);
-    s->out.bounded = 1;
-    for (int p = 0; p < s->n_panels; p++)
-        s->out.bounded &= oct_gemm_s8_bounded(&s->out, s->g->nr, oct_sparse_s8_panel(s->packed, p),
-                                              0, 1);
+    int bounded = 1, plain = 1;
+    for (int p = 0; p < s->n_panels; p++) { /* they differ in size */
+        oct_gemm_s8_classify(&s->out, s->g->nr, oct_sparse_s8_panel(s->packed, p), 0, 1);
+        bounded &= s->out.bounded;
+        plain &= s->out.plain;
+    }
+    s->out.bounded = bounded;
+    s->out.plain = plain;
     return oct_kernel_name(how, "sparse_s8", s->g->isa);
 }
 

@@ -148,11 +148,20 @@ static unsigned char *compute(const oct_sparse_s8 *g, const sample *s)
     CHECK(oct_sparse_s8_check(g, s->n, most, packed, size) == OCT_OK, "sparse_s8/%s: %s", g->isa,
           oct_last_error());
     const unsigned char *strip = planar(g, s);
+    oct_requant out = s->out;
+    int bounded = s->quads % 2, plain = bounded; /* what may be known need not be */
+    for (int p = 0; p * g->nr < s->n; p++) {
+        oct_gemm_s8_classify(&out, g->nr, oct_sparse_s8_panel(packed, p), 0, 1);
+        bounded &= out.bounded;
+        plain &= out.plain;
+    }
+    out.bounded = bounded;
+    out.plain = plain;
     for (int first = 0; first < s->pixels; first += per_tile)
         for (int n0 = 0; n0 < s->n; n0 += g->nr) {
             const int left = (s->pixels - first) / g->lanes, end = first + per_tile;
             oct_sparse_s8_run run[MOST_RUNS];
-            oct_sparse_s8_args t = { .x = strip + 4 * (size_t)first, .run = run, .out = &s->out,
+            oct_sparse_s8_args t = { .x = strip + 4 * (size_t)first, .run = run, .out = &out,
                                      .vecs = left < g->vecs ? left : g->vecs, .ldc = s->ldc,
                                      .panel = oct_sparse_s8_panel(packed, n0 / g->nr),
                                      .cols = s->n - n0 < g->nr ? s->n - n0 : g->nr,
