@@ -33,20 +33,21 @@ typedef struct rule {
     int isa;
     double one, winograd, other; /* 1x1; 3x3 without stride; the rest */
     double small;              /* at most, on maps of up to SMALL outputs: they leave lanes unused */
+    double few;                /* at most, 1x1 of up to FEW inputs: transposing weighs more */
     int filters;               /* inputs * outputs up to which `winograd` holds, for the dense way's
                                   sake; beyond it is `other` */
     double bytes;              /* all of them times this for 8-bit x */
 } rule;
 
-enum { SMALL = 64, ANY = INT32_MAX };
+enum { SMALL = 64, FEW = 128, ANY = INT32_MAX };
 
 static const rule rules[] = {
-    { OCT_CPU_AVX512, .33, .19, .33, .26, 1 << 14, 1 },
-    { OCT_CPU_AVXVNNI, .5, .33, .5, .42, ANY, 1 },
-    { OCT_CPU_AVX2, .65, .35, .65, .55, ANY, .5 },
-    { OCT_CPU_NEONI8MM, .1, .1, .1, .1, ANY, 1 },
-    { OCT_CPU_NEONDOT, .2, .2, .2, .2, ANY, 1 },
-    { OCT_CPU_NEON, .15, .08, .15, .15, ANY, 1 },
+    { OCT_CPU_AVX512, .33, .19, .33, .24, .12, 1 << 14, 1 },
+    { OCT_CPU_AVXVNNI, .5, .33, .5, .42, .4, ANY, 1 },
+    { OCT_CPU_AVX2, .65, .35, .65, .55, .5, ANY, .5 },
+    { OCT_CPU_NEONI8MM, .1, .1, .1, .1, .1, ANY, 1 },
+    { OCT_CPU_NEONDOT, .2, .2, .2, .2, .1, ANY, 1 },
+    { OCT_CPU_NEON, .15, .08, .15, .15, .1, ANY, 1 },
 };
 
 static double limit_of(const rule *r, const oct_conv2d_shape *c)
@@ -55,6 +56,7 @@ static double limit_of(const rule *r, const oct_conv2d_shape *c)
     const int plain = taps == 9 && c->stride[0] == 1 && c->stride[1] == 1;
     double limit = taps == 1 ? r->one : r->other;
     if (plain && c->c <= r->filters / c->out) limit = r->winograd;
+    if (taps == 1 && c->c <= FEW && r->few < limit) limit = r->few;
     return (double)c->oh * c->ow <= SMALL && r->small < limit ? r->small : limit;
 }
 
