@@ -7,8 +7,8 @@ liboctet_all_la_SOURCES += \
 	models/cifar_resnet.c models/resnet.c \
 	models/quantized.h models/quantized.c models/quantized_info.c \
 	models/quantizer.h models/quantizer.c \
-	models/save_meta.h models/save_meta.c models/prune.h models/prune.c \
-	models/prune_channels.h models/prune_channels.c \
+	models/save_meta.h models/save_meta.c models/sparse.h models/sparse.c \
+	models/prune.h models/prune.c models/prune_channels.h models/prune_channels.c \
 	models/prune_repair.h models/prune_repair.c \
 	models/vocab_tensor.h models/vocab_tensor.c \
 	models/encoder.h models/encoder.c models/encoder_config.c models/encoder_input.c \

@@ -345,9 +345,12 @@ static json_t *json_of_prune(const oct_pruned *p)
 static oct_status save(const oct_pruned *p, const char *path, const oct_save_info *info,
                        const char *measured, oct_arena *arena)
 {
-    oct_save_meta own[] = { { "octet.prune", NULL }, { "octet.measured", measured } }, *meta;
+    enum { PRUNE, MEASURED, COMPRESSED, N_OWN };
+    oct_save_meta own[N_OWN] = { [PRUNE] = { "octet.prune", NULL },
+                                 [MEASURED] = { "octet.measured", measured } }, *meta;
+    oct_save_tensor *small;
     oct_tensor vocab;
-    int n = 0, n_meta;
+    int n = 0, n_small, n_meta;
     oct_save_tensor *list = oct_arena_alloc(arena, ((size_t)p->n_tensors + 1) * sizeof *list);
     if (!list) return out_of_memory();
     for (int i = 0; i < p->n_tensors; i++) {
@@ -359,9 +362,10 @@ static oct_status save(const oct_pruned *p, const char *path, const oct_save_inf
         OCT_TRY(oct_vocab_tensor_make(info->vocab, info->vocab_size, &vocab));
         list[n++] = (oct_save_tensor){ OCT_MODEL_VOCAB, &vocab };
     }
-    OCT_TRY(oct_json_write(json_of_prune(p), arena, &own[0].value));
-    OCT_TRY(oct_save_meta_make(p->model, info, own, 2, arena, &meta, &n_meta));
-    return oct_weights_save(path, list, n, meta, n_meta);
+    OCT_TRY(oct_weights_compress(list, n, arena, &small, &n_small, &own[COMPRESSED]));
+    OCT_TRY(oct_json_write(json_of_prune(p), arena, &own[PRUNE].value));
+    OCT_TRY(oct_save_meta_make(p->model, info, own, N_OWN, arena, &meta, &n_meta));
+    return oct_weights_save(path, small, n_small, meta, n_meta);
 }
 
 oct_status oct_pruned_save(const oct_pruned *p, const char *path, const oct_save_info *info,

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "models/sparse.h"
 #include "models/vocab_tensor.h"
 #include "ops/attr.h"
 #include "quant/smooth.h"
@@ -59,7 +60,8 @@ oct_status oct_quantized_restore(oct_model *m)
     OCT_TRY(names_of_kept(&info, &m->arena, &kept));
     for (int i = 0; i < info.table.n; i++)
         if (info.table.entry[i].by) OCT_TRY(read_factors(m, &info.table.entry[i]));
-    return oct_pass_restore(&m->graph, &info.table, kept, info.n_kept, &changes);
+    OCT_TRY(oct_pass_restore(&m->graph, &info.table, kept, info.n_kept, &changes));
+    return oct_sparse_restore(m);
 }
 
 /* ---- writing ---- */
@@ -211,12 +213,18 @@ static oct_status put_all(list *l, const oct_save_info *info, const oct_quant_ta
 static oct_status save(list *l, const char *path, const oct_save_info *info,
                        const oct_quant_info *quant, const char *measured)
 {
-    oct_save_meta own[] = { { "octet.quant", NULL }, { "octet.measured", measured } }, *meta;
-    int n_meta;
+    enum { QUANT, MEASURED, SPARSE, COMPRESSED, N_OWN };
+    oct_save_meta own[N_OWN] = { [QUANT] = { "octet.quant", NULL },
+                                 [MEASURED] = { "octet.measured", measured },
+                                 [SPARSE] = { "octet.sparse", NULL } }, *meta;
+    oct_save_tensor *small;
+    int n_meta, n;
     OCT_TRY(put_all(l, info, &quant->table));
-    OCT_TRY(oct_quant_info_write(quant, l->arena, &own[0].value));
-    OCT_TRY(oct_save_meta_make(l->m, info, own, 2, l->arena, &meta, &n_meta));
-    return oct_weights_save(path, l->tensor, l->n, meta, n_meta);
+    OCT_TRY(oct_weights_compress(l->tensor, l->n, l->arena, &small, &n, &own[COMPRESSED]));
+    OCT_TRY(oct_quant_info_write(quant, l->arena, &own[QUANT].value));
+    OCT_TRY(oct_sparse_decide(l->m, l->arena, &own[SPARSE].value));
+    OCT_TRY(oct_save_meta_make(l->m, info, own, N_OWN, l->arena, &meta, &n_meta));
+    return oct_weights_save(path, small, n, meta, n_meta);
 }
 
 oct_status oct_quantized_save(const oct_model *m, const char *path, const oct_save_info *info,

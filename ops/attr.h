@@ -30,13 +30,16 @@ enum { OCT_LAYOUT_X };
  * bias F32 [out] or absent   residual like y, or absent
  * x U8: w S8 (scale per row), bias S32 in units of s_x s_w[o], or F32; y as
  * quant says, residual U8 in any scale if y is U8, else FP32.  linear too.
- * x FP32, w S8: x is quantized at run time, an image (linear: a row) at a time; all else FP32. */
+ * x FP32, w S8: x is quantized at run time, an image (linear: a row) at a time; all else FP32.
+ * sparse: OCT_CPU_* flags of the ISAs on which these S8 weights run as sparse blocks, as the file
+ * says (ops/conv2d_sparse_s8.h); the bytes are the same. */
 enum { OCT_CONV2D_X, OCT_CONV2D_W, OCT_CONV2D_BIAS, OCT_CONV2D_RESIDUAL };
 typedef struct oct_conv2d_attr {
     int stride[2], pad[2], dilation[2]; /* vertical, horizontal */
     int groups;
     oct_act act;
     oct_quant quant;
+    int sparse;
 } oct_conv2d_attr;
 
 /* linear: torch.nn.Linear, then + residual, then act.

@@ -12,6 +12,7 @@ static const oct_attr_field conv2d[] = {
     FIELD(oct_conv2d_attr, stride, INT, 2), FIELD(oct_conv2d_attr, pad, INT, 2),
     FIELD(oct_conv2d_attr, dilation, INT, 2), FIELD(oct_conv2d_attr, groups, INT, 1),
     FIELD(oct_conv2d_attr, act, ACT, 1), QUANT(oct_conv2d_attr),
+    FIELD(oct_conv2d_attr, sparse, INT, 1),
 };
 static const oct_attr_field linear[] = {
     FIELD(oct_linear_attr, act, ACT, 1), QUANT(oct_linear_attr),

@@ -5,7 +5,7 @@
  *   oh = floor((h + 2 pad - dilation (kh - 1) - 1) / stride) + 1
  *
  * x U8: w S8, b S32 or F32, y U8 or FP32, residual as y: exact, ops/conv2d_s8.c,
- * conv2d_winograd_s8.c.  x FP32 and w S8: x is quantized at run time, ops/conv2d_dynamic.c.
+ * conv2d_winograd_s8.c, conv2d_sparse_s8.c.  x FP32 and w S8: x is quantized at run time, ops/conv2d_dynamic.c.
  *
  * Which way FP32 is computed depends on the shape alone (and on --gemm and --precision), never on
  * the CPU, the threads or the batch: results have the same bits everywhere.  Integers are exact, so
@@ -15,6 +15,7 @@
 #include <limits.h>
 
 #include "ops/common.h"
+#include "ops/conv2d_sparse_s8.h"
 #include "ops/conv2d_winograd.h"
 #include "ops/conv2d_winograd_s8.h"
 #include "ops/quantized.h"
@@ -56,6 +57,7 @@ static const way s8 = { oct_conv2d_s8_prepare, oct_conv2d_s8_run };
 static const way dynamic = { oct_conv2d_dynamic_prepare, oct_conv2d_dynamic_run };
 static const way winograd2_s8 = { winograd2_s8_prepare, oct_conv2d_winograd_s8_run };
 static const way winograd4_s8 = { winograd4_s8_prepare, oct_conv2d_winograd_s8_run };
+static const way sparse_s8 = { oct_conv2d_sparse_s8_prepare, oct_conv2d_sparse_s8_run };
 static const way im2col = { oct_conv2d_im2col_prepare, oct_conv2d_im2col_run };
 
 oct_conv2d_shape oct_conv2d_shape_of(const oct_args *args)
@@ -170,6 +172,7 @@ static const way *choose(const oct_conv2d_shape *c, const oct_prepare *how)
 
 static const way *choose_s8(const oct_args *args, const oct_prepare *how)
 {
+    if (oct_conv2d_sparse_s8_pick(args, how)) return &sparse_s8;
     switch (oct_conv2d_winograd_s8_pick(args, how)) {
     case 4: return &winograd4_s8;
     case 2: return &winograd2_s8;

@@ -72,6 +72,28 @@ liboctet_neoni8mm_la_CFLAGS = $(AM_CFLAGS) $(NEONI8MM_CFLAGS)
 liboctet_neoni8mm_la_SOURCES = ops/kernels/gemm_s8_neoni8mm.c
 endif
 
+# Sparse weights: blocks of 4 inputs.
+liboctet_core_la_SOURCES += \
+	ops/conv2d_sparse_s8.h ops/conv2d_sparse_s8.c ops/conv2d_sparse_rule.c \
+	ops/kernels/sparse_s8.h ops/kernels/sparse_s8.c \
+	ops/kernels/sparse_s8_ref.c ops/kernels/sparse_s8_tmpl.h ops/kernels/sparse_s8_dot.h \
+	ops/kernels/sparse_s8_xmm.h ops/kernels/sparse_s8_ymm.h ops/kernels/sparse_s8_q.h
+if HAVE_AVX512
+liboctet_avx512_la_SOURCES += ops/kernels/sparse_s8_avx512.c
+endif
+if HAVE_AVXVNNI
+liboctet_avxvnni_la_SOURCES += ops/kernels/sparse_s8_avxvnni.c
+endif
+if HAVE_AVX2
+liboctet_avx2_la_SOURCES += ops/kernels/sparse_s8_avx2.c ops/kernels/sparse_s8_avx2_a7.c
+endif
+if HAVE_NEON
+liboctet_neon_la_SOURCES += ops/kernels/sparse_s8_neon.c
+endif
+if HAVE_NEONDOT
+liboctet_neondot_la_SOURCES += ops/kernels/sparse_s8_neondot.c
+endif
+
 # Activations quantized at run time.
 liboctet_core_la_SOURCES += ops/qparams.h ops/qparams.c ops/conv2d_s8.h ops/conv2d_dynamic.c
 

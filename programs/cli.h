@@ -55,7 +55,7 @@ typedef struct cli_args {
     cli_ints resize, crop, input, max_length;
     cli_numbers mean, std, scale, seconds, tolerance;
     int json, quiet, tokens, plan, by_layer, help, version;
-    int dynamic, no_bias_correction, tune, force, per_layer;
+    int dynamic, no_bias_correction, tune, force, per_layer, break_even;
 } cli_args;
 
 /* One program, or one subcommand of octet. */

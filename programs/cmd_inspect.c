@@ -1,7 +1,9 @@
 /* octet inspect: what is in a model file. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "ops/attr.h"
 #include "programs/cmd.h"
 #include "programs/job.h"
 #include "programs/report.h"
@@ -11,6 +13,7 @@
 typedef struct stored {
     double parameters, bytes;
     const char *dtype;        /* of its first constant; "" if it has none */
+    double density;           /* share of a layer's weights that are not 0; NAN: not known */
 } stored;
 
 static int is_activation(const oct_graph *g, const oct_tensor *t)
@@ -20,9 +23,22 @@ static int is_activation(const oct_graph *g, const oct_tensor *t)
     return oct_graph_writer(g, t) != NULL;
 }
 
+static double density_of(const oct_node *node)
+{
+    static const char zero[sizeof(double)];
+    const int layer = node->kind == OCT_OP_CONV2D || node->kind == OCT_OP_LINEAR;
+    const oct_tensor *w = layer ? node->args.in[OCT_CONV2D_W] : NULL; /* linear's, too */
+    if (!w || !w->data || w->data == oct_no_data) return NAN;
+    const size_t n = oct_tensor_count(w), unit = oct_dtype_size(w->dtype);
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++)
+        kept += memcmp((const char *)w->data + i * unit, zero, unit) != 0;
+    return n ? (double)kept / (double)n : NAN;
+}
+
 static stored count_stored(const oct_graph *g, const oct_node *node)
 {
-    stored s = { .dtype = "" };
+    stored s = { .dtype = "", .density = density_of(node) };
     for (int i = 0; i < OCT_MAX_IN; i++) {
         const oct_tensor *t = node->args.in[i];
         if (!t || is_activation(g, t)) continue;
@@ -43,10 +59,11 @@ static json_t *json_of_layers(const oct_graph *g)
         if (node->dead) continue;
         const stored s = count_stored(g, node);
         json_array_append_new(list, json_pack(
-            "{s:o, s:s, s:o, s:o, s:I, s:I}", "name", report_string(node->name),
+            "{s:o, s:s, s:o, s:o, s:I, s:I, s:o}", "name", report_string(node->name),
             "op", oct_ops[node->kind]->name, "shape", report_shape(node->args.out),
             "dtype", *s.dtype ? json_string(s.dtype) : json_null(),
-            "parameters", (json_int_t)s.parameters, "bytes", (json_int_t)s.bytes));
+            "parameters", (json_int_t)s.parameters, "bytes", (json_int_t)s.bytes,
+            "density", report_number(s.density)));
     }
     return list;
 }
@@ -140,8 +157,8 @@ static void print_layers(const oct_graph *g)
     int width = REPORT_NAME;
     for (int i = 0; i < g->n_nodes; i++)
         if (!g->node[i].dead) width = report_wider(width, g->node[i].name);
-    printf("\n%-*s %-11s %-20s %-5s %11s %11s\n", width, "layer", "op", "output", "dtype",
-           "parameters", "bytes");
+    printf("\n%-*s %-11s %-20s %-5s %11s %11s %8s\n", width, "layer", "op", "output", "dtype",
+           "parameters", "bytes", "not 0");
     for (int i = 0; i < g->n_nodes; i++) {
         const oct_node *node = &g->node[i];
         if (node->dead) continue;
@@ -150,8 +167,10 @@ static void print_layers(const oct_graph *g)
         oct_tensor_shape(node->args.out, shape, sizeof shape);
         printf("%-*s %-11s ", width, name, oct_ops[node->kind]->name);
         if (s.parameters > 0)
-            printf("%-20s %-5s %11.0f %11.0f\n", shape, s.dtype, s.parameters, s.bytes);
-        else puts(shape);
+            printf("%-20s %-5s %11.0f %11.0f", shape, s.dtype, s.parameters, s.bytes);
+        else fputs(shape, stdout);
+        if (isfinite(s.density)) printf(" %6.1f %%", 100 * s.density);
+        putchar('\n');
     }
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "programs/break_even.h"
 #include "programs/cmd.h"
 #include "programs/measured.h"
 #include "programs/origin.h"
@@ -205,6 +206,7 @@ static int check_usage(prune_work *w)
 
 static int run(const cli_args *a)
 {
+    if (a->break_even) return break_even_run(a);
     prune_work w = { .a = a, .path = a->arg[0], .texts = job_takes_texts(a, a->arg[0]) };
     int code = check_usage(&w);
     if (code) return code;
@@ -230,7 +232,7 @@ static int run(const cli_args *a)
 
 const cli_command cmd_prune = {
     .program = "octet", .name = "prune", .set = CLI_PRUNE, .min_args = 1, .max_args = 1,
-    .operands = "MODEL --amount A -o OUT", .run = run,
+    .operands = "MODEL --amount A -o OUT | MODEL --break-even", .run = run,
     .summary = "Remove the smallest weights or channels, and see what that does to the accuracy.",
     .details =
         "The weights of convolutions and linear layers with the smallest magnitudes become zero:\n"
@@ -243,8 +245,10 @@ const cli_command cmd_prune = {
         "weights that stayed are solved for, so that they answer your samples as the whole layer\n"
         "did, and batch norms are corrected. With --eval the models answer labelled data:\n"
         "accuracy, loss, agreement, time, before and after, and between pruning and repair;\n"
-        "--max-drop finds the amount. Zeros are stored and multiplied as other weights are. The\n"
-        "same MODEL, DATA and options give the same bytes on every machine.",
+        "--max-drop finds the amount. Blocks of four inputs that are all zero are not stored,\n"
+        "where that is smaller. FP32 multiplies zeros like other weights; octet quantize has\n"
+        "convolutions leave such blocks out where that is faster, which --break-even measures.\n"
+        "The same MODEL, DATA and options give the same bytes on every machine.",
     .examples =
         "  octet prune mnist_cnn.safetensors --amount 0.5 -o pruned.safetensors \\\n"
         "      --eval t10k-images-idx3-ubyte.gz\n"
@@ -252,5 +256,6 @@ const cli_command cmd_prune = {
         "  octet prune resnet50.pth --amount 0.3 --structure channel -o smaller.safetensors\n"
         "  octet prune resnet50.pth --amount 0.5 --structure 1x4 --calib some/train --eval val \\\n"
         "      -o r50.safetensors\n"
-        "  octet prune cifar_cnn.safetensors --structure 2:4 -o cifar.safetensors --report r.json\n",
+        "  octet prune cifar_cnn.safetensors --structure 2:4 -o cifar.safetensors --report r.json\n"
+        "  octet prune resnet50.pth --break-even --isa avx2 --threads 1\n",
 };

@@ -47,7 +47,7 @@ octet_SOURCES = \
 	programs/cmd_compile.c \
 	programs/cmd_lint.c \
 	programs/cmd_prune.c programs/prune.h programs/prune_repair.c programs/prune_search.c \
-	programs/prune_report.h programs/prune_report.c \
+	programs/break_even.h programs/break_even.c programs/prune_report.h programs/prune_report.c \
 	programs/cmd_quantize.c programs/quantize.h programs/quantize_layers.c \
 	programs/quantize_search.c programs/quantize_text.c
 octet_CFLAGS  = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)

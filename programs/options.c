@@ -59,6 +59,9 @@ static const option_row rows[] = {
       "all together" },
     { "only", "LAYER,...", CLI_PRUNE, WORDS, AT(only), CLI_MAX_LIST, 0, 0,
       "prune these layers; patterns such as 'layer3.*'" },
+    { "break-even", NULL, CLI_PRUNE, FLAG, AT(break_even), 1, 0, 0,
+      "prune nothing: measure here, for each shape of convolution, the density at\n"
+      "which the sparse INT8 kernel begins to beat the dense one" },
     { "method", "NAME", CLI_QUANTIZE, TEXT, AT(method), 1, 0, 0,
       "how ranges follow from the samples: kl (default), percentile, minmax, mse\n"
       "(default of texts)" },

@@ -17,7 +17,8 @@ check_PROGRAMS += tests/check_kernels
 tests_check_kernels_SOURCES = tests/check_kernels.h tests/check_kernels.c \
 	tests/check_buffers.c tests/check_gemm_f32.c tests/check_gemm_s8.c tests/check_vec.c \
 	tests/check_vec_u8.c \
-	tests/check_winograd_f32.c tests/check_winograd_s8.c tests/winograd_matrices.h
+	tests/check_winograd_f32.c tests/check_winograd_s8.c tests/check_sparse_s8.c \
+	tests/winograd_matrices.h
 
 # Readers of files against what fuzzing found; with libFuzzer, the fuzzers themselves.
 check_PROGRAMS += tests/fuzz_input tests/fuzz_weights tests/fuzz_wordpiece
@@ -73,11 +74,13 @@ tests_test_threads_cond_LDADD    = $(LDADD) $(CHECK_LIBS)
 # ops: against naive loops, against PyTorch's own numbers.  test_conv links the core alone: it needs
 # nothing but the C library, libm and pthreads.
 unit_tests += tests/test_conv tests/test_winograd tests/test_ops tests/test_ops_golden \
-	tests/test_ops_s8 tests/test_ops_dynamic tests/test_conv_s8_way
+	tests/test_ops_s8 tests/test_ops_dynamic tests/test_conv_s8_way tests/test_conv_sparse_s8
 tests_test_ops_dynamic_SOURCES = tests/run_op.h tests/run_op.c tests/test_ops_dynamic.c
 tests_test_ops_dynamic_LDADD   = liboctet_core.la $(CHECK_LIBS)
 tests_test_ops_s8_SOURCES     = tests/run_op.h tests/run_op.c tests/test_ops_s8.c
 tests_test_ops_s8_LDADD       = liboctet_core.la $(CHECK_LIBS)
+tests_test_conv_sparse_s8_SOURCES = tests/run_op.h tests/run_op.c tests/test_conv_sparse_s8.c
+tests_test_conv_sparse_s8_LDADD   = liboctet_core.la $(CHECK_LIBS)
 tests_test_conv_s8_way_SOURCES = tests/run_op.h tests/run_op.c tests/test_conv_s8_way.c
 tests_test_conv_s8_way_LDADD   = liboctet_core.la $(CHECK_LIBS)
 tests_test_conv_SOURCES       = tests/run_op.h tests/run_op.c tests/test_conv.c
@@ -120,11 +123,13 @@ tests_test_calibrate_SOURCES = tests/graph_case.h tests/graph_case.c tests/fail_
 tests_test_calibrate_LDADD   = $(LDADD) $(CHECK_LIBS)
 
 # weights
-unit_tests += tests/test_weights tests/test_weights_hostile tests/test_weights_save \
+unit_tests += tests/test_weights tests/test_weights_blocks tests/test_weights_hostile \
+	tests/test_weights_save \
 	tests/test_weights_zip tests/test_weights_oom tests/test_pickle
 tests_test_weights_SOURCES       = tests/weights_util.h tests/test_weights.c
 tests_test_weights_LDADD         = $(LDADD) $(CHECK_LIBS)
 tests_test_weights_hostile_LDADD = $(LDADD) $(CHECK_LIBS)
+tests_test_weights_blocks_LDADD  = $(LDADD) $(CHECK_LIBS)
 tests_test_weights_save_LDADD    = $(LDADD) $(CHECK_LIBS)
 tests_test_weights_zip_LDADD     = $(LDADD) $(CHECK_LIBS)
 tests_test_weights_oom_SOURCES   = tests/test_weights_oom.c tests/fail_alloc.c tests/fail_alloc.h

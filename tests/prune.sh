@@ -83,6 +83,31 @@ run ./octet quantize "$work/b" --dynamic -o "$work/int8" --quiet >"$work/said" 2
     fail "quantize: $(cat "$work/said")"
 run ./cnn_infer "$work/int8" "$data/digits/digit_7.png" --quiet >"$work/said" ||
     fail "INT8: cannot be run"
+# ---- compressed, and sparse once quantized ----
+
+prune "$cifar" "$work/b" --structure 1x4 --amount 0.75
+names "$cifar" "$work/want"
+names "$work/b" "$work/got"
+cmp -s "$work/want" "$work/got" || fail "compressed: other tensors"
+[ "$(wc -c <"$work/b")" -lt 2000000 ] || fail "compressed: $(wc -c <"$work/b") bytes"
+prune "$cifar" "$work/b" --structure 1x4 --amount 0.9 --per-layer
+run ./octet quantize "$work/b" --calib "$work/eval.bin" --force --quiet -o "$work/q" >/dev/null ||
+    fail "quantize: exit $?"
+run ./octet inspect "$work/q" >"$work/said"
+grep -q '^metadata *octet.sparse: {"conv' "$work/said" || fail "no octet.sparse"
+grep -q '^conv4 .* [ 1][09]\.[0-9] %$' "$work/said" || fail "inspect: no densities"
+if [ $brief -eq 0 ]; then
+    run ./octet eval "$work/q" --data "$work/eval.bin" --logits "$work/l1" --quiet >/dev/null
+    run ./octet eval "$work/q" --data "$work/eval.bin" --logits "$work/l2" --quiet --isa ref \
+        >/dev/null
+    cmp -s "$work/l1" "$work/l2" || fail "sparse: other logits than ref"
+    run ./octet prune "$cifar" --break-even --threads 1 --json >"$work/said" ||
+        fail "--break-even: exit $?"
+    grep -q '"break_even":' "$work/said" || fail "--break-even: $(head -1 "$work/said")"
+fi
+run ./octet prune "$cifar" --break-even --structure 4x1 >/dev/null 2>"$work/err"
+[ $? -eq 1 ] && grep -q 'only --structure 1x4 has a sparse kernel' "$work/err" ||
+    fail "--break-even --structure 4x1: $(cat "$work/err")"
 
 # ---- the answers ----
 

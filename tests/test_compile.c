@@ -118,7 +118,7 @@ START_TEST(layouts_have_not_changed)
         { "avx2", "679f34f7110708bb13f4ac4aeb61b6669ccb1c842f3c8d5041477d5d4a794a4b" },
         { "avx512", "22ccc536b3a89ad59af23b9b19fc72e2630ed2bbadaf934b14d952660871509b" },
     };
-    ck_assert_int_eq(OCT_PACKING, 2);
+    ck_assert_int_eq(OCT_PACKING, 3);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         unsigned flags;
         if (oct_cpu_isa_any(known[i].isa, &flags) || oct_compiled_built(flags)) continue;
@@ -229,8 +229,8 @@ START_TEST(changed_plans)
     static const char *const change[][2] = {
         { "\\\"isa\\\":\\\"ref\\\"", "\\\"isa\\\":\\\"rex\\\"" },
         { "\\\"isa\\\":\\\"ref\\\"", "\\\"isa\\\":\\\"avx2\\\"" }, /* wider panels: sizes differ */
-        { "\\\"packing\\\":2", "\\\"packing\\\":1" },
-        { "\\\"packing\\\":2", "\\\"packing\\\":[]" },
+        { "\\\"packing\\\":3", "\\\"packing\\\":1" },
+        { "\\\"packing\\\":3", "\\\"packing\\\":[]" },
         { "\\\"parameters\\\":", "\\\"parameters\\\":-" },
         { "\\\"op\\\":\\\"conv2d\\\"", "\\\"op\\\":\\\"conv3d\\\"" },
         { "\\\"op\\\":\\\"conv2d\\\"", "\\\"op\\\":\\\"linear\\\"" },
@@ -243,9 +243,9 @@ START_TEST(changed_plans)
         { "\\\"stride\\\":[1,1]", "\\\"strike\\\":[1,1]" },
         { "\\\"stride\\\":[1,1]", "\\\"stride\\\":[1,9999999999]" },
         { "\\\"pad\\\":[1,1],\\\"quant.max\\\":0,\\\"quant.scale\\\":0.0,\\\"quant.zero\\\":0,"
-          "\\\"stride\\\":[1,1]",
+          "\\\"sparse\\\":0,\\\"stride\\\":[1,1]",
           "\\\"pad\\\":[25000,25000],\\\"quant.max\\\":0,\\\"quant.scale\\\":0.0,"
-          "\\\"quant.zero\\\":0,\\\"stride\\\":[9999,9999]" },
+          "\\\"quant.zero\\\":0,\\\"sparse\\\":0,\\\"stride\\\":[9999,9999]" },
         { "\\\"quant.scale\\\":0.0", "\\\"quant.scale\\\":0.5" },
         { "\\\"groups\\\":1", "\\\"groups\\\":2" },
         { "\\\"groups\\\":1", "\\\"groups\\\":0" },

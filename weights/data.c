@@ -119,6 +119,7 @@ static void multiply(oct_dtype dtype, size_t size, void *a, const void *b)
 oct_status oct_data_load(oct_weights *w, const oct_weights_item *it, void **data)
 {
     if (it->scales) return oct_scales_load(w, it, data);
+    if (it->index) return oct_blocks_load(w, it, data);
     OCT_TRY(load(w, it, data));
     if (!it->mask) return OCT_OK;
     void *mask;

@@ -1,7 +1,7 @@
 liboctet_all_la_SOURCES += \
 	weights/weights.h weights/weights.c \
 	weights/file.h weights/file.c weights/json.h weights/json.c \
-	weights/names.c weights/scales.c weights/data.c weights/map.c \
+	weights/names.c weights/blocks.c weights/scales.c weights/data.c weights/map.c \
 	weights/slab.h weights/slab.c \
 	weights/safetensors.c weights/save.c \
 	weights/pickle.h weights/pickle.c weights/pickle_build.h weights/pickle_build.c \

@@ -224,5 +224,7 @@ oct_status oct_names_finish(oct_weights *w)
     int i = 0;
     for (oct_weights_item *it = w->first; it; it = it->next) w->item[i++] = it;
     OCT_TRY(sort(w));
+    OCT_TRY(oct_blocks_pair(w));
+    OCT_TRY(sort(w));          /* an index's place is not its tensor's */
     return pair_masks(w);
 }

@@ -1,0 +1,74 @@
+/* Where sparse blocks beat the dense integer kernels: a table of what was measured. */
+#include "ops/conv2d_sparse_s8.h"
+#include "ops/kernels/sparse_s8.h"
+#include "tensor/cpu.h"
+
+int oct_conv2d_sparse_s8_can(const oct_conv2d_shape *c)
+{
+    return c->groups == 1 && c->c % 4 == 0;
+}
+
+int oct_conv2d_sparse_s8_isa(unsigned cpu)
+{
+    static const int newest[] = { OCT_CPU_AVX512, OCT_CPU_AVXVNNI, OCT_CPU_AVX2, OCT_CPU_NEONI8MM,
+                                  OCT_CPU_NEONDOT, OCT_CPU_NEON };
+    for (size_t i = 0; i < sizeof newest / sizeof *newest; i++)
+        if (cpu & (unsigned)newest[i]) return newest[i];
+    return 0;
+}
+
+double oct_conv2d_sparse_s8_density(const oct_tensor *w)
+{
+    const oct_sparse_s8_weights rows = { .b = w->data, .n = w->dim[0], .c = w->dim[1],
+                                         .taps = w->dim[2] * w->dim[3] };
+    double blocks = 0;
+    for (int j = 0; j < rows.n; j++) blocks += oct_sparse_s8_count(&rows, j);
+    return blocks / ((double)rows.n * (rows.c / 4) * rows.taps);
+}
+
+/* Densities below which it is faster: the break-even densities of bench/RESULTS.md, less a tenth of
+ * each and more for what differs from run to run.  Of NEON nothing was measured: by the count of
+ * instructions, and half of that. */
+typedef struct rule {
+    int isa;
+    double one, winograd, other; /* 1x1; 3x3 without stride; the rest */
+    double small;              /* at most, on maps of up to SMALL outputs: they leave lanes unused */
+    double few;                /* at most, 1x1 of up to FEW inputs: transposing weighs more */
+    int filters;               /* inputs * outputs up to which `winograd` holds, for the dense way's
+                                  sake; beyond it is `other` */
+    double bytes;              /* all of them times this for 8-bit x */
+} rule;
+
+enum { SMALL = 64, FEW = 128, ANY = INT32_MAX };
+
+static const rule rules[] = {
+    { OCT_CPU_AVX512, .33, .19, .33, .24, .12, 1 << 14, 1 },
+    { OCT_CPU_AVXVNNI, .5, .33, .5, .42, .4, ANY, 1 },
+    { OCT_CPU_AVX2, .65, .35, .65, .55, .5, ANY, .5 },
+    { OCT_CPU_NEONI8MM, .1, .1, .1, .1, .1, ANY, 1 },
+    { OCT_CPU_NEONDOT, .2, .2, .2, .2, .1, ANY, 1 },
+    { OCT_CPU_NEON, .15, .08, .15, .15, .1, ANY, 1 },
+};
+
+static double limit_of(const rule *r, const oct_conv2d_shape *c)
+{
+    const int taps = c->kernel[0] * c->kernel[1];
+    const int plain = taps == 9 && c->stride[0] == 1 && c->stride[1] == 1;
+    double limit = taps == 1 ? r->one : r->other;
+    if (plain && c->c <= r->filters / c->out) limit = r->winograd;
+    if (taps == 1 && c->c <= FEW && r->few < limit) limit = r->few;
+    return (double)c->oh * c->ow <= SMALL && r->small < limit ? r->small : limit;
+}
+
+double oct_conv2d_sparse_s8_limit(const oct_conv2d_shape *c, int isa, int x_max)
+{
+    for (size_t i = 0; i < sizeof rules / sizeof *rules && oct_conv2d_sparse_s8_can(c); i++)
+        if (rules[i].isa == isa)
+            return limit_of(&rules[i], c) * (x_max > 127 ? rules[i].bytes : 1);
+    return 0;
+}
+
+int oct_conv2d_sparse_s8_pays(const oct_conv2d_shape *c, int isa, int x_max, double density)
+{
+    return density < oct_conv2d_sparse_s8_limit(c, isa, x_max);
+}

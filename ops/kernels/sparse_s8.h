@@ -1,0 +1,136 @@
+#ifndef OCT_OPS_KERNELS_SPARSE_S8_H
+#define OCT_OPS_KERNELS_SPARSE_S8_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ops/kernels/requant.h"
+#include "tensor/status.h"
+
+/* C[i,n] = requant(bias[n] + sum over the blocks of column n of (X[i] - zero) . w)
+ *
+ * uint8 x int8, exact: gemm_s8.h with the blocks of 4 weights that are all zero left out.  A block
+ * is 4 consecutive inputs of one output, at one tap.  Columns have blocks of their own, so lanes
+ * hold pixels and not columns: one weight of 4 bytes goes to all lanes.
+ *
+ *   strip    X, planar: the 4 bytes of quad q (inputs 4q .. 4q + 3) of pixel i are at
+ *            x + q's plane + 4 * i.  What input() writes: bytes with `flip` xored in.  64-byte
+ *            aligned.  A block's offset is that of its plane and tap, a multiple of 4, in bytes:
+ *            the tile reads 4 bytes at x + offset + 4 i for all i < vecs * lanes.  Padding holds
+ *            the zero point
+ *   chunk    bytes of the strip that columns go over at a time, all columns of the panel before the
+ *            next: so that what they read stays in L1.  0: the whole strip.  Blocks of a quad must
+ *            not lie on both sides of a multiple of it, and offsets of a column must rise from one
+ *            quad to the next, or it has to be 0; variants with an order of their own ignore it
+ *   panel    what belongs to nr columns, 64-byte aligned, below
+ *   run      pixels first .. first + count of the strip go to c + at, elements, one every ldc:
+ *            rising, apart; other pixels are computed and forgotten
+ *   c        uint8, FP32 or int32 by out->kind; `cols` elements of a pixel are written
+ *   residual like c, uint8 or FP32, 64 readable bytes past its end; or NULL.  May be c's memory
+ *
+ * Panel:
+ *     int32 bias[nr]     bias[n] - (zero - flip) * colsum[n]        in pack order, as gemm_s8.h's,
+ *     float scale[nr]    float fbias[nr]    int32 colsum[nr]        whose finish() reads them
+ *     int32 fast[nr], slow[nr]      of column j: how many blocks of each kind, by record.order
+ *     { int32 offset, int8 w[4] }   column by column, of each first the fast ones
+ *
+ *   AS_IS   fast: all
+ *   PAIRS   x_max 127, vpmaddubsw.  fast: pairs whose sums of 4 products fit int16; slow: alone
+ *   SAFE    x_max 255, vpmaddubsw.  fast: sums of 2 products fit int16; slow: widened first
+ *
+ * Limits, exactness: gemm_s8.h's; sums are the same integers, so every variant gives its bytes.
+ * Source: E. Elsen et al., Fast Sparse ConvNets, 2020 (pixels along the lanes); blocks for a dot
+ * product of 4 bytes and the layout our own. */
+typedef struct oct_sparse_s8_block {
+    int32_t offset;            /* in the strip, bytes */
+    int8_t w[4];
+} oct_sparse_s8_block;
+
+typedef struct oct_sparse_s8_run {
+    int first, count;          /* pixels of the strip */
+    size_t at;                 /* elements from c and residual */
+} oct_sparse_s8_run;
+
+typedef struct oct_sparse_s8_args {
+    const void *x;
+    int32_t size, chunk;       /* bytes of the strip; of a chunk */
+    int vecs;                  /* vectors of pixels: 1 .. g->vecs */
+    const void *panel;
+    int cols;                  /* 1 .. g->nr */
+    const oct_sparse_s8_run *run;
+    int n_runs;
+    void *c;
+    const void *residual;      /* or NULL */
+    size_t ldc;                /* elements */
+    const oct_requant *out;
+} oct_sparse_s8_args;
+
+/* Planar: pixel i, quad q of `quads`, at x + i * pixel + 4 q, goes to to + q * step + 4 i,
+ * i < n; 16 bytes past the last are readable. */
+typedef struct oct_sparse_s8_in {
+    const uint8_t *x;
+    size_t pixel;              /* bytes */
+    int n, quads;
+    unsigned char *to;
+    size_t step;
+} oct_sparse_s8_in;
+
+enum { OCT_SPARSE_S8_VECS = 14, OCT_SPARSE_S8_MAX_NR = 32 };
+
+typedef enum oct_sparse_s8_order {
+    OCT_SPARSE_S8_AS_IS, OCT_SPARSE_S8_PAIRS, OCT_SPARSE_S8_SAFE
+} oct_sparse_s8_order;
+
+typedef struct oct_sparse_s8 {
+    const char *isa;
+    unsigned needs;            /* OCT_CPU_* */
+    int x_max;                 /* 127 or 255: the largest byte of x */
+    int lanes, vecs;           /* pixels of a vector; vectors of a tile at most */
+    int nr;                    /* columns of a panel; divides OCT_BLOCK */
+    int pack;                  /* oct_gemm_s8's lanes: int32 a vector in pack order, or 0 */
+    int flip;                  /* 128: bytes of the strip are x ^ 128, signed */
+    oct_sparse_s8_order order;
+    void (*input)(const oct_sparse_s8_in *args);
+    void (*tile)(const oct_sparse_s8_args *args);
+} oct_sparse_s8;
+
+extern const oct_sparse_s8 oct_sparse_s8_ref, oct_sparse_s8_avx2_a7, oct_sparse_s8_avx2,
+                           oct_sparse_s8_avxvnni, oct_sparse_s8_avx512, oct_sparse_s8_neon,
+                           oct_sparse_s8_neondot;
+
+/* Everything this build contains, best first, ref last, then NULL. */
+extern const oct_sparse_s8 *const oct_sparse_s8_all[];
+const oct_sparse_s8 *oct_sparse_s8_pick(unsigned cpu_flags, int x_max);
+
+typedef struct oct_sparse_s8_weights {
+    const int8_t *b;           /* [n][c][taps] */
+    int n, c, taps;            /* 4 divides c */
+    const int32_t *offset;     /* [c / 4][taps]: of a block with these inputs and tap */
+    int zero;                  /* of x, 0 .. 255 */
+    const int32_t *bias;       /* [n] or NULL */
+    const float *scale;        /* [n] */
+    const float *fbias;        /* [n] or NULL */
+} oct_sparse_s8_weights;
+
+/* Blocks of column j that are not all zero. */
+int oct_sparse_s8_count(const oct_sparse_s8_weights *w, int j);
+
+/* Packed: uint32 begin[panels + 1], multiples of 64 in bytes from the start, the last one the size,
+ * then the panels.  Every byte of it is written. */
+size_t oct_sparse_s8_size(const oct_sparse_s8 *g, const oct_sparse_s8_weights *w);
+void oct_sparse_s8_pack(const oct_sparse_s8 *g, const oct_sparse_s8_weights *w, void *packed);
+
+/* Bytes of packed weights that would describe themselves as so many, in `size` readable ones; 0:
+ * none would. */
+size_t oct_sparse_s8_given(const oct_sparse_s8 *g, int n, const void *packed, size_t size);
+/* Packed weights of n columns from a file, `size` bytes as _given said: counts agree, every offset
+ * is 0 .. most, so no kernel reads outside the strip; all else is numbers.  ERR_FORMAT. */
+OCT_MUST_CHECK oct_status oct_sparse_s8_check(const oct_sparse_s8 *g, int n, int32_t most,
+                                              const void *packed, size_t size);
+
+static inline const void *oct_sparse_s8_panel(const void *packed, int p)
+{
+    return (const char *)packed + ((const uint32_t *)packed)[p];
+}
+
+#endif

@@ -1,0 +1,58 @@
+/* sparse_s8, plain C: the specification.  Contract in sparse_s8.h. */
+#include "ops/kernels/sparse_s8.h"
+
+enum { NR = 8, LANES = 4, VECS = 14 };
+
+static void input(const oct_sparse_s8_in *t)
+{
+    for (int q = 0; q < t->quads; q++)
+        for (int i = 0; i < 4 * t->n; i++)
+            t->to[(size_t)q * t->step + (size_t)i] =
+                t->x[(size_t)(i / 4) * t->pixel + (size_t)(4 * q + i % 4)];
+}
+
+static void put(const oct_sparse_s8_args *t, size_t at, int j, int32_t acc)
+{
+    const float *scale = (const float *)t->panel + NR, *fbias = scale + NR;
+    const oct_requant *q = t->out;
+    float y = (float)acc * scale[j];
+    switch (q->kind) {
+    case OCT_REQUANT_S32:
+        ((int32_t *)t->c)[at] = acc;
+        break;
+    case OCT_REQUANT_F32:
+        y = y + fbias[j];
+        if (t->residual) y = y + ((const float *)t->residual)[at];
+        ((float *)t->c)[at] = oct_requant_act(y, q->act);
+        break;
+    case OCT_REQUANT_U8:
+        y = ((float)acc + fbias[j]) * scale[j];
+        if (t->residual) y = oct_requant_add(y, ((const uint8_t *)t->residual)[at], q);
+        ((uint8_t *)t->c)[at] = oct_requant_u8(y, q);
+        break;
+    }
+}
+
+static void column(const oct_sparse_s8_args *t, int j, const oct_sparse_s8_block *block, int n)
+{
+    for (int r = 0; r < t->n_runs; r++)
+        for (int i = 0; i < t->run[r].count; i++) {
+            int32_t sum = ((const int32_t *)t->panel)[j];
+            for (int k = 0; k < n; k++) {
+                const uint8_t *x = (const uint8_t *)t->x + block[k].offset +
+                                   4 * (ptrdiff_t)(t->run[r].first + i);
+                for (int p = 0; p < 4; p++) sum += x[p] * block[k].w[p];
+            }
+            put(t, t->run[r].at + (size_t)i * t->ldc + (size_t)j, j, sum);
+        }
+}
+
+static void tile(const oct_sparse_s8_args *t)
+{
+    const int32_t *fast = (const int32_t *)t->panel + 4 * NR;
+    const oct_sparse_s8_block *block = (const void *)(fast + 2 * NR);
+    for (int j = 0; j < t->cols; block += fast[j++]) column(t, j, block, fast[j]);
+}
+
+const oct_sparse_s8 oct_sparse_s8_ref = { .isa = "ref", .x_max = 255, .lanes = LANES, .nr = NR,
+                                          .vecs = VECS, .input = input, .tile = tile };

@@ -1,0 +1,296 @@
+#include "programs/break_even.h"
+
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+#include "models/model.h"
+#include "ops/attr.h"
+#include "ops/conv2d_sparse_s8.h"
+#include "programs/job.h"
+#include "programs/measured.h"
+#include "programs/report.h"
+#include "tensor/cpu.h"
+
+enum { N_DENSITIES = 5, TURNS = 7 };
+static const double densities[N_DENSITIES] = { .05, .1, .25, .5, .75 };
+static const double turn_ms = 1.5;
+
+/* One convolution, its operands made up: seeded, so that two runs do the same. */
+typedef struct subject {
+    oct_arena arena;
+    oct_pool *pool;
+    unsigned cpu;
+    oct_conv2d_attr attr;
+    oct_tensor x, w, b, r, y;
+    oct_args args;
+    uint64_t seed;
+} subject;
+
+typedef struct planned {
+    void *state;
+    oct_prepare how;
+    oct_run run;
+} planned;
+
+typedef struct row {
+    const char *layer;         /* the first of this shape */
+    int layers;                /* how many have it */
+    oct_conv2d_shape c;
+    int residual;
+    char dense[64];            /* the kernel's name */
+    double dense_ms, ms[N_DENSITIES], even, limit;
+} row;
+
+static oct_status out_of_memory(void) { return oct_fail(OCT_ERR_MEMORY, "out of memory"); }
+
+/* ---- operands ---- */
+
+static oct_status fill(subject *s, oct_tensor *t, int most)
+{
+    const size_t n = oct_tensor_size(t);
+    uint8_t *p = t->data = oct_arena_alloc(&s->arena, n);
+    if (!p) return out_of_memory();
+    for (size_t i = 0; i < n; i++) 
+        p[i] = (uint8_t)((job_next_random(&s->seed) >> 40) % (uint64_t)(most + 1));
+    return OCT_OK;
+}
+
+/* x after a ReLU, 7 bits; weights as bell-shaped as a sum of two. */
+static oct_status make_operands(subject *s, const row *r)
+{
+    static const float scale = .05f;
+    const oct_conv2d_shape *c = &r->c;
+    const size_t out = (size_t)c->out;
+    float *scales = oct_arena_alloc(&s->arena, out * sizeof *scales);
+    int32_t *bias = oct_arena_zalloc(&s->arena, out * sizeof *bias);
+    if (!scales || !bias) return out_of_memory();
+    for (size_t i = 0; i < out; i++) scales[i] = .01f;
+    s->x = (oct_tensor){ .dtype = OCT_U8, .layout = OCT_BLOCKED, .rank = 4, .scale = &scale,
+                         .max = 127, .dim = { 1, c->h, c->w, c->c } };
+    s->w = (oct_tensor){ .dtype = OCT_S8, .rank = 4, .scale = scales,
+                         .dim = { c->out, c->c, c->kernel[0], c->kernel[1] } };
+    s->b = (oct_tensor){ .dtype = OCT_S32, .rank = 1, .dim = { c->out }, .data = bias };
+    s->attr.quant = (oct_quant){ scale, 0, 127 };
+    s->args = (oct_args){ &s->attr, { &s->x, &s->w, &s->b }, &s->y };
+    OCT_TRY(oct_op_conv2d.infer(&s->args));
+    OCT_TRY(fill(s, &s->x, 127));
+    OCT_TRY(fill(s, &s->y, 127));
+    s->r = s->y;
+    if (r->residual) {
+        OCT_TRY(fill(s, &s->r, 127));
+        s->args.in[OCT_CONV2D_RESIDUAL] = &s->r;
+    }
+    s->w.data = oct_arena_alloc(&s->arena, oct_tensor_size(&s->w));
+    return s->w.data ? OCT_OK : out_of_memory();
+}
+
+static void make_weights(subject *s, double density)
+{
+    const int c = s->w.dim[1], taps = s->w.dim[2] * s->w.dim[3];
+    int8_t *w = s->w.data;
+    for (int o = 0; o < s->w.dim[0]; o++)
+        for (int q = 0; q < c / 4; q++)
+            for (int t = 0; t < taps; t++) {
+                const double u = (double)(job_next_random(&s->seed) >> 11) * 0x1p-53;
+                const uint64_t r = job_next_random(&s->seed);
+                for (int p = 0; p < 4; p++)
+                    w[((size_t)o * (size_t)c + (size_t)(4 * q + p)) * (size_t)taps + (size_t)t] =
+                        u < density ? (int8_t)((int)(r >> 16 * p & 31) +
+                                               (int)(r >> (16 * p + 5) & 31) - 31) : 0;
+            }
+}
+
+static oct_status plan(subject *s, int sparse, planned *out)
+{
+    s->attr.sparse = sparse ? oct_conv2d_sparse_s8_isa(s->cpu) : 0;
+    *out = (planned){ .how = { .cpu = s->cpu, .threads = s->pool->threads,
+                               .arena = &s->arena } };
+    OCT_TRY(oct_op_conv2d.prepare(&s->args, &out->how, &out->state));
+    const size_t each = (out->how.thread_size + OCT_TAIL + OCT_ALIGN) / OCT_ALIGN * OCT_ALIGN;
+    out->run = (oct_run){ .pool = s->pool, .n = 1, .thread_stride = each,
+                          .shared = oct_arena_alloc(&s->arena, out->how.shared_size),
+                          .thread_base = oct_arena_alloc(&s->arena, each *
+                                                         (size_t)s->pool->threads) };
+    return out->run.shared && out->run.thread_base ? OCT_OK : out_of_memory();
+}
+
+/* ---- time ---- */
+
+static double now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
+}
+
+/* The least ms of a run in a turn. */
+static double turn(const subject *s, const planned *p)
+{
+    double best = INFINITY;
+    const double begin = now_ms();
+    for (double t = begin; t - begin < turn_ms; ) {
+        oct_op_conv2d.run(&s->args, p->state, &p->run);
+        const double end = now_ms();
+        best = fmin(best, end - t);
+        t = end;
+    }
+    return best;
+}
+
+/* Dense and all densities in turns, so that what disturbs one disturbs all. */
+static oct_status measure(subject *s, row *r)
+{
+    planned dense, sparse[N_DENSITIES];
+    OCT_TRY(make_operands(s, r));
+    make_weights(s, 1);
+    OCT_TRY(plan(s, 0, &dense));
+    for (int i = 0; i < N_DENSITIES; i++) {
+        make_weights(s, densities[i]);
+        OCT_TRY(plan(s, 1, &sparse[i]));
+        r->ms[i] = INFINITY;
+    }
+    snprintf(r->dense, sizeof r->dense, "%s", dense.how.kernel);
+    r->dense_ms = INFINITY;
+    for (int k = 0; k < TURNS; k++) {
+        r->dense_ms = fmin(r->dense_ms, turn(s, &dense));
+        for (int i = 0; i < N_DENSITIES; i++) r->ms[i] = fmin(r->ms[i], turn(s, &sparse[i]));
+    }
+    return OCT_OK;
+}
+
+/* The first crossing, on straight lines between the densities; 0: the dense one always wins, 1: the
+ * sparse one does. */
+static double crossing(const row *r)
+{
+    if (r->ms[0] >= r->dense_ms) return 0;
+    for (int i = 1; i < N_DENSITIES; i++) {
+        if (r->ms[i] < r->dense_ms) continue;
+        const double share = (r->dense_ms - r->ms[i - 1]) / (r->ms[i] - r->ms[i - 1]);
+        return densities[i - 1] + share * (densities[i] - densities[i - 1]);
+    }
+    return 1;
+}
+
+/* ---- the network's shapes ---- */
+
+static int same(const row *r, const oct_conv2d_shape *c, int residual)
+{
+    return !memcmp(&r->c, c, sizeof *c) && r->residual == residual;
+}
+
+static oct_status find_rows(const oct_model *m, oct_arena *arena, row **out, int *n)
+{
+    row *list = *out = oct_arena_zalloc(arena, ((size_t)m->graph.n_nodes + 1) * sizeof *list);
+    if (!list) return out_of_memory();
+    *n = 0;
+    for (int i = 0; i < m->graph.n_nodes; i++) {
+        const oct_node *node = &m->graph.node[i];
+        if (node->dead || node->kind != OCT_OP_CONV2D) continue;
+        const oct_conv2d_shape c = oct_conv2d_shape_of(&node->args);
+        const int residual = node->args.in[OCT_CONV2D_RESIDUAL] != NULL;
+        int k = 0;
+        if (!oct_conv2d_sparse_s8_can(&c)) continue;
+        while (k < *n && !same(&list[k], &c, residual)) k++;
+        if (k == *n)
+            list[(*n)++] = (row){ .layer = node->name, .c = c, .residual = residual };
+        list[k].layers++;
+    }
+    return OCT_OK;
+}
+
+static oct_status measure_row(const oct_model *m, row *r)
+{
+    subject s = { .pool = m->pool, .cpu = m->cpu, .seed = 7,
+                  .attr = { .stride = { r->c.stride[0], r->c.stride[1] },
+                            .pad = { r->c.pad[0], r->c.pad[1] },
+                            .dilation = { r->c.dilation[0], r->c.dilation[1] }, .groups = 1,
+                            .act = OCT_ACT_RELU } };
+    const oct_status status = measure(&s, r);
+    oct_arena_free(&s.arena);
+    r->even = crossing(r);
+    r->limit = oct_conv2d_sparse_s8_limit(&r->c, oct_conv2d_sparse_s8_isa(m->cpu), 127);
+    return status;
+}
+
+/* ---- the table ---- */
+
+static void print_head(const oct_model *m)
+{
+    printf("INT8 (7-bit activations), batch 1, %s, %d thread%s; ms, and the share of blocks of 4 "
+           "inputs that are not zero\n\n%-24s %3s %-32s %-20s %8s", oct_cpu_isa_name(m->cpu),
+           m->pool->threads, m->pool->threads > 1 ? "s" : "", "first layer", "of", "shape",
+           "dense kernel", "dense");
+    for (int i = 0; i < N_DENSITIES; i++) printf(" %5.0f %%", 100 * densities[i]);
+    printf(" %10s %10s\n", "break-even", "used below");
+}
+
+static void print_row(const row *r)
+{
+    char name[100], shape[80];
+    const oct_conv2d_shape *c = &r->c;
+    cli_escape(r->layer, name, sizeof name);
+    snprintf(shape, sizeof shape, "%dx%d%s %d->%d @ %dx%d%s", c->kernel[0], c->kernel[1],
+             c->stride[0] > 1 ? "/2" : "", c->c, c->out, c->oh, c->ow, r->residual ? " +r" : "");
+    printf("%-24s %3d %-32s %-20s %8.4f", name, r->layers, shape, r->dense, r->dense_ms);
+    for (int i = 0; i < N_DENSITIES; i++) printf(" %7.4f", r->ms[i]);
+    printf(" %8.0f %% %8.0f %%\n", 100 * r->even, 100 * r->limit);
+    fflush(stdout);
+}
+
+static void print_json(const oct_model *m, const row *r)
+{
+    const oct_conv2d_shape *c = &r->c;
+    json_t *sparse = json_array();
+    for (int i = 0; i < N_DENSITIES; i++)
+        sparse = oct_json_append(sparse, json_pack("{s:o, s:o}", "density",
+                                                   report_number(densities[i]), "ms",
+                                                   report_number(r->ms[i])));
+    report_json_line(json_pack(
+        "{s:o, s:i, s:s, s:i, s:s, s:[i,i], s:[i,i], s:i, s:i, s:[i,i], s:b, s:s, s:o, s:o, s:o,"
+        " s:o}", "layer", report_string(r->layer), "layers", r->layers,
+        "isa", oct_cpu_isa_name(m->cpu), "threads", m->pool->threads, "structure", "1x4",
+        "kernel", c->kernel[0], c->kernel[1], "stride", c->stride[0], c->stride[1],
+        "inputs", c->c, "outputs", c->out, "output_size", c->oh, c->ow, "residual", r->residual,
+        "dense_kernel", r->dense, "dense_ms", report_number(r->dense_ms), "sparse", sparse,
+        "break_even", report_number(r->even), "used_below", report_number(r->limit)));
+}
+
+static int measure_all(const cli_args *a, const oct_model *m)
+{
+    oct_arena arena = { 0 };
+    row *r = NULL;
+    int n = 0;
+    oct_status status = find_rows(m, &arena, &r, &n);
+    if (!status && !a->json && n) print_head(m);
+    for (int i = 0; i < n && !status; i++) {
+        status = measure_row(m, &r[i]);
+        if (status) break;
+        if (a->json) print_json(m, &r[i]);
+        else print_row(&r[i]);
+    }
+    if (!status && n == 0)
+        status = oct_fail(OCT_ERR_UNSUPPORTED, "no convolution of it has a sparse kernel");
+    const int code = status ? cli_fail(a, a->arg[0], status) : CLI_OK;
+    oct_arena_free(&arena);
+    return code;
+}
+
+int break_even_run(const cli_args *a)
+{
+    job j = { .model = NULL };
+    job_settings s = job_defaults(a, a->arg[0], 1);
+    if (a->structure && strcmp(a->structure, "1x4"))
+        return cli_usage(a->command, "--break-even: only --structure 1x4 has a sparse kernel");
+    if (a->output || a->amount.n || a->eval)
+        return cli_usage(a->command, "--break-even measures kernels: no -o, --amount or --eval");
+    if (!strcmp(s.isa ? s.isa : "", "ref"))
+        return cli_usage(a->command, "--break-even: --isa ref is always dense");
+    if (job_takes_texts(a, a->arg[0]))
+        return cli_refuse(a, a->arg[0], OCT_ERR_UNSUPPORTED, "a model of texts: only convolutions "
+                          "have sparse kernels");
+    int code = job_open(a, &s, &j);
+    if (!code) code = measure_all(a, j.model);
+    job_close(&j);
+    return code;
+}

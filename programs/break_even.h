@@ -1,0 +1,12 @@
+#ifndef OCT_PROGRAMS_BREAK_EVEN_H
+#define OCT_PROGRAMS_BREAK_EVEN_H
+
+#include "programs/cli.h"
+
+/* octet prune MODEL --break-even: for each distinct convolution of the network, 7-bit activations,
+ * batch 1, how long the dense INT8 kernel takes here and the sparse one at several densities, and
+ * the density at which the sparse one begins to win.  Prints a row each (--json: an object) and
+ * returns the exit code. */
+int break_even_run(const cli_args *a);
+
+#endif

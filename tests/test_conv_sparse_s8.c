@@ -1,0 +1,157 @@
+/* conv2d with sparse blocks has the bytes of the dense way, which ref computes: any shape, each
+ * ISA, any threads, weights packed here or before. */
+#include <string.h>
+
+#include "ops/attr.h"
+#include "ops/conv2d_sparse_s8.h"
+#include "tensor/cpu.h"
+#include "tests/run_op.h"
+#include "tests/suite.h"
+
+typedef struct shape {
+    int c, out, h, w, kernel[2], stride[2], pad[2], dilation[2];
+    int batch, per_cent;       /* of the blocks that are not zero */
+    int residual, f32;         /* y FP32 */
+} shape;
+
+static const shape shapes[] = {
+    { 64, 32, 14, 14, { 1, 1 }, { 1, 1 }, { 0, 0 }, { 1, 1 }, 1, 25, 0, 0 },
+    { 64, 70, 7, 9, { 1, 1 }, { 1, 1 }, { 0, 0 }, { 1, 1 }, 3, 25, 1, 0 },
+    { 68, 40, 9, 11, { 1, 1 }, { 2, 2 }, { 0, 0 }, { 1, 1 }, 2, 50, 1, 0 },
+    { 132, 24, 7, 7, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, 2, 10, 1, 0 },
+    { 64, 33, 30, 17, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, 1, 40, 0, 0 },
+    { 72, 8, 15, 14, { 3, 3 }, { 2, 2 }, { 1, 1 }, { 1, 1 }, 2, 30, 0, 0 },
+    { 4, 1, 5, 6, { 3, 3 }, { 1, 1 }, { 0, 0 }, { 1, 1 }, 1, 100, 0, 0 },
+    { 8, 9, 13, 12, { 3, 2 }, { 3, 1 }, { 2, 3 }, { 2, 3 }, 2, 60, 1, 0 },
+    { 16, 20, 12, 20, { 5, 7 }, { 2, 3 }, { 2, 3 }, { 1, 1 }, 1, 30, 0, 0 },
+    { 12, 5, 8, 40, { 1, 3 }, { 1, 2 }, { 0, 1 }, { 1, 1 }, 2, 50, 0, 0 },
+    { 16, 16, 6, 6, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, 1, 0, 0, 0 },   /* no block */
+    { 16, 16, 6, 6, { 1, 1 }, { 3, 3 }, { 2, 2 }, { 1, 1 }, 1, 50, 0, 0 },  /* padding only, too */
+    { 20, 34, 9, 9, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, 1, 30, 1, 1 },
+};
+enum { N_SHAPES = sizeof shapes / sizeof *shapes };
+
+typedef struct subject {
+    oct_conv2d_attr attr;
+    test_op op;
+    oct_tensor x, w, b, r, y;
+    oct_args args;
+    unsigned char *want;
+} subject;
+
+static void *bytes(subject *s, size_t n, int most)
+{
+    unsigned char *p = oct_arena_alloc(&s->op.arena, n);
+    for (size_t i = 0; i < n; i++) p[i] = (unsigned char)(test_rand() % (unsigned)(most + 1));
+    return p;
+}
+
+static void make_weights(subject *s, const shape *c)
+{
+    const size_t out = (size_t)c->out, taps = (size_t)(c->kernel[0] * c->kernel[1]);
+    const size_t quads = (size_t)c->c / 4;
+    float *scale = oct_arena_alloc(&s->op.arena, out * sizeof *scale);
+    int32_t *bias = oct_arena_alloc(&s->op.arena, out * sizeof *bias);
+    int8_t *w = bytes(s, out * quads * 4 * taps, 255);
+    for (size_t i = 0; i < out * quads; i++)
+        for (size_t t = 0; t < taps; t++)
+            for (size_t p = 0, zero = (int)(test_rand() % 100) >= c->per_cent; p < 4 && zero; p++)
+                w[(i * 4 + p) * taps + t] = 0;
+    for (size_t o = 0; o < out; o++) {
+        scale[o] = .02f / (float)(1 + quads * taps * (size_t)c->per_cent / 400);
+        bias[o] = (int)(test_rand() % 2001) - 1000;
+    }
+    s->w = (oct_tensor){ .dtype = OCT_S8, .rank = 4, .scale = scale, .data = w,
+                         .dim = { c->out, c->c, c->kernel[0], c->kernel[1] } };
+    s->b = (oct_tensor){ .dtype = OCT_S32, .rank = 1, .dim = { c->out }, .data = bias };
+}
+
+static void run_one(subject *s)
+{
+    s->y.data = NULL;
+    test_op_run(&s->op, OCT_OP_CONV2D, &s->args, s->x.dim[0]);
+    const size_t size = oct_tensor_size(&s->y);
+    if (!s->want) {            /* ref, dense: the first */
+        s->want = oct_arena_alloc(&s->op.arena, size);
+        memcpy(s->want, s->y.data, size);
+    }
+    ck_assert_mem_eq(s->y.data, s->want, size);
+}
+
+static void on_isa(unsigned cpu, void *arg)
+{
+    subject *s = arg;
+    void *const weights = s->w.data, *const biases = s->b.data;
+    s->op.cpu = cpu;
+    s->attr.sparse = 0;
+    run_one(s);
+    ck_assert_ptr_null(strstr(s->op.how.kernel, "sparse_s8/"));
+    s->attr.sparse = oct_conv2d_sparse_s8_isa(cpu);
+    for (s->op.threads = 1; s->op.threads <= 5; s->op.threads += 2) run_one(s);
+    ck_assert(!s->attr.sparse == !strstr(s->op.how.kernel, "sparse_s8/"));
+    const oct_packed piece = s->op.how.packed[0];
+    s->op.given = &piece, s->op.n_given = 1;
+    s->w.data = s->b.data = oct_no_data;
+    run_one(s);
+    s->op.given = NULL, s->op.n_given = 0;
+    s->w.data = weights, s->b.data = biases;
+}
+
+START_TEST(the_dense_bytes)
+{
+    static const float x_scale = .03f, r_scale = .05f;
+    const shape *c = &shapes[_i / 2];
+    const int most = _i % 2 ? 255 : 127;
+    subject s = { .op.threads = 1 };
+    s.attr = (oct_conv2d_attr){ .stride = { c->stride[0], c->stride[1] }, .groups = 1,
+                                .pad = { c->pad[0], c->pad[1] },
+                                .dilation = { c->dilation[0], c->dilation[1] },
+                                .quant = { c->f32 ? 0 : .05f, 3, most } };
+    make_weights(&s, c);
+    s.x = (oct_tensor){ .dtype = OCT_U8, .layout = OCT_BLOCKED, .rank = 4, .scale = &x_scale,
+                        .zero = most / 3, .max = most, .dim = { c->batch, c->h, c->w, c->c } };
+    s.x.data = bytes(&s, oct_tensor_size(&s.x), most);
+    s.args = (oct_args){ &s.attr, { &s.x, &s.w, &s.b }, &s.y };
+    ck_assert_int_eq(oct_op_conv2d.infer(&s.args), OCT_OK);
+    if (c->residual) {
+        s.r = s.y;
+        s.r.scale = c->f32 ? NULL : &r_scale;
+        s.r.zero = c->f32 ? 0 : 7;
+        if (c->f32) test_op_fill(&s.op, &s.r);
+        else s.r.data = bytes(&s, oct_tensor_size(&s.r), most);
+        s.args.in[OCT_CONV2D_RESIDUAL] = &s.r;
+    }
+    test_each_isa(on_isa, &s);
+    oct_arena_free(&s.op.arena);
+}
+END_TEST
+
+/* What the file says is done, and only on the ISA it says. */
+START_TEST(the_rule)
+{
+    const oct_conv2d_shape one = { .c = 256, .h = 14, .w = 14, .out = 64, .oh = 14, .ow = 14,
+                                   .kernel = { 1, 1 }, .stride = { 1, 1 }, .dilation = { 1, 1 },
+                                   .groups = 1 };
+    oct_conv2d_shape other = one;
+    ck_assert_int_eq(oct_conv2d_sparse_s8_isa(0), 0);
+    ck_assert_int_eq(oct_conv2d_sparse_s8_isa(OCT_CPU_AVX2 | OCT_CPU_AVXVNNI), OCT_CPU_AVXVNNI);
+    ck_assert_int_eq(oct_conv2d_sparse_s8_isa(OCT_CPU_AVX2 | OCT_CPU_AVX512), OCT_CPU_AVX512);
+    ck_assert(oct_conv2d_sparse_s8_pays(&one, OCT_CPU_AVX2, 127, .05));
+    ck_assert(!oct_conv2d_sparse_s8_pays(&one, OCT_CPU_AVX2, 127, 1));
+    ck_assert(!oct_conv2d_sparse_s8_pays(&one, 0, 127, 0));
+    other.groups = 2;
+    ck_assert(!oct_conv2d_sparse_s8_pays(&other, OCT_CPU_AVX2, 127, 0));
+    other.groups = 1, other.c = 255;
+    ck_assert(!oct_conv2d_sparse_s8_pays(&other, OCT_CPU_AVX2, 127, 0));
+    int8_t w[2 * 8 * 2] = { 0 }; /* [2, 8, 1, 2]: 8 blocks */
+    w[1] = 1, w[3] = -1, w[31] = 1; /* one block twice, another */
+    const oct_tensor t = { .dtype = OCT_S8, .rank = 4, .dim = { 2, 8, 1, 2 }, .data = w };
+    ck_assert_double_eq(oct_conv2d_sparse_s8_density(&t), .25);
+}
+END_TEST
+
+int main(void)
+{
+    const suite_loop loops[] = { { the_dense_bytes, 2 * N_SHAPES }, { the_rule, 1 } };
+    return suite_run_loops("conv_sparse_s8", loops, sizeof loops / sizeof *loops);
+}

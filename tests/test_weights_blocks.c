@@ -1,0 +1,120 @@
+/* weights/blocks.c: what is compressed comes back as it was; files that lie are refused. */
+#define _GNU_SOURCE /* memfd_create */
+#include "tests/suite.h"
+
+#include <stdlib.h>
+
+#include "tests/weights_util.h"
+
+enum { OUT = 16, IN = 12, TAPS = 9, N = OUT * IN * TAPS };
+
+static char path[] = "/tmp/octet-blocks-XXXXXX";
+
+static void fill(char *p, size_t unit, int per_cent)
+{
+    for (size_t i = 0; i < N * unit; i++) p[i] = (char)test_rand();
+    for (size_t b = 0; b < OUT * IN / 4; b++)
+        for (size_t t = 0; t < TAPS; t++)
+            for (size_t k = 0, zero = (int)(test_rand() % 100) >= per_cent; k < 4 && zero; k++)
+                memset(p + ((b * 4 + k) * TAPS + t) * unit, 0, unit);
+}
+
+static oct_status save(const oct_tensor *t, int *compressed)
+{
+    oct_arena arena = { 0 };
+    const oct_save_tensor list[] = { { "a", t }, { "z.bias", t } };
+    oct_save_tensor *small;
+    oct_save_meta form;
+    int n;
+    oct_status status = oct_weights_compress(list, 2, &arena, &small, &n, &form);
+    ck_assert_int_eq(status, OCT_OK);
+    ck_assert(n == 2 || n == 4);
+    ck_assert((n == 4) == (form.value != NULL));
+    *compressed = n == 4;
+    status = oct_weights_save(path, small, n, &form, *compressed);
+    oct_arena_free(&arena);
+    return status;
+}
+
+static const oct_dtype types[] = { OCT_F32, OCT_F16, OCT_BF16, OCT_S8, OCT_S32 };
+
+START_TEST(there_and_back)
+{
+    static char data[N * 4];
+    const oct_dtype type = types[_i % 5];
+    const int per_cent = (int[]){ 0, 5, 50, 100 }[_i / 5];
+    const size_t unit = oct_dtype_size(type);
+    oct_tensor t = { .dtype = type, .rank = 4, .dim = { OUT, IN, 3, 3 }, .data = data }, got;
+    oct_weights *w;
+    int compressed;
+    fill(data, unit, per_cent);
+    ck_assert_int_eq(save(&t, &compressed), OCT_OK);
+    ck_assert_int_eq(compressed, type != OCT_S32 && per_cent < 100);
+    ck_assert_msg(oct_weights_open(path, &w) == OCT_OK, "%s", oct_last_error());
+    ck_assert_int_eq(oct_weights_count(w), 2);
+    ck_assert_str_eq(oct_weights_at(w, 0)->name, "a");
+    ck_assert_str_eq(oct_weights_at(w, 1)->name, "z.bias");
+    ck_assert_msg(oct_weights_require(w, "a", 4, t.dim, &got) == OCT_OK, "%s", oct_last_error());
+    ck_assert_int_eq(got.dtype, type);
+    ck_assert_mem_eq(got.data, data, N * unit);
+    if (compressed) ck_assert_uint_lt(oct_weights_file_size(w), 2 * N * unit);
+    oct_weights_close(w);
+    unlink(path);
+}
+END_TEST
+
+/* A file with octet.compressed and what follows; its data are 64 bytes of 0x01. */
+static void refused(const char *form, const char *tensors, const char *message)
+{
+    static int fd = -1;
+    char header[600], file[800] = { 0 };
+    const int n = snprintf(header, sizeof header,
+                           "{\"__metadata__\":{\"octet.compressed\":\"%s\"},%s}", form, tensors);
+    const uint64_t size = (uint64_t)n;
+    memcpy(file, &size, 8);
+    memcpy(file + 8, header, size);
+    memset(file + 8 + size, 1, 64);
+    oct_weights *w = NULL;
+    oct_tensor t;
+    oct_status status = oct_weights_open(memory_file(&fd, file, 8 + size + 64), &w);
+    if (status == OCT_OK) status = oct_weights_require(w, "a", -1, NULL, &t);
+    ck_assert_msg(status != OCT_OK, "%s", tensors);
+    ck_assert_msg(strstr(oct_last_error(), message) != NULL, "%s", oct_last_error());
+    oct_weights_close(w);
+}
+
+#define INDEX(shape, from, to) \
+    "\"a.index\":{\"dtype\":\"U8\",\"shape\":" shape ",\"data_offsets\":[" #from "," #to "]}"
+#define VALUES(type, shape, from, to) \
+    "\"a.values\":{\"dtype\":\"" type "\",\"shape\":" shape ",\"data_offsets\":[" #from "," #to "]}"
+
+START_TEST(files_that_lie)
+{
+    /* 32 bytes of 1: 32 blocks; 32 bytes of values are 8 */
+    static const char not[] = "not of compressed";
+    static const char blocks[] = "a: its index has 32 blocks, its values 8";
+    refused("1x4", INDEX("[4,8]", 0, 32) "," VALUES("I8", "[8,4]", 32, 64), blocks);
+    refused("1x4", INDEX("[4,8]", 0, 32) "," VALUES("F32", "[2,4]", 32, 64), "its values 2");
+    refused("1x4", INDEX("[4,8]", 0, 32) "," VALUES("I8", "[4,8]", 32, 64), not);
+    refused("1x4", INDEX("[4,8]", 0, 32) "," VALUES("I8", "[32]", 32, 64), not);
+    refused("1x4", INDEX("[32]", 0, 32) "," VALUES("I8", "[8,4]", 32, 64), not);
+    refused("1x4", INDEX("[4,8]", 0, 32) "," VALUES("I32", "[2,4]", 32, 64), not);
+    refused("1x4", INDEX("[64,1]", 0, 64), not);
+    refused("1x4", VALUES("I8", "[16,4]", 0, 64), "a: no such tensor");
+    refused("1x4", INDEX("[1073741824,0]", 0, 0) "," VALUES("I8", "[16,4]", 0, 64), "overflows");
+    refused("1x4", INDEX("[4,8]", 0, 32) "," VALUES("I8", "[6,4]", 32, 56)
+            ",\"a\":{\"dtype\":\"I8\",\"shape\":[8],\"data_offsets\":[56,64]}", "two tensors");
+    refused("4x1", INDEX("[4,8]", 0, 32) "," VALUES("I8", "[8,4]", 32, 64), "this octet reads 1x4");
+}
+END_TEST
+
+int main(void)
+{
+    const suite_loop loops[] = { { there_and_back, 20 }, { files_that_lie, 1 } };
+    const int fd = mkstemp(path);
+    if (fd < 0) return TEST_ERROR;
+    close(fd);
+    const int result = suite_run_loops("weights_blocks", loops, 2);
+    unlink(path);
+    return result;
+}
