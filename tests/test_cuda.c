@@ -1,0 +1,166 @@
+/* The CUDA backend with its kernels run on a CPU, thread by thread (tests/cuda_emulate.h): whole
+ * models in FP32 and INT8 to the bit, single layers in FP16 within their bound. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "models/model.h"
+#include "tests/suite.h"
+
+void cuda_emulate_order(int down);
+
+static const char *source(const char *name)
+{
+    static char full[512];
+    const char *src = getenv("srcdir");
+    snprintf(full, sizeof full, "%s/%s", src ? src : ".", name);
+    return full;
+}
+
+static oct_model *load(const char *path, oct_options o)
+{
+    oct_model *m;
+    ck_assert_msg(oct_model_load(path, &o, &m) == OCT_OK, "%s: %s", path, oct_last_error());
+    return m;
+}
+
+/* Samples like normalized images. */
+static void fill(oct_tensor *x, uint64_t seed)
+{
+    float *v = x->data;
+    test_seed = seed;
+    for (size_t i = 0; i < oct_tensor_count(x); i++) v[i] = (float)(int32_t)test_rand() * 0x1p-30f;
+}
+
+/* n samples of m; logits [n, classes], to be freed. */
+static float *run_images(oct_model *m, int n)
+{
+    const size_t size = (size_t)(n * m->classes) * sizeof(float);
+    float *logits = malloc(size);
+    fill(oct_model_input(m, 0), 7);
+    ck_assert_msg(oct_model_run(m, n) == OCT_OK, "%s", oct_last_error());
+    memcpy(logits, oct_model_output(m, 0)->data, size);
+    return logits;
+}
+
+/* The same file on the CPU and on the device, n of `batch` samples, threads in both orders. */
+static void same_images(const char *path, const char *precision, int batch, int n)
+{
+    oct_options o = { .batch = batch, .precision = precision, .height = 48, .width = 64 };
+    if (strstr(path, "_cnn") || strstr(path, "test_cuda")) o.height = o.width = 0;
+    oct_model *cpu = load(path, o), *gpu;
+    o.device = "cuda";
+    gpu = load(path, o);
+    float *want = run_images(cpu, n);
+    for (int down = 0; down < (test_brief() ? 1 : 2); down++) {
+        cuda_emulate_order(down);
+        float *got = run_images(gpu, n);
+        ck_assert_msg(!memcmp(want, got, (size_t)(n * cpu->classes) * sizeof *got),
+                      "%s: %g %g, expected %g %g", path, (double)got[0], (double)got[1],
+                      (double)want[0], (double)want[1]);
+        free(got);
+    }
+    cuda_emulate_order(0);
+    free(want);
+    oct_model_free(cpu);
+    oct_model_free(gpu);
+}
+
+START_TEST(fp32_has_the_bits_of_the_cpu)
+{
+    same_images(source("weights/pretrained/mnist_cnn.safetensors"), "fp32", 3, 3);
+    same_images(source("weights/pretrained/mnist_cnn.safetensors"), "fp32", 3, 1);
+}
+END_TEST
+
+/* A model of the tree, calibrated on random samples. */
+static void quantize(const char *from, const char *to)
+{
+    oct_quantizer *q;
+    ck_assert_msg(oct_quantizer_open(from, NULL, NULL, &q) == OCT_OK, "%s", oct_last_error());
+    for (int i = 0; i < 8; i++) {
+        fill(oct_quantizer_input(q, 0), (uint64_t)i);
+        ck_assert_int_eq(oct_quantizer_add(q, 1), OCT_OK);
+    }
+    ck_assert_msg(oct_quantizer_save(q, to) == OCT_OK, "%s", oct_last_error());
+    oct_quantizer_free(q);
+}
+
+START_TEST(int8_has_the_bits_of_the_cpu)
+{
+    static const char *const names[] = { "mnist_cnn", "cifar_cnn" };
+    char path[256], out[64];
+    snprintf(path, sizeof path, "weights/pretrained/%s.safetensors", names[_i]);
+    snprintf(out, sizeof out, "test_cuda-%d.safetensors", _i);
+    quantize(source(path), out);
+    same_images(out, NULL, 2, 2);
+    unlink(out);
+}
+END_TEST
+
+/* Residual blocks, in networks that PyTorch quantized. */
+START_TEST(pytorchs_int8_has_the_bits_of_the_cpu)
+{
+    same_images(source(_i ? "tests/golden/quantized/resnet50.pth"
+                          : "tests/golden/quantized/resnet18.pth"), NULL, 2, 2);
+}
+END_TEST
+
+/* ---- texts ---- */
+
+static const int lengths[] = { 1, 2, 16, 77 };
+enum { TEXTS = sizeof lengths / sizeof *lengths };
+
+static float *run_texts(oct_model *m)
+{
+    const size_t size = (size_t)(TEXTS * m->classes) * sizeof(float);
+    int32_t *ids = oct_model_input(m, 0)->data, *starts = oct_model_input(m, 1)->data;
+    int32_t *types = oct_model_input(m, 2) ? oct_model_input(m, 2)->data : NULL;
+    starts[0] = 0;
+    for (int t = 0, at = 0; t < TEXTS; t++) {
+        for (int i = 0; i < lengths[t]; i++, at++) {
+            ids[at] = (i * i * 7 + 31 * i + 101 * t + 5) % 333;
+            if (types) types[at] = 2 * i > lengths[t];
+        }
+        starts[t + 1] = at;
+    }
+    float *logits = malloc(size);
+    ck_assert_msg(oct_model_run(m, TEXTS) == OCT_OK, "%s", oct_last_error());
+    memcpy(logits, oct_model_output(m, 0)->data, size);
+    return logits;
+}
+
+static void same_texts(const char *path, const char *precision)
+{
+    const oct_options o = { .batch = TEXTS + 1, .sequence = 80, .precision = precision };
+    oct_options on_gpu = o;
+    on_gpu.device = "cuda";
+    oct_model *cpu = load(path, o), *gpu = load(path, on_gpu);
+    float *want = run_texts(cpu), *got = run_texts(gpu);
+    ck_assert_msg(!memcmp(want, got, (size_t)(TEXTS * cpu->classes) * sizeof *got),
+                  "%s: %g %g, expected %g %g", path, (double)got[0], (double)got[1],
+                  (double)want[0], (double)want[1]);
+    free(want);
+    free(got);
+    oct_model_free(cpu);
+    oct_model_free(gpu);
+}
+
+START_TEST(texts_have_the_bits_of_the_cpu)
+{
+    same_texts(source(_i ? "tests/golden/encoders/bert" : "tests/golden/encoders/distilbert"),
+               "fp32");
+}
+END_TEST
+
+int main(void)
+{
+    const suite_loop loops[] = {
+        { fp32_has_the_bits_of_the_cpu, 1 },
+        { int8_has_the_bits_of_the_cpu, 2 },
+        { pytorchs_int8_has_the_bits_of_the_cpu, 2 },
+        { texts_have_the_bits_of_the_cpu, 2 },
+    };
+    return suite_run_loops("cuda", loops, sizeof loops / sizeof *loops);
+}
