@@ -82,9 +82,9 @@ static __global__ void attend(oct_cuda_attention a, float scale)
         const E *v = x + o.v + (size_t)i;
         float sum = 0;
         for (int t = 0; t < o.n; t++) sum = fmaf(s_score[t], load(v + (size_t)t * o.ldx), sum);
-        store(y + i, (sum + 0.0f) / s_sum);
+        store(a.texts, y + i, (sum + 0.0f) / s_sum);
     }
-    for (int i = a.d + thread; !head && i < a.y.pitch; i += BLOCK) store(y + i, 0);
+    for (int i = a.d + thread; !head && i < a.y.pitch; i += BLOCK) store(a.texts, y + i, 0);
 }
 
 }

@@ -6,7 +6,7 @@
 #include "cuda/cuda.h"
 #include "cuda/steps.h"
 
-enum { SAMPLES, TEXTS, COUNTS };
+enum { SAMPLES, TEXTS, OVERFLOW, COUNTS }; /* what a run is told, and tells */
 
 static oct_status open(oct_dtype floats, oct_device **out)
 {
@@ -17,7 +17,7 @@ static oct_status open(oct_dtype floats, oct_device **out)
     d->floats = floats;
     oct_status status = oct_cuda_open(&d->cuda);
     if (!status) status = oct_cuda_alloc(d->cuda, COUNTS * sizeof *d->count, &count);
-    if (!status) status = oct_cuda_pin(d->cuda, COUNTS * sizeof *d->count, &host);
+    if (!status) status = oct_cuda_pin(d->cuda, 2 * COUNTS * sizeof *d->count, &host);
     d->count = count;
     d->host_count = host;
     if (status) oct_backend_cuda.close(d);
@@ -58,7 +58,8 @@ oct_cuda_rows oct_cuda_rows_of(const oct_device *d, const oct_tensor *t, int per
 {
     int per = 1;
     for (int i = 1; i + 1 < t->rank; i++) per *= t->dim[i];
-    return (oct_cuda_rows){ d->count + (per_text ? TEXTS : SAMPLES), t->dim[0], per };
+    return (oct_cuda_rows){ d->count + (per_text ? TEXTS : SAMPLES), t->dim[0], per,
+                            d->count + OVERFLOW };
 }
 
 static size_t size(const oct_device *d, const oct_tensor *t, int is_input)
@@ -116,6 +117,16 @@ oct_status oct_cuda_operand(oct_device *d, const oct_tensor *t, int per_text, oc
     x->data = s->y.data = memory;
     s->raw = t->data;
     s->launch = oct_cuda_launch_import;
+    return OCT_OK;
+}
+
+oct_status oct_cuda_scratch(oct_device *d, oct_cuda_use use, size_t bytes, void **out)
+{
+    if (d->scratch_size[use] < bytes) {
+        OCT_TRY(oct_cuda_alloc(d->cuda, bytes, &d->scratch[use]));
+        d->scratch_size[use] = bytes;
+    }
+    *out = d->scratch[use];
     return OCT_OK;
 }
 
@@ -221,7 +232,9 @@ static void mark_starts(oct_device *d)
 
 static oct_status seal(oct_device *d)
 {
+    static const int nothing[COUNTS]; /* rows: the first launches find none and end */
     mark_starts(d);
+    OCT_TRY(oct_cuda_upload(d->cuda, d->count, nothing, sizeof nothing));
     return oct_cuda_capture(d->cuda, launch_all, d);
 }
 
@@ -229,6 +242,7 @@ static oct_status run(oct_device *d, int rows, int texts)
 {
     d->host_count[SAMPLES] = rows;
     d->host_count[TEXTS] = texts;
+    d->host_count[OVERFLOW] = 0;
     OCT_TRY(oct_cuda_send(d->cuda, d->count, d->host_count, COUNTS * sizeof *d->count));
     for (const oct_cuda_port *p = d->in; p < d->in + d->n_ins; p++) {
         const int n = (p->per_text ? texts : rows) + p->extra;
@@ -239,7 +253,14 @@ static oct_status run(oct_device *d, int rows, int texts)
         const int n = p->per_text ? texts : rows;
         OCT_TRY(oct_cuda_receive(d->cuda, p->host, p->device, (size_t)n * p->row));
     }
-    return oct_cuda_wait(d->cuda);
+    int *told = d->host_count + COUNTS;
+    if (d->floats == OCT_F16)
+        OCT_TRY(oct_cuda_receive(d->cuda, told, d->count, COUNTS * sizeof *told));
+    OCT_TRY(oct_cuda_wait(d->cuda));
+    return d->floats == OCT_F16 && told[OVERFLOW]
+        ? oct_fail(OCT_ERR_DEVICE, "device 'cuda': %d values are beyond FP16's 65504 "
+                   "(--precision fp32 has room for them)", told[OVERFLOW])
+        : OCT_OK;
 }
 
 const oct_backend oct_backend_cuda = {

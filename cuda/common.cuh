@@ -49,8 +49,13 @@ template <int N> static __device__ inline void copy_wait(void)
 
 static __device__ inline float load(const oct_half *p) { return half_to_float(p->bits); }
 static __device__ inline float load(const float *p) { return *p; }
-static __device__ inline void store(oct_half *p, float x) { p->bits = half_of_float(x); }
-static __device__ inline void store(float *p, float x) { *p = x; }
+/* A finite value from 65520 on becomes infinity: that is counted, and the run fails. */
+static __device__ inline void store(const oct_cuda_rows &rows, oct_half *p, float x)
+{
+    p->bits = half_of_float(x);
+    if (fabsf(x) >= 65520) atomicAdd(rows.overflow, 1);
+}
+static __device__ inline void store(const oct_cuda_rows &, float *p, float x) { *p = x; }
 
 static __device__ inline float activate(float x, oct_act act)
 {

@@ -3,12 +3,14 @@
 
 /* conv2d and linear on tensor cores, half or bytes: kernels.h has the contract.
  *
- *   for each tile of BM pixels, each of 64 channels                     grid
+ *   for each tile of BM pixels, each of 64 channels, each part of k     grid.x, .y, .z
  *     for each 64 bytes of k: three in flight                           block, cp.async
  *       for each 32 bytes of them                                       warp, in registers
  *         MT x NT products of 16 x 8                                    tensor core
  *
  *   block    128 threads, four warps, two by two: a warp has BM / 2 rows and 32 columns
+ * Cut k (kernels.h) goes through c.partial and join.
+ *
  *   shared   s_ab: a [3][BM][80 bytes], b [3][64][80 bytes]: 46080 bytes for BM 128, 30720 for 64;
  *            then the sums [BM][68 words], 34816 and 17408 bytes.
  *            A row is 64 bytes and 16 to spare: rows are then 20 words apart, and the eight rows
@@ -39,6 +41,12 @@ static __host__ __device__ inline pixel pixel_of(const oct_cuda_conv &c, int m)
 /* The chunk of k that a thread is at. */
 struct place { int ky, kx, chunk; };
 
+static __host__ __device__ inline place place_of(const oct_cuda_conv &c, int chunk)
+{
+    const int tap = chunk / c.chunks, ky = tap / c.kernel[1];
+    return place{ ky, tap - ky * c.kernel[1], chunk - tap * c.chunks };
+}
+
 static __host__ __device__ inline void advance(const oct_cuda_conv &c, place &p, int chunks)
 {
     p.chunk += chunks;
@@ -54,7 +62,7 @@ static __host__ __device__ inline const char *source(const oct_cuda_conv &c, con
 {
     const int y = q.y + p.ky * c.dilation[0], x = q.x + p.kx * c.dilation[1];
     if (!inside || p.ky >= c.kernel[0] || y < 0 || y >= c.h || x < 0 || x >= c.width)
-        return (const char *)c.fill;
+        return (const char *)c.fill + (inside ? (size_t)q.sample * (size_t)c.fill_step : 0);
     const size_t at = ((size_t)q.sample * (size_t)c.h + (size_t)y) * (size_t)c.width + (size_t)x;
     return (const char *)c.x + at * (size_t)c.x_pitch + (size_t)p.chunk * OCT_CUDA_CHUNK;
 }
@@ -62,10 +70,11 @@ static __host__ __device__ inline const char *source(const oct_cuda_conv &c, con
 /* What becomes of a sum; F16 values. */
 static __device__ inline void finish(const oct_cuda_conv &c, int m, int n, float sum)
 {
-    float y = sum + ((const float *)c.bias)[n];
+    float y = sum * c.scale[n] + ((const float *)c.bias)[n];
     if (c.residual)
         y = y + load((const oct_half *)c.residual + (size_t)m * (size_t)c.residual_pitch + n);
-    store((oct_half *)c.y + (size_t)m * (size_t)c.y_pitch + n, n < c.n ? activate(y, c.act) : 0);
+    store(c.rows, (oct_half *)c.y + (size_t)m * (size_t)c.y_pitch + n,
+          n < c.n ? activate(y, c.act) : 0);
 }
 
 /* ... and of an integer: requant.h. */
@@ -80,10 +89,24 @@ static __device__ inline void finish(const oct_cuda_conv &c, int m, int n, int32
         ((uint8_t *)c.y)[at] = oct_requant_u8(y, &c.out);
         return;
     }
-    float y = (float)acc * c.scale[n] + c.fbias[n];
+    float y;
+    if (c.sample) {
+        const oct_qparams p = c.sample[m / c.rows.per];
+        y = (float)(acc - p.zero * c.colsum[n]) * c.scale[n];
+        y = y * p.scale;
+    } else {
+        y = (float)acc * c.scale[n];
+    }
+    y = y + c.fbias[n];
     if (c.residual) y = y + ((const float *)c.residual)[from];
     y = oct_requant_act(y, c.out.act);
     ((float *)c.y)[at] = n < c.n ? activate(y, c.act) : 0;
+}
+
+static __host__ __device__ inline size_t partial_at(const oct_cuda_conv &c, int part, int m, int n)
+{
+    const size_t rows = (size_t)c.rows.most * (size_t)c.rows.per;
+    return ((size_t)part * rows + (size_t)m) * (size_t)c.n_pad + (size_t)n;
 }
 
 template <class Sum, int BM>
@@ -103,8 +126,9 @@ static __global__ __launch_bounds__(THREADS) void tile(oct_cuda_conv c)
     for (int i = 0; i < A_ROWS; i++) r_pixel[i] = pixel_of(c, m0 + row + i * ROWS);
     const char *g_w = (const char *)c.w + (size_t)(n0 + row) * (size_t)c.steps * STEP +
                       (size_t)column * OCT_CUDA_CHUNK;
-    place at = { 0, 0, 0 };
-    advance(c, at, column);
+    const int s0 = (int)((long long)c.steps * blockIdx.z / c.splits);
+    const int s1 = (int)((long long)c.steps * (blockIdx.z + 1) / c.splits);
+    place at = place_of(c, s0 * COLUMNS + column);
 
     auto fetch = [&](int step) { /* step number `step`, in order: `at` is its place */
         const int stage = step % STAGES, to = row * PITCH + column * OCT_CUDA_CHUNK;
@@ -125,15 +149,15 @@ static __global__ __launch_bounds__(THREADS) void tile(oct_cuda_conv c)
 #pragma unroll
     for (int i = 0; i < MT * NT * 4; i++) (&sum[0][0][0])[i] = 0;
 
-    for (int s = 0; s < STAGES - 1; s++) {
-        if (s < c.steps) fetch(s);
+    for (int s = s0; s < s0 + STAGES - 1; s++) {
+        if (s < s1) fetch(s);
         copy_commit();
     }
     const int first_m = warp / WARPS_N * (BM / 2), first_n = warp % WARPS_N * (NT * 8);
-    for (int s = 0; s < c.steps; s++) {
+    for (int s = s0; s < s1; s++) {
         copy_wait<STAGES - 2>(); /* this thread's part of step s is there */
         __syncthreads();         /* all parts are, and everybody is done with step s - 1, */
-        if (s + STAGES - 1 < c.steps) fetch(s + STAGES - 1); /* whose place this takes */
+        if (s + STAGES - 1 < s1) fetch(s + STAGES - 1); /* whose place this takes */
         copy_commit();
         const uint32_t *a = (const uint32_t *)(s_ab + s % STAGES * BM * PITCH) +
                             (first_m + lane / 4) * (PITCH / 4) + lane % 4;
@@ -179,12 +203,29 @@ static __global__ __launch_bounds__(THREADS) void tile(oct_cuda_conv c)
 #pragma unroll 1
     for (int i = thread; i < BM * BN; i += THREADS) {
         const int m = i / BN, n = i % BN;
-        if (m0 + m < rows && n0 + n < c.y_pitch)
+        if (m0 + m >= rows) break;
+        if (c.splits > 1)
+            ((Sum *)c.partial)[partial_at(c, (int)blockIdx.z, m0 + m, n0 + n)] =
+                s_sum[m * SUM_PITCH + n];
+        else if (n0 + n < c.y_pitch)
             finish(c, m0 + m, n0 + n, s_sum[m * SUM_PITCH + n]);
     }
 }
 
-/* The large tile where there are blocks of it for every multiprocessor (an H200 has 132). */
+/* The parts' sums, a thread for each element of y. */
+template <class Sum> static __global__ void join(oct_cuda_conv c)
+{
+    const long long i = (long long)blockIdx.x * THREADS + threadIdx.x, m = i / c.y_pitch;
+    const int n = (int)(i - m * c.y_pitch);
+    if (m >= (long long)*c.rows.count * c.rows.per) return;
+    Sum sum = 0;
+    for (int part = 0; part < c.splits; part++)
+        sum += ((const Sum *)c.partial)[partial_at(c, part, (int)m, n)];
+    finish(c, (int)m, n, sum);
+}
+
+/* The large tile where there are blocks of it for every multiprocessor (an H200 has 132): then k is
+ * not cut. */
 template <class Sum> static inline int launch(void *stream, const oct_cuda_conv *c)
 {
     enum { ENOUGH = 132 };
@@ -193,7 +234,11 @@ template <class Sum> static inline int launch(void *stream, const oct_cuda_conv 
     if ((long long)large * n >= ENOUGH)
         OCT_LAUNCH((tile<Sum, 128>), dim3(large, n), dim3(THREADS), 0, stream, *c);
     else
-        OCT_LAUNCH((tile<Sum, 64>), dim3(blocks_for(rows, 1, 64), n), dim3(THREADS), 0, stream, *c);
+        OCT_LAUNCH((tile<Sum, 64>), dim3(blocks_for(rows, 1, 64), n, (unsigned)c->splits),
+                   dim3(THREADS), 0, stream, *c);
+    if (c->splits > 1)
+        OCT_LAUNCH(join<Sum>, dim3(blocks_for(rows, c->y_pitch, THREADS)), dim3(THREADS), 0, stream,
+                   *c);
     return OCT_LAUNCHED();
 }
 

@@ -136,6 +136,8 @@ oct_status oct_cuda_upload(oct_cuda *c, void *to, const void *from, size_t size)
 oct_status oct_cuda_capture(oct_cuda *c, oct_cuda_launch *launch, void *arg)
 {
     cudaGraph_t graph = NULL;
+    OCT_TRY(check("a kernel could not be launched", (cudaError_t)launch(arg, c->stream)));
+    OCT_TRY(oct_cuda_wait(c));
     OCT_TRY(check("capture", cudaStreamBeginCapture(c->stream,
                                                     cudaStreamCaptureModeThreadLocal)));
     const cudaError_t launched = (cudaError_t)launch(arg, c->stream);

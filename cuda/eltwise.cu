@@ -35,7 +35,7 @@ static __global__ void layout(oct_cuda_rows rows, const float *x, oct_cuda_value
     if (!find(rows, y, e)) return;
     const int sample = e.row / rows.per, pixel = e.row - sample * rows.per;
     const size_t from = ((size_t)sample * (size_t)y.cols + (size_t)e.col) * (size_t)rows.per;
-    store(at<E>(y, e.row, e.col), e.col < y.cols ? x[from + (size_t)pixel] : 0);
+    store(rows, at<E>(y, e.row, e.col), e.col < y.cols ? x[from + (size_t)pixel] : 0);
 }
 
 template <class E>
@@ -53,7 +53,7 @@ static __global__ void import(oct_cuda_rows rows, const float *x, oct_cuda_value
     element e;
     if (!find(rows, y, e)) return;
     const size_t from = (size_t)e.row * (size_t)y.cols + (size_t)e.col;
-    store(at<E>(y, e.row, e.col), e.col < y.cols ? x[from] : 0);
+    store(rows, at<E>(y, e.row, e.col), e.col < y.cols ? x[from] : 0);
 }
 
 template <class E>
@@ -69,7 +69,8 @@ static __global__ void act(oct_cuda_rows rows, oct_act f, oct_cuda_value x, oct_
 {
     element e;
     if (!find(rows, y, e)) return;
-    store(at<E>(y, e.row, e.col), e.col < y.cols ? activate(load(at<E>(x, e.row, e.col)), f) : 0);
+    const float v = e.col < y.cols ? activate(load(at<E>(x, e.row, e.col)), f) : 0;
+    store(rows, at<E>(y, e.row, e.col), v);
 }
 
 template <class E>
@@ -79,7 +80,7 @@ static __global__ void add(oct_cuda_rows rows, oct_act f, oct_cuda_value a, oct_
     element e;
     if (!find(rows, y, e)) return;
     const float sum = load(at<E>(a, e.row, e.col)) + load(at<E>(b, e.row, e.col));
-    store(at<E>(y, e.row, e.col), e.col < y.cols ? activate(sum, f) : 0);
+    store(rows, at<E>(y, e.row, e.col), e.col < y.cols ? activate(sum, f) : 0);
 }
 
 /* requant.h: the product rounded, b by FMA */
@@ -103,7 +104,7 @@ static __global__ void batchnorm(oct_cuda_rows rows, const float *table, oct_cud
     if (e.col < y.cols)
         v = fmaf(load(at<E>(x, e.row, e.col)) - table[e.col], table[y.cols + e.col],
                  table[2 * y.cols + e.col]);
-    store(at<E>(y, e.row, e.col), v);
+    store(rows, at<E>(y, e.row, e.col), v);
 }
 
 /* The row of x that row `row` of y comes from. */

@@ -14,14 +14,16 @@
  * Rows past them are neither read nor written.
  *
  * Numbers.  F16 values are computed on as FP32 and rounded to nearest even once, where they are
- * stored.  F32 values go through the CPU's operations in the CPU's order (docs/numerics.md), so
- * bits are equal; where that is so of integers it is said. */
+ * stored; one that becomes infinity there is counted in rows.overflow.  F32 values go through the
+ * CPU's operations in the CPU's order (docs/numerics.md), so bits are equal; where that is so of
+ * integers it is said. */
 
 #include <stddef.h>
 #include <stdint.h>
 
 #include "ops/attr.h"
 #include "ops/kernels/requant.h"
+#include "ops/qparams.h"
 #include "tensor/tensor.h"
 
 #ifdef __cplusplus
@@ -32,6 +34,7 @@ typedef struct oct_cuda_rows {
     const int *count;        /* device; samples, tokens or texts */
     int most;                /* of them */
     int per;                 /* rows of each */
+    int *overflow;           /* device; F16 values that were finite and too large, are added */
 } oct_cuda_rows;
 
 typedef struct oct_cuda_value {
@@ -51,10 +54,11 @@ typedef struct oct_cuda_value {
  *             zeros where there is no channel, tap or row
  *   fill      16 bytes that padding taps are made of: zeros, or x's zero point
  *   bias      FP32 [n_pad] (F16) or int32 [n_pad], x's zero point folded in (U8)
- *   scale, fbias  FP32 [n_pad], U8 only: requant.h
+ *   scale     FP32 [n_pad]: of F16 a power of two that w's row was divided by; of U8, with fbias,
+ *             FP32 [n_pad], requant.h's
  *   residual  rows like y's, or NULL data
  *   y         F16: half.  U8: U8 or FP32, as out.kind says
- * F16: sums in FP32, in the order of the tensor cores; bias, residual, act on the FP32 sum; one
+ * F16: sums in FP32, in the order of the tensor cores; scale, bias, residual, act on the sum; one
  * rounding to half.  |got - want| <= (K + 3) 2^-23 sum |x w| + 2^-11 |want|, of the rounded
  * operands.  U8: exact, requant.h's bits.  |act| beyond RELU6 only where y is F16 or F32. */
 typedef struct oct_cuda_conv {
@@ -73,11 +77,32 @@ typedef struct oct_cuda_conv {
     int y_pitch, residual_pitch; /* elements */
     oct_act act;
     oct_requant out;          /* U8 */
+    const oct_qparams *sample; /* of x quantized at run time, one a sample; else NULL */
+    const int32_t *colsum;    /* then: sum of each row of w, [n_pad] */
+    int fill_step;            /* then: bytes from the fill of a sample to the next one's */
+    int splits;               /* parts that k is cut into, a block each; 1: none */
+    void *partial;            /* their sums, FP32 or int32 [splits][rows.most * per][n_pad] */
 } oct_cuda_conv;
+
+/* x quantized at run time, each sample (rows.per rows) as if it were alone: its range, its scale
+ * and zero, and y in them; fill [samples][16] its zero.  vec_u8.h's range and steps. */
+int oct_cuda_quantize_samples(void *stream, oct_cuda_rows rows, oct_cuda_value x, oct_cuda_value y,
+                              oct_qparams *sample, uint8_t *fill);
 
 enum { OCT_CUDA_CHUNK = 16,   /* bytes that a thread copies at a time */
        OCT_CUDA_STEP = 64,    /* bytes of k in shared memory: two of mma's */
        OCT_CUDA_N = 64 };     /* channels of a block, rows of packed weights are a multiple */
+
+/* A product of few tiles leaves most of the GPU idle: then k is cut, and a second kernel adds the
+ * parts in rising order.  An H200 has 132 multiprocessors; a part has at least 4 steps. */
+static inline int oct_cuda_conv_splits(long long rows, int n_pad, int steps)
+{
+    enum { BLOCKS = 132, ROWS = 64, STEPS = 4, MOST = 16 };
+    const long long blocks = (rows + ROWS - 1) / ROWS * (n_pad / OCT_CUDA_N);
+    long long splits = BLOCKS / blocks;
+    if (splits > steps / STEPS) splits = steps / STEPS;
+    return splits > MOST ? MOST : splits < 1 ? 1 : (int)splits;
+}
 
 int oct_cuda_conv2d_f16(void *stream, const oct_cuda_conv *c);
 int oct_cuda_conv2d_s8(void *stream, const oct_cuda_conv *c);
@@ -164,8 +189,8 @@ typedef struct oct_cuda_attention {
 /* A block keeps the scores of one query: length <= OCT_CUDA_LENGTH.  The CPU's order of sums. */
 enum { OCT_CUDA_LENGTH = 8192, OCT_CUDA_WIDTH = 128 };
 int oct_cuda_attend(void *stream, const oct_cuda_attention *a);
-/* F16 on tensor cores with an online softmax: d / heads is a multiple of 16, at most
- * OCT_CUDA_WIDTH, and one is 0. */
+/* F16 on tensor cores with an online softmax, any length: d and d / heads are multiples of 8, the
+ * second at most OCT_CUDA_WIDTH, and one is 0.  See attention_f16.cu for its bound. */
 int oct_cuda_attend_f16(void *stream, const oct_cuda_attention *a);
 
 #ifdef __cplusplus

@@ -2,7 +2,7 @@
 # CPU; SASS for A100 and H100, PTX for what comes later; no C++ run-time library.  What ptxas says
 # of each kernel stays in a .ptxas beside its object: tests/cuda_sass.sh reads it.
 cuda_kernels = cuda/conv2d_f16.cu cuda/conv2d_s8.cu cuda/conv2d_f32.cu cuda/eltwise.cu \
-	cuda/pool.cu cuda/norm.cu cuda/attention.cu
+	cuda/pool.cu cuda/norm.cu cuda/attention.cu cuda/attention_f16.cu cuda/quantize.cu
 cuda_headers = cuda/cuda.h cuda/device.h cuda/kernels.h cuda/steps.h cuda/common.cuh cuda/mma.cuh \
 	cuda/conv2d_mma.cuh
 cuda_nvcc = $(LIBTOOL) $(AM_V_lt) --tag=CC --mode=compile $(SHELL) \
@@ -29,7 +29,4 @@ liboctet_cuda_la_LIBADD   = $(cuda_kernels:.cu=.lo) $(CUDA_LIBS)
 $(cuda_kernels:.cu=.lo): $(srcdir)/cuda/common.cuh $(srcdir)/cuda/kernels.h \
 	$(srcdir)/cuda/mma.cuh $(srcdir)/cuda/conv2d_mma.cuh $(srcdir)/ops/kernels/math_f32.h \
 	$(srcdir)/ops/kernels/requant.h
-else
-EXTRA_DIST += $(cuda_headers) cuda/backend.c cuda/device.c cuda/pack.c cuda/prepare.c \
-	cuda/prepare_conv.c
 endif

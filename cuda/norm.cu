@@ -39,8 +39,9 @@ static __device__ inline row find(const oct_cuda_rows &rows)
 
 /* y = norm(v) of one row, whose element i is get(i); rows that are not there have n = 0. */
 template <class E, class Get>
-static __device__ inline void normalize(int lane, int n, float count, Get get, float eps,
-                                        const float *gamma, const float *beta, E *y, int pitch)
+static __device__ inline void normalize(const oct_cuda_rows &rows, int lane, int n, float count,
+                                        Get get, float eps, const float *gamma, const float *beta,
+                                        E *y, int pitch)
 {
     float sum = 0, squares = 0;
     for (int i = lane; i < n; i += LANES) sum += get(i);
@@ -51,9 +52,9 @@ static __device__ inline void normalize(int lane, int n, float count, Get get, f
     }
     const float r = 1 / sqrtf(lanes_sum(squares) / count + eps);
     for (int i = lane; i < n; i += LANES)
-        store(y + i, fmaf((get(i) - mean) * r, gamma[i], beta[i]));
+        store(rows, y + i, fmaf((get(i) - mean) * r, gamma[i], beta[i]));
     if (n)
-        for (int i = n + lane; i < pitch; i += LANES) store(y + i, 0);
+        for (int i = n + lane; i < pitch; i += LANES) store(rows, y + i, 0);
 }
 
 template <class E>
@@ -62,8 +63,9 @@ static __global__ void layernorm(oct_cuda_rows rows, float eps, const float *gam
 {
     const row r = find(rows);
     const E *from = (const E *)x.data + r.i * x.pitch;
-    normalize(r.lane, r.there ? x.cols : 0, (float)x.cols, [=](int i) { return load(from + i); },
-              eps, gamma, beta, (E *)y.data + r.i * y.pitch, y.pitch);
+    normalize(rows, r.lane, r.there ? x.cols : 0, (float)x.cols,
+              [=](int i) { return load(from + i); }, eps, gamma, beta,
+              (E *)y.data + r.i * y.pitch, y.pitch);
 }
 
 template <class E>
@@ -78,9 +80,10 @@ static __global__ void softmax(oct_cuda_rows rows, oct_cuda_value x, oct_cuda_va
     top = lanes_max(top) + 0.0f;
     for (int i = r.lane; i < n; i += LANES) sum += oct_exp_f32(load(from + i) - top);
     sum = lanes_sum(sum);
-    for (int i = r.lane; i < n; i += LANES) store(to + i, oct_exp_f32(load(from + i) - top) / sum);
+    for (int i = r.lane; i < n; i += LANES)
+        store(rows, to + i, oct_exp_f32(load(from + i) - top) / sum);
     if (n)
-        for (int i = n + r.lane; i < y.pitch; i += LANES) store(to + i, 0);
+        for (int i = n + r.lane; i < y.pitch; i += LANES) store(rows, to + i, 0);
 }
 
 static __device__ inline float word_at(const oct_cuda_embedding &e, size_t id, size_t i)
@@ -121,7 +124,7 @@ template <class E> static __global__ void embed(oct_cuda_rows rows, oct_cuda_emb
         if (type) y = y + type[i];
         return y + position[i];
     };
-    normalize(r.lane, r.there ? d : 0, (float)d, get, e.eps, e.gamma, e.beta,
+    normalize(rows, r.lane, r.there ? d : 0, (float)d, get, e.eps, e.gamma, e.beta,
               (E *)e.y.data + r.i * e.y.pitch, e.y.pitch);
 }
 

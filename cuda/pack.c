@@ -7,8 +7,6 @@
 #include "ops/quantized.h"
 #include "tensor/f16.h"
 
-static const float half_max = 65504; /* (2 - 2^-10) 2^15 */
-
 static int ceil_div(int a, int b) { return a / b + (a % b != 0); }
 
 static oct_status out_of_memory(const char *op)
@@ -35,19 +33,29 @@ static oct_status put_fill(oct_device *d, int byte, oct_prepare *how, oct_cuda_c
 
 /* ---- half ---- */
 
-static oct_status half_row(const oct_cuda_shape *s, int n, const float *w, size_t pixel,
-                           uint16_t *to)
+/* A power of two by which a row's weights are 2 or less: no row is beyond half's range, none is
+ * among its denormals.  It comes back with the sum, exactly. */
+static oct_status row_scale(const oct_cuda_shape *s, int n, const float *w, size_t k, float *out)
+{
+    float most = 0;
+    int e;
+    for (size_t i = 0; i < k; i++) {
+        if (!isfinite(w[i]))
+            return oct_fail(OCT_ERR_FORMAT, "%s: a weight of row %d is %g", s->op, n, (double)w[i]);
+        if (fabsf(w[i]) > most) most = fabsf(w[i]);
+    }
+    frexpf(most, &e);
+    *out = ldexpf(1, e > 126 ? 126 : e < -126 ? -126 : e); /* it and its inverse are normal */
+    return OCT_OK;
+}
+
+static void half_row(const oct_cuda_shape *s, const float *w, float scale, size_t pixel,
+                     uint16_t *to)
 {
     const int taps = s->kernel[0] * s->kernel[1];
     for (int t = 0; t < taps; t++, to += pixel)
-        for (int i = 0; i < s->c; i++) {
-            const float v = w[(size_t)i * (size_t)taps + (size_t)t];
-            if (fabsf(v) > half_max)
-                return oct_fail(OCT_ERR_FORMAT, "%s: a weight of row %d is %g, beyond FP16's %g",
-                                s->op, n, (double)v, (double)half_max);
-            to[i] = oct_f16_of_f32(v);
-        }
-    return OCT_OK;
+        for (int i = 0; i < s->c; i++)
+            to[i] = oct_f16_of_f32(w[(size_t)i * (size_t)taps + (size_t)t] * (1 / scale));
 }
 
 static oct_status pack_half(oct_device *d, const oct_cuda_shape *s, const oct_tensor *w,
@@ -58,12 +66,16 @@ static oct_status pack_half(oct_device *d, const oct_cuda_shape *s, const oct_te
     const size_t pixel = (size_t)c->chunks * OCT_CUDA_CHUNK / sizeof(uint16_t);
     float *from = malloc(k * sizeof *from);
     uint16_t *to = calloc(row * (size_t)c->n_pad, sizeof *to);
-    oct_status status = from && to ? OCT_OK : out_of_memory(s->op);
+    float *scale = calloc((size_t)c->n_pad, sizeof *scale);
+    oct_status status = from && to && scale ? OCT_OK : out_of_memory(s->op);
     for (int n = 0; n < s->out && !status; n++) {
         oct_tensor_read_f32(w, (size_t)n * k, k, from);
-        status = half_row(s, n, from, pixel, to + (size_t)n * row);
+        status = row_scale(s, n, from, k, &scale[n]);
+        if (!status) half_row(s, from, scale[n], pixel, to + (size_t)n * row);
     }
     if (!status) status = oct_cuda_put(d, to, row * (size_t)c->n_pad * sizeof *to, how, &c->w);
+    if (!status) status = put_floats(d, scale, c->n_pad, how, &c->scale);
+    free(scale);
     free(from);
     free(to);
     return status;
@@ -117,11 +129,12 @@ typedef struct bytes {
     int8_t *w;
     int32_t *bias;             /* [n_pad], then the floats */
     float *scale, *fbias;
+    int32_t *colsum;
 } bytes;
 
 /* One row, and its bias with x's zero point folded in: gemm_s8.h's bias - zero * colsum. */
 static void byte_row(const oct_cuda_shape *s, const oct_gemm_s8_weights *from, int n, size_t pixel,
-                     int8_t *to, int32_t *bias)
+                     int8_t *to, int32_t *bias, int32_t *colsum)
 {
     const int taps = s->kernel[0] * s->kernel[1];
     const size_t k = (size_t)s->c * (size_t)taps;
@@ -132,6 +145,7 @@ static void byte_row(const oct_cuda_shape *s, const oct_gemm_s8_weights *from, i
             to[i] = w[(size_t)i * (size_t)taps + (size_t)t];
             sum += to[i];
         }
+    *colsum = sum;
     *bias = (from->bias ? from->bias[n] : 0) - from->zero * sum;
 }
 
@@ -141,6 +155,9 @@ static oct_status put_bytes(oct_device *d, const bytes *p, size_t size, oct_prep
     OCT_TRY(oct_cuda_put(d, p->w, size, how, &c->w));
     OCT_TRY(oct_cuda_put(d, p->bias, (size_t)c->n_pad * sizeof *p->bias, how, &c->bias));
     OCT_TRY(put_floats(d, p->scale, c->n_pad, how, &c->scale));
+    const void *colsum = NULL;
+    OCT_TRY(oct_cuda_put(d, p->colsum, (size_t)c->n_pad * sizeof *p->colsum, how, &colsum));
+    c->colsum = colsum;
     return put_floats(d, p->fbias, c->n_pad, how, &c->fbias);
 }
 
@@ -154,7 +171,7 @@ static oct_status fill_bytes(const oct_cuda_shape *s, const oct_args *args, size
     if (!status) status = oct_quant_bias(s->op, args, &tmp, &from);
     for (int n = 0; n < s->out && !status; n++) {
         byte_row(s, &from, n, (size_t)c->chunks * OCT_CUDA_CHUNK, to->w + (size_t)n * row,
-                 &to->bias[n]);
+                 &to->bias[n], &to->colsum[n]);
         if (from.fbias) to->fbias[n] = from.fbias[n];
     }
     oct_arena_free(&tmp);
@@ -166,14 +183,16 @@ static oct_status pack_bytes(oct_device *d, const oct_cuda_shape *s, const oct_a
 {
     const size_t n = (size_t)c->n_pad, row = (size_t)c->steps * OCT_CUDA_STEP;
     bytes p = { calloc(n * row, 1), calloc(n, sizeof *p.bias), calloc(n, sizeof *p.scale),
-                calloc(n, sizeof *p.fbias) };
-    oct_status status = p.w && p.bias && p.scale && p.fbias ? OCT_OK : out_of_memory(s->op);
+                calloc(n, sizeof *p.fbias), calloc(n, sizeof *p.colsum) };
+    const int there = p.w && p.bias && p.scale && p.fbias && p.colsum;
+    oct_status status = there ? OCT_OK : out_of_memory(s->op);
     if (!status) status = fill_bytes(s, args, row, c, &p);
     if (!status) status = put_bytes(d, &p, n * row, how, c);
     free(p.w);
     free(p.bias);
     free(p.scale);
     free(p.fbias);
+    free(p.colsum);
     return status;
 }
 

@@ -88,7 +88,7 @@ template <class E> static __global__ void windows(oct_cuda_rows rows, oct_cuda_p
         if (col < p.y.cols) window_u8(p, x, v, h, to);
         else if (p.y.type == OCT_F32) ((float *)p.y.data)[to] = 0;
     } else {
-        store((E *)p.y.data + to, col < p.y.cols ? window(p, x, v, h) : 0);
+        store(rows, (E *)p.y.data + to, col < p.y.cols ? window(p, x, v, h) : 0);
     }
 }
 

@@ -317,6 +317,11 @@ static int launch_attention(void *stream, const oct_cuda_step *s)
     return oct_cuda_attend(stream, &s->u.attention);
 }
 
+static int launch_attention_f16(void *stream, const oct_cuda_step *s)
+{
+    return oct_cuda_attend_f16(stream, &s->u.attention);
+}
+
 static oct_status make_attention(const making *m)
 {
     enum { MAX_TEXTS = 65535 }; /* blocks of a grid's third dimension */
@@ -324,6 +329,7 @@ static oct_status make_attention(const making *m)
     const oct_tensor *starts = m->args->in[OCT_ATTENTION_STARTS];
     const oct_attention_attr *attr = m->args->attr;
     const int texts = starts->dim[0] - 1;
+    const oct_cuda_rows of_texts = oct_cuda_rows_of(m->d, m->args->out, 1);
     oct_cuda_step *s;
     if (attr->length > OCT_CUDA_LENGTH || attr->heads > MAX_TEXTS || texts > MAX_TEXTS)
         return oct_fail(OCT_ERR_UNSUPPORTED, "attention: %d texts of %d tokens, and the GPU's "
@@ -332,10 +338,15 @@ static oct_status make_attention(const making *m)
     s->starts = starts->data;
     s->u.attention = (oct_cuda_attention){
         .starts = starts->data,
-        .texts = { oct_cuda_rows_of(m->d, m->args->out, 1).count, texts, 1 },
+        .texts = { of_texts.count, texts, 1, of_texts.overflow },
         .d = m->args->out->dim[1], .heads = attr->heads, .length = attr->length, .one = q != NULL,
         .x = s->x, .y = s->y };
     if (q) s->u.attention.q = oct_cuda_value_of(m->d, q);
+    const int width = m->args->out->dim[1] / attr->heads;
+    if (m->d->floats == OCT_F16 && !q && width % 8 == 0 && width <= OCT_CUDA_WIDTH) {
+        s->launch = launch_attention_f16;
+        m->how->kernel = "attention_f16/cuda";
+    }
     m->how->macs = 2.0 * attr->length * m->args->out->dim[1];
     return OCT_OK;
 }

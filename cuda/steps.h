@@ -17,6 +17,8 @@ struct oct_cuda_step {
     float *to;                   /* for the caller */
     const float *gamma, *beta;   /* or a table, in gamma */
     const int32_t *starts;
+    oct_qparams *sample;
+    uint8_t *fill;
     oct_act act;
     float eps, scale_a;
     int zero_a, pixels;
@@ -41,16 +43,24 @@ typedef struct oct_cuda_port {
     int per_text, extra;         /* rows of each run beyond their number: starts has one */
 } oct_cuda_port;
 
+typedef enum oct_cuda_use { OCT_CUDA_BYTES, OCT_CUDA_PARTS, OCT_CUDA_SCRATCHES } oct_cuda_use;
+
 struct oct_device {
     oct_cuda *cuda;
     oct_dtype floats;
     oct_arena arena;
-    int *count, *host_count;     /* [2]: samples or tokens, texts; on the device, pinned */
+    int *count, *host_count;     /* see backend.c; on the device, pinned */
     oct_cuda_step *step;
     int n_steps, max_steps;
     oct_cuda_port in[OCT_CUDA_MAX_PORTS], out[OCT_CUDA_MAX_PORTS];
     int n_ins, n_outs;
+    void *scratch[OCT_CUDA_SCRATCHES];
+    size_t scratch_size[OCT_CUDA_SCRATCHES];
 };
+
+/* Memory that a step writes and it or the next one alone reads, one of two. */
+OCT_MUST_CHECK oct_status oct_cuda_scratch(oct_device *d, oct_cuda_use use, size_t size,
+                                           void **out);
 
 /* *out: a new step, all zeros but rows, which are y's, and y; valid until the next one. */
 OCT_MUST_CHECK oct_status oct_cuda_add_step(oct_device *d, const oct_tensor *y, int per_text,
@@ -91,8 +101,8 @@ typedef struct oct_cuda_shape {
     int kernel[2], stride[2], pad[2], dilation[2];
 } oct_cuda_shape;
 
-/* c->w, bias (scale, fbias), fill, chunks, steps, n_pad for values of `type` (F16, F32, U8).
- * ERR_FORMAT: a weight is beyond half's range. */
+/* c->w, bias, scale, fbias, fill, chunks, steps, n_pad for values of `type` (F16, F32, U8).
+ * ERR_FORMAT: a weight of an F16 layer is not finite. */
 OCT_MUST_CHECK oct_status oct_cuda_pack(oct_device *d, const oct_cuda_shape *s, oct_dtype type,
                                         const oct_args *args, oct_prepare *how, oct_cuda_conv *c);
 

@@ -391,6 +391,9 @@ oct_status oct_model_plan(oct_model *m, const oct_options *options)
 {
     oct_plan_options plan = { 0 };
     OCT_TRY(choose_machine(m, options, &plan));
+    if (plan.backend) /* who asks looks at each step */
+        return oct_fail(OCT_ERR_UNSUPPORTED, "device '%.80s': it runs models, all else is the "
+                        "CPU's", options->device);
     OCT_TRY(settle_precision(m, options));
     return make_plan(m, options, &plan);
 }

@@ -73,7 +73,7 @@ liboctet_neoni8mm_la_SOURCES = ops/kernels/gemm_s8_neoni8mm.c
 endif
 
 # Activations quantized at run time.
-liboctet_core_la_SOURCES += ops/qparams.h ops/qparams.c ops/conv2d_s8.h ops/conv2d_dynamic.c
+liboctet_core_la_SOURCES += ops/qparams.h ops/conv2d_s8.h ops/conv2d_dynamic.c
 
 # Products of smaller operands: gemm_f32's tiles on half and bfloat16.
 liboctet_core_la_SOURCES += \

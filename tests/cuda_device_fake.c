@@ -60,7 +60,7 @@ oct_status oct_cuda_capture(oct_cuda *c, oct_cuda_launch *launch, void *arg)
 {
     c->launch = launch;
     c->arg = arg;
-    return OCT_OK;
+    return oct_cuda_replay(c);
 }
 
 oct_status oct_cuda_send(oct_cuda *c, void *to, const void *from, size_t size)

@@ -89,6 +89,11 @@ static inline float __shfl_xor_sync(unsigned, float x, int mask, int width = 32)
     return (me ^ mask) / width == me / width ? all[me ^ mask] : x;
 }
 
+static inline int atomicAdd(int *p, int x)
+{
+    *p += x;
+    return *p - x;
+}
 static inline float half_to_float(uint16_t h) { return oct_f32_of_f16(h); }
 static inline uint16_t half_of_float(float f) { return oct_f16_of_f32(f); }
 static inline void copy_async(void *to, const void *from) { cuda_emulate_copy(to, from); }

@@ -249,7 +249,7 @@ cuda_emulated = $(cuda_kernels:.cu=.emu) tests/cuda_emulate.emu
 CLEANFILES += $(cuda_emulated) test_cuda-*
 cuda_host = $(NVCC) -I$(top_srcdir) -std=c++17 -O2 -g -x c++ \
 	-Xcompiler -fno-exceptions,-fno-rtti,-fno-threadsafe-statics,-ffp-contract=off \
-	-Xcompiler -U_FORTIFY_SOURCE,-Wno-unknown-pragmas
+	-Xcompiler -fno-strict-aliasing -Xcompiler -U_FORTIFY_SOURCE,-Wno-unknown-pragmas
 $(cuda_emulated): $(srcdir)/tests/cuda_emulate.h $(srcdir)/cuda/common.cuh \
 	$(srcdir)/cuda/kernels.h $(srcdir)/cuda/mma.cuh $(srcdir)/cuda/conv2d_mma.cuh
 SUFFIXES += .cc .emu
@@ -259,9 +259,7 @@ SUFFIXES += .cc .emu
 .cc.emu:
 	@$(MKDIR_P) $(@D)
 	$(AM_V_GEN)$(cuda_host) -c -o $@ $<
-tests_test_cuda_SOURCES = tests/test_cuda.c tests/cuda_device_fake.c cuda/backend.c cuda/pack.c \
+tests_test_cuda_SOURCES = tests/graph_case.h tests/graph_case.c tests/test_cuda.c tests/cuda_device_fake.c cuda/backend.c cuda/pack.c \
 	cuda/prepare.c cuda/prepare_conv.c
 tests_test_cuda_LDADD   = $(cuda_emulated) $(LDADD) $(CHECK_LIBS)
-else
-EXTRA_DIST += tests/test_cuda.c tests/cuda_device_fake.c
 endif
