@@ -20,9 +20,9 @@ OCT_MUST_CHECK oct_status oct_cuda_pin(oct_cuda *c, size_t size, void **out);
 /* From any host memory, at plan time. */
 OCT_MUST_CHECK oct_status oct_cuda_upload(oct_cuda *c, void *to, const void *from, size_t size);
 
-/* Records what launch puts on the stream, to be replayed; launch returns 0 or a CUDA error.  Before,
- * it is run once as it is: what can go wrong with a kernel, and its loading, is then not part of
- * the capture. */
+/* Records what launch puts on the stream, to be replayed; launch returns 0 or a CUDA error.
+ * Before, it is run once as it is: what can go wrong with a kernel, and its loading, is then not
+ * part of the capture. */
 typedef int oct_cuda_launch(void *arg, void *stream);
 OCT_MUST_CHECK oct_status oct_cuda_capture(oct_cuda *c, oct_cuda_launch *launch, void *arg);
 

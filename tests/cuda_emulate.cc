@@ -83,6 +83,18 @@ static int release(int first, int end, state where)
     return n;
 }
 
+/* A warp goes as far as it can without the others: to a barrier of the block, or the end. */
+static void run_warp(int first)
+{
+    const int end = first + WARP < n_threads ? first + WARP : n_threads;
+    do {
+        for (int k = first; k < end; k++) {
+            const int i = down ? end - 1 - (k - first) : k;
+            if (all[i].where == READY) resume(i);
+        }
+    } while (release(first, end, AT_WARP));
+}
+
 static void run_block(void)
 {
     for (int i = 0; i < n_threads; i++) {
@@ -92,18 +104,13 @@ static void run_block(void)
         all[i].index = dim3((unsigned)i % blockDim.x, (unsigned)i / blockDim.x % blockDim.y,
                             (unsigned)i / blockDim.x / blockDim.y);
     }
+    const int warps = (n_threads + WARP - 1) / WARP;
     for (;;) {
-        int ran = 0, done = 0;
-        for (int k = 0; k < n_threads; k++) {
-            const int i = down ? n_threads - 1 - k : k;
-            if (all[i].where == READY) resume(i), ran++;
-        }
-        for (int w = 0; w < n_threads; w += WARP)
-            ran += release(w, w + WARP < n_threads ? w + WARP : n_threads, AT_WARP);
-        ran += release(0, n_threads, AT_BLOCK);
+        int done = 0;
+        for (int w = 0; w < warps; w++) run_warp((down ? warps - 1 - w : w) * WARP);
         for (int i = 0; i < n_threads; i++) done += all[i].where == DONE;
         if (done == n_threads) return;
-        if (!ran) die("threads wait for one another");
+        if (!release(0, n_threads, AT_BLOCK)) die("threads wait for one another");
     }
 }
 

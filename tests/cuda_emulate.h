@@ -6,8 +6,8 @@
  *
  *   barriers     __syncthreads, shuffles and mma stop a thread until all of its block or warp have
  *                come; if not all come, the test ends with a message
- *   order        between barriers threads run one after the other, up or down (cuda_emulate_order):
- *                what differs between the two is a race
+ *   order        between barriers of the block a warp runs as far as it can before the next one
+ *                begins, from the first or from the last (cuda_emulate_order): a race shows
  *   cp.async     a copy is done as late as it may be, in copy_wait: a read too early sees old bytes
  *   shared       holds rubbish when a launch begins where it is dynamic; else what the block before
  *                left: 0xff bytes, half NaN, are written over it by nobody but the kernel
@@ -100,41 +100,38 @@ static inline void copy_async(void *to, const void *from) { cuda_emulate_copy(to
 static inline void copy_commit(void) { cuda_emulate_commit(); }
 template <int N> static inline void copy_wait(void) { cuda_emulate_wait(N); }
 
-/* Element k of a row whose words w(0) .. w(7) the fragments hold. */
-static inline float emulated_half(uint32_t word, int k)
+/* d += of row a and column b, eight words each, word w of which lane w % 4 of their group has. */
+static inline void emulated_product(float *d, const uint32_t a[8], const uint32_t b[8])
 {
-    return half_to_float((uint16_t)(word >> k % 2 * 16));
+    for (int k = 0; k < 16; k++)
+        *d += half_to_float((uint16_t)(a[k / 2] >> k % 2 * 16)) *
+              half_to_float((uint16_t)(b[k / 2] >> k % 2 * 16));
+}
+static inline void emulated_product(int32_t *d, const uint32_t a[8], const uint32_t b[8])
+{
+    for (int k = 0; k < 32; k++) {
+        const int32_t product = (uint8_t)(a[k / 4] >> k % 4 * 8) * (int8_t)(b[k / 4] >> k % 4 * 8);
+        *d = (int32_t)((uint32_t)*d + (uint32_t)product);
+    }
 }
 
-template <class Sum, int PER, class Mul>
-static inline void emulated_mma(Sum d[4], const uint32_t a[4], const uint32_t b[2], Mul multiply)
+template <class Sum>
+static inline void mma(Sum d[4], const uint32_t a[4], const uint32_t b[2])
 {
-    struct fragments { uint32_t a[4], b[2]; } mine, all[32];
+    struct fragments { uint32_t a[4], b[2]; } mine;
     memcpy(mine.a, a, sizeof mine.a);
     memcpy(mine.b, b, sizeof mine.b);
-    memcpy(all, cuda_emulate_exchange(&mine, sizeof mine), sizeof all);
+    const fragments *all = (const fragments *)cuda_emulate_exchange(&mine, sizeof mine);
     const int g = (int)emulated_lane() / 4, t = (int)emulated_lane() % 4;
     for (int i = 0; i < 4; i++) {
         const int row = g + i / 2 * 8, col = 2 * t + i % 2;
-        for (int k = 0; k < 8 * PER; k++) {
-            const int word = k / PER; /* of the row: lane word % 4 of the group has it */
-            const fragments &ra = all[row % 8 * 4 + word % 4], &cb = all[col * 4 + word % 4];
-            d[i] = multiply(ra.a[row / 8 + word / 4 * 2], cb.b[word / 4], k % PER, d[i]);
+        uint32_t ra[8], cb[8];
+        for (int w = 0; w < 8; w++) {
+            ra[w] = all[row % 8 * 4 + w % 4].a[row / 8 + w / 4 * 2];
+            cb[w] = all[col * 4 + w % 4].b[w / 4];
         }
+        emulated_product(&d[i], ra, cb);
     }
-}
-static inline void mma(float d[4], const uint32_t a[4], const uint32_t b[2])
-{
-    emulated_mma<float, 2>(d, a, b, [](uint32_t x, uint32_t y, int k, float sum) {
-        return sum + emulated_half(x, k) * emulated_half(y, k);
-    });
-}
-static inline void mma(int32_t d[4], const uint32_t a[4], const uint32_t b[2])
-{
-    emulated_mma<int32_t, 4>(d, a, b, [](uint32_t x, uint32_t y, int k, int32_t sum) {
-        const int32_t product = (uint8_t)(x >> 8 * k) * (int8_t)(y >> 8 * k);
-        return (int32_t)((uint32_t)sum + (uint32_t)product);
-    });
 }
 
 extern "C" void cuda_emulate_order(int down); /* 1: threads run from the last to the first */
