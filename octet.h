@@ -41,7 +41,7 @@ typedef struct oct_options {    /* zero means default, so { 0 } is always valid 
     int height, width;          /* 0: the model's own input size, where it takes any */
     int threads;                /* 0: the CPUs we may use */
     oct_pool *pool;             /* NULL: our own;  else the caller's, and threads is ignored */
-    const char *device;         /* NULL: "cpu";  "cuda" */
+    const char *device;         /* NULL: "cpu";  "cuda": floats as fp16, unless precision is fp32 */
     const char *isa;            /* NULL: best;  "ref", "avx2" ... for comparison */
     const char *gemm;           /* NULL: ours;  "openblas" for FP32 */
     const char *precision;      /* NULL: the file's, "fp32" or "int8";  of an FP32 file "fp16": */

@@ -52,6 +52,11 @@ static oct_status make_steps(work *w)
     w->n_values = g->n_ins + p->n_steps;
     p->in = w->value;
     p->n_ins = g->n_ins;
+    if (p->backend) { /* the caller's inputs and the device's are two */
+        p->in = oct_arena_alloc(&p->arena, ((size_t)g->n_ins + 1) * sizeof *p->in);
+        if (!p->in) return out_of_memory();
+        memcpy(p->in, w->value, (size_t)g->n_ins * sizeof *p->in);
+    }
     p->n_values = w->n_values;
     p->value = oct_arena_zalloc(&p->arena, ((size_t)w->n_values + 1) * sizeof *p->value);
     return p->value ? OCT_OK : out_of_memory();
@@ -91,7 +96,7 @@ static oct_status make_groups(work *w)
     oct_plan *p = w->plan;
     const int batch = w->n_values && w->value[0].rank ? w->value[0].dim[0] : 1;
     size_t *bytes = calloc((size_t)p->n_steps + 1, sizeof *bytes);
-    int sliced = !w->options->keep_values && !w->options->whole && !w->g->starts;
+    int sliced = !w->options->keep_values && !w->options->whole && !w->g->starts && !p->backend;
     if (!bytes) return out_of_memory();
     for (int i = 0; i < w->n_values; i++)
         sliced &= w->value[i].rank > 0 && w->value[i].dim[0] == batch;
@@ -110,13 +115,20 @@ static oct_status make_groups(work *w)
 /* From the step that writes a value to the last one that reads it.  Inputs live always, so that
  * the caller may run again without writing them again; outputs until the end.  A step's operands
  * and its output meet in it, so they never share memory. */
+static size_t value_size(const work *w, int i)
+{
+    const oct_plan *p = w->plan;
+    return p->backend ? p->backend->size(p->device, &w->value[i], i < w->g->n_ins)
+                      : oct_tensor_size(&w->value[i]);
+}
+
 static void find_lifetimes(work *w)
 {
     const oct_graph *g = w->g;
     const int end = w->plan->n_steps;
     for (int i = 0; i < w->n_values; i++) {
         const int step = i - g->n_ins;
-        w->life[i] = (oct_lifetime){ .size = oct_tensor_size(&w->value[i]),
+        w->life[i] = (oct_lifetime){ .size = value_size(w, i),
                                      .first = step < 0 ? 0 : step, .last = step < 0 ? end : step };
     }
     for (int i = 0; i < end; i++)
@@ -187,7 +199,9 @@ static oct_status place_values(work *w)
     else
         p->value_size = oct_plan_offsets(w->life, w->n_values);
 
-    unsigned char *base = oct_arena_alloc(&p->arena, p->value_size);
+    unsigned char *base = NULL;
+    if (p->backend) OCT_TRY(p->backend->place(p->device, p->value_size, &base));
+    else base = oct_arena_alloc(&p->arena, p->value_size);
     if (!base)
         return oct_fail(OCT_ERR_MEMORY, "plan: out of memory for %zu bytes of activations",
                         p->value_size);
@@ -255,7 +269,9 @@ static oct_status prepare_step(oct_plan *p, const oct_plan_options *o, int i, oc
     how->precision = o->precision;
     how->sgemm = o->sgemm;
     how->arena = &p->arena;
-    const oct_status status = step->op->prepare(&step->args, how, &step->state);
+    const oct_status status = p->backend
+        ? p->backend->prepare(p->device, step->node->kind, &step->args, step->per_text, how)
+        : step->op->prepare(&step->args, how, &step->state);
     if (status != OCT_OK) return oct_graph_fail(status, step->node->name);
     step->kernel = how->kernel;
     step->type = how->type;
@@ -320,9 +336,39 @@ static oct_status make_workspace(work *w)
     return OCT_OK;
 }
 
+static oct_status open_device(work *w)
+{
+    oct_plan *p = w->plan;
+    if (!w->options->backend) return OCT_OK;
+    OCT_TRY(w->options->backend->open(w->options->floats, &p->device));
+    p->backend = w->options->backend;
+    return OCT_OK;
+}
+
+/* The caller's side of the device's inputs and, once all steps are prepared, outputs. */
+static oct_status link_inputs(work *w)
+{
+    oct_plan *p = w->plan;
+    for (int i = 0; p->backend && i < p->n_ins; i++)
+        OCT_TRY(p->backend->input(p->device, &w->value[i], &p->in[i].data));
+    return OCT_OK;
+}
+
+static oct_status link_outputs(work *w)
+{
+    oct_plan *p = w->plan;
+    for (int i = 0; p->backend && i < p->n_outs; i++) {
+        const int v = find(w, w->g->out[i], p->n_steps), step = v - p->n_ins;
+        OCT_TRY(p->backend->output(p->device, &w->value[v], step >= 0 && p->step[step].per_text,
+                                   &p->out[i].data));
+    }
+    return p->backend ? p->backend->seal(p->device) : OCT_OK;
+}
+
 static oct_status build(work *w)
 {
     OCT_TRY(oct_graph_verify(w->g));
+    OCT_TRY(open_device(w));
     OCT_TRY(make_steps(w));
     OCT_TRY(find_texts(w));
     OCT_TRY(make_groups(w));
@@ -330,7 +376,9 @@ static oct_status build(work *w)
     apply_groups(w);
     OCT_TRY(place_values(w));
     OCT_TRY(connect(w));
+    OCT_TRY(link_inputs(w));
     OCT_TRY(prepare(w));
+    OCT_TRY(link_outputs(w));
     return make_workspace(w);
 }
 
@@ -349,6 +397,7 @@ oct_status oct_plan_build(const oct_graph *g, const oct_plan_options *options, o
 void oct_plan_free(oct_plan *plan)
 {
     if (!plan) return;
+    if (plan->backend) plan->backend->close(plan->device);
     oct_arena_free(&plan->arena);
     free(plan);
 }

@@ -26,6 +26,8 @@ typedef struct oct_plan_options {
     int threads;           /* of the pool it will run on */
     oct_dtype precision;   /* of conv2d and linear: F32, F16, BF16; a layer may stay F32 */
     oct_sgemm *sgemm;      /* NULL: our own FP32 kernels; else models/openblas.c's */
+    const oct_backend *backend; /* runs the steps; NULL: the CPU.  Then keep_values, given are 0 */
+    oct_dtype floats;      /* of a backend: F16 or F32, what it holds FP32 values as */
     int keep_values;       /* every value keeps its own place: all can be read after a run */
     int whole;             /* no slices: steps can be run from the middle, oct_plan_run_between */
     /* called with each constant as soon as no later step needs its data; NULL is fine */
@@ -65,6 +67,8 @@ typedef struct oct_plan {
     size_t value_size;         /* activations: offsets planned by lifetime, reused */
     size_t workspace_size;     /* the largest step's */
     oct_run how;               /* workspace */
+    const oct_backend *backend; /* NULL: the CPU; else value and how are the device's */
+    oct_device *device;
     oct_arena arena;
 } oct_plan;
 
@@ -89,6 +93,9 @@ int oct_plan_batch(const oct_plan *plan);
  * samples, and the step's tensors begin with its first one. */
 typedef void oct_plan_hook(void *arg, const oct_plan *plan, int step, int n);
 void oct_plan_run(oct_plan *plan, oct_pool *pool, int n, oct_plan_hook *after, void *arg);
+/* The same by whom the plan is made for, without a hook; only a device can fail here.  A plan of a
+ * backend is run in no other way. */
+OCT_MUST_CHECK oct_status oct_plan_run_all(oct_plan *plan, oct_pool *pool, int n);
 /* The first `steps` of them only: what the first layers see needs no more. */
 void oct_plan_run_steps(oct_plan *plan, oct_pool *pool, int n, int steps, oct_plan_hook *after,
                         void *arg);

@@ -45,3 +45,14 @@ void oct_plan_run(oct_plan *plan, oct_pool *pool, int n, oct_plan_hook *after, v
 {
     oct_plan_run_steps(plan, pool, n, plan->n_steps, after, arg);
 }
+
+oct_status oct_plan_run_all(oct_plan *plan, oct_pool *pool, int n)
+{
+    if (!plan->backend) {
+        oct_plan_run(plan, pool, n, NULL, NULL);
+        return OCT_OK;
+    }
+    const int texts = plan->starts ? n : 0;
+    const int rows = texts ? ((const int32_t *)plan->starts->data)[texts] : n;
+    return plan->backend->run(plan->device, rows, texts);
+}

@@ -14,4 +14,4 @@ liboctet_all_la_SOURCES += \
 	models/encoder.h models/encoder.c models/encoder_config.c models/encoder_input.c \
 	models/distilbert.c models/bert.c \
 	models/compiled.h models/compiled_read.c models/compiled_save.c models/compiled_texts.c \
-	models/openblas.h models/openblas.c
+	models/openblas.h models/openblas.c models/backends.h models/backends.c

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/backends.h"
 #include "models/compiled.h"
 #include "models/encoder.h"
 #include "models/metadata.h"
@@ -303,12 +304,35 @@ oct_status oct_model_precision(const char *name, oct_dtype *out)
                     "expected", name);
 }
 
+/* What a device other than the CPU cannot do. */
+static oct_status check_device(const oct_model *m, const oct_options *o)
+{
+    if (o->gemm || o->isa)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "device '%.80s': gemm and isa are the CPU's",
+                        o->device);
+    if (o->keep_values || m->pack_only)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "device '%.80s': it runs models, all else is the "
+                        "CPU's", o->device);
+    if (o->precision && strcmp(o->precision, "bf16") == 0)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "device '%.80s': precision bf16, expected fp16, fp32 "
+                        "or int8", o->device);
+    return OCT_OK;
+}
+
+/* A device holds the values of a model in floats as halves, unless fp32 is asked for; the FP32
+ * parts of a quantized one are FP32. */
+static void settle_floats(oct_model *m, const oct_options *o, oct_plan_options *plan)
+{
+    if (!plan->backend) return;
+    if (!o->precision && strcmp(m->precision, "fp32") == 0) m->precision = "fp16";
+    plan->floats = strcmp(m->precision, "fp16") == 0 ? OCT_F16 : OCT_F32;
+}
+
 /* What the plan will run on, told before the file is read: a wrong option is the faster answer. */
 static oct_status choose_machine(oct_model *m, const oct_options *o, oct_plan_options *plan)
 {
-    if (o->device && strcmp(o->device, "cpu") != 0)
-        return oct_fail(OCT_ERR_UNSUPPORTED, "device '%.80s': this build runs on the CPU only",
-                        o->device);
+    OCT_TRY(oct_backend_find(o->device, &plan->backend));
+    if (plan->backend) OCT_TRY(check_device(m, o));
     if (o->gemm && strcmp(o->gemm, "openblas") == 0) OCT_TRY(oct_openblas_open(&plan->sgemm));
     else if (o->gemm && strcmp(o->gemm, "ours") != 0)
         return oct_fail(OCT_ERR_UNSUPPORTED, "gemm '%.80s' is neither 'ours' nor 'openblas'",
@@ -353,6 +377,10 @@ static oct_status make_plan(oct_model *m, const oct_options *o, oct_plan_options
         return oct_fail(OCT_ERR_UNSUPPORTED, "compiled already, for %s: compile the model it was "
                         "made from", m->isa);
     if (m->isa) OCT_TRY(oct_compiled_use(m, o, plan));
+    if (plan->backend && m->isa)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "device '%.80s': compiled for the CPU's %s", o->device,
+                        m->isa);
+    settle_floats(m, o, plan);
     plan->threads = m->pool->threads;
     plan->packed = m->isa ? NULL : packed;
     plan->arg = m;
@@ -363,6 +391,9 @@ oct_status oct_model_plan(oct_model *m, const oct_options *options)
 {
     oct_plan_options plan = { 0 };
     OCT_TRY(choose_machine(m, options, &plan));
+    if (plan.backend) /* who asks looks at each step */
+        return oct_fail(OCT_ERR_UNSUPPORTED, "device '%.80s': it runs models, all else is the "
+                        "CPU's", options->device);
     OCT_TRY(settle_precision(m, options));
     return make_plan(m, options, &plan);
 }
@@ -420,6 +451,11 @@ const oct_tensor *oct_model_output(const oct_model *m, int i)
     return m->plan ? &m->plan->out[i] : m->graph.out[i];
 }
 
+const char *oct_model_isa(const oct_model *m)
+{
+    return m->plan && m->plan->backend ? m->plan->backend->name : oct_cpu_isa_name(m->cpu);
+}
+
 oct_status oct_model_check(const oct_model *m, int n)
 {
     if (!m->plan) return oct_fail(OCT_ERR_UNSUPPORTED, "run: the model is only described");
@@ -434,8 +470,7 @@ oct_status oct_model_check(const oct_model *m, int n)
 oct_status oct_model_run(oct_model *m, int n)
 {
     OCT_TRY(oct_model_check(m, n));
-    oct_plan_run(m->plan, m->pool, n, NULL, NULL);
-    return OCT_OK;
+    return oct_plan_run_all(m->plan, m->pool, n);
 }
 
 void oct_model_free(oct_model *m)

@@ -66,6 +66,9 @@ OCT_MUST_CHECK oct_status oct_model_plan(oct_model *m, const oct_options *option
 /* Back to a model that is only described: the memory of its plan is given back. */
 void oct_model_unplan(oct_model *m);
 
+/* The ISA that a plan is made for, "avx2", or its device, "cuda". */
+const char *oct_model_isa(const oct_model *m);
+
 /* Can the first n samples of the inputs run, as oct_model_run asks before it does. */
 OCT_MUST_CHECK oct_status oct_model_check(const oct_model *m, int n);
 

@@ -73,6 +73,9 @@ static oct_status check_model(const oct_quantizer *q)
     if (q->m->isa)
         return oct_fail(OCT_ERR_UNSUPPORTED, "quantize: a compiled model has no plain weights: use "
                         "the model it was made from");
+    if (q->m->plan && q->m->plan->backend)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "quantize: device '%.80s': samples are run on the CPU",
+                        q->m->plan->backend->name);
     if (strcmp(q->m->precision, "int8") == 0)
         return oct_fail(OCT_ERR_UNSUPPORTED, "quantize: the model is quantized already");
     if (strcmp(q->m->precision, "fp32") != 0)

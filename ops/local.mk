@@ -95,7 +95,7 @@ liboctet_neondot_la_SOURCES += ops/kernels/sparse_s8_neondot.c
 endif
 
 # Activations quantized at run time.
-liboctet_core_la_SOURCES += ops/qparams.h ops/qparams.c ops/conv2d_s8.h ops/conv2d_dynamic.c
+liboctet_core_la_SOURCES += ops/qparams.h ops/conv2d_s8.h ops/conv2d_dynamic.c
 
 # Products of smaller operands: gemm_f32's tiles on half and bfloat16.
 liboctet_core_la_SOURCES += \

@@ -128,6 +128,36 @@ OCT_OP_LIST(X)
 
 extern const oct_op *const oct_ops[OCT_OP_COUNT];
 
+/* A device other than the CPU that runs a plan's steps: cuda/ fills such a record,
+ * models/backends.c knows its name, graph/plan.c asks it in this order.
+ *   open     the device, for plans whose FP32 values it holds as `floats` (F16 or F32).
+ *            ERR_DEVICE: there is none, or it is of no use
+ *   size     bytes of a value in the device's memory; as the caller has it if it is an input
+ *   place    *base: device memory for all values, size bytes; freed by close
+ *   input    *host: where the caller writes t, an input at its place in the device's memory
+ *   prepare  as oct_op's; activations of args are at their places in the device's memory, constants
+ *            have data.  per_text: the output has a row for each text.  Fills how's kernel, type,
+ *            macs and weight_size.  ERR_UNSUPPORTED: the device has no kernel for it
+ *   output   *host: where the caller reads t
+ *   seal     no more steps will come
+ *   run      from host to host: rows samples or tokens, texts of them or 0
+ *   close    frees everything; NULL is fine */
+typedef struct oct_device oct_device;
+typedef struct oct_backend {
+    const char *name;      /* "cuda" */
+    OCT_MUST_CHECK oct_status (*open)(oct_dtype floats, oct_device **out);
+    size_t (*size)(const oct_device *d, const oct_tensor *t, int is_input);
+    OCT_MUST_CHECK oct_status (*place)(oct_device *d, size_t size, unsigned char **base);
+    OCT_MUST_CHECK oct_status (*input)(oct_device *d, const oct_tensor *t, void **host);
+    OCT_MUST_CHECK oct_status (*prepare)(oct_device *d, oct_op_kind kind, const oct_args *args,
+                                         int per_text, oct_prepare *how);
+    OCT_MUST_CHECK oct_status (*output)(oct_device *d, const oct_tensor *t, int per_text,
+                                        void **host);
+    OCT_MUST_CHECK oct_status (*seal)(oct_device *d);
+    OCT_MUST_CHECK oct_status (*run)(oct_device *d, int rows, int texts);
+    void (*close)(oct_device *d);
+} oct_backend;
+
 /* For prepare: how->kernel = "family/isa", in how->arena. */
 OCT_MUST_CHECK oct_status oct_kernel_name(oct_prepare *how, const char *family, const char *isa);
 

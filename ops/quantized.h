@@ -34,7 +34,7 @@ OCT_MUST_CHECK oct_status oct_quant_weights(const char *op, const oct_tensor *x,
  * an image) as if it were alone.  Its range is that of its finite values; an infinity then becomes
  * an end of the range, a NaN its lower end. */
 enum { OCT_DYNAMIC_MAX = 255 };
-static inline oct_qparams oct_dynamic_qparams(oct_range r)
+OCT_INLINE oct_qparams oct_dynamic_qparams(oct_range r)
 {
     return oct_qparams_u8(r, OCT_DYNAMIC_MAX);
 }

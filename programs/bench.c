@@ -83,13 +83,13 @@ static void print_row(bench *b, const bench_row *r, double gops, double share)
     const double p99 = report_percentile(r->ms, r->n, 0.99);
     const double length = r->tokens / r->batch, per_second = r->batch / p50 * 1e3;
     const int whole = floor(length) == length;
-    const char *isa = oct_cpu_isa_name(m->cpu);
+    const char *isa = oct_model_isa(m), *device = b->a->device ? b->a->device : "cpu";
     if (b->a->json) {
         report_json_line(json_pack(
             "{s:i, s:o, s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "batch", r->batch,
             "length", r->tokens <= 0 ? json_null() : whole ? report_count(length)
             : report_number(length), "threads", m->pool->threads, "isa", isa, "precision",
-            m->precision, "device", "cpu", "ms_min", report_number(r->ms[0]), "ms_p50",
+            m->precision, "device", device, "ms_min", report_number(r->ms[0]), "ms_p50",
             report_number(p50), "ms_p99", report_number(p99), "per_second",
             report_number(per_second), "gops", report_number(gops), "peak_share",
             report_number(share)));
@@ -98,8 +98,10 @@ static void print_row(bench *b, const bench_row *r, double gops, double share)
     print_header(b);
     printf("%5d ", r->batch);
     if (b->texts) printf("%6.4g ", length);
-    printf("%7d %-8s %-9s %-6s %9.4f %9.4f %9.4f %11.1f %8.1f %4.0f %%\n", m->pool->threads, isa,
-           m->precision, "cpu", r->ms[0], p50, p99, per_second, gops, 100 * share);
+    printf("%7d %-8s %-9s %-6s %9.4f %9.4f %9.4f %11.1f %8.1f ", m->pool->threads, isa,
+           m->precision, device, r->ms[0], p50, p99, per_second, gops);
+    if (share >= 0) printf("%4.0f %%\n", 100 * share);
+    else printf("%6s\n", "-");
 }
 
 /* ---- layer by layer ---- */
@@ -166,15 +168,16 @@ int bench_row_run(bench *b, bench_row *r)
     double operations = 0, least = 0; /* 10^6 of them; ms */
     r->out = calloc((size_t)r->batch * (size_t)r->model->classes, sizeof *r->out);
     if (!r->out) return out_of_memory(b);
-    const bench_peaks *peak = peaks_of(b, r->model->cpu);
+    const int on_cpu = !plan->backend; /* the peak of a device is not known */
+    const bench_peaks *peak = on_cpu ? peaks_of(b, r->model->cpu) : NULL;
     int code = measure(b, r);
     if (!code) {
         for (int i = 0; i < plan->n_steps; i++) {
             operations += 2e-6 * bench_macs(r, &plan->step[i]);
-            least += least_ms(peak, r, &plan->step[i]);
+            if (on_cpu) least += least_ms(peak, r, &plan->step[i]);
         }
         const double ms = report_percentile(r->ms, r->n, 0.5);
-        print_row(b, r, operations / ms, least / ms);
+        print_row(b, r, operations / ms, on_cpu ? least / ms : NAN);
         if (b->a->by_layer) code = by_layer(b, r, peak);
         fflush(stdout);
     }

@@ -9,7 +9,7 @@
 /* What every program shares: options, the error line, exit codes.  SPEC.md, sections 1 and 2. */
 enum {
     CLI_OK = 0,
-    CLI_USAGE = 1,    /* the command line, or an ISA or device this machine lacks */
+    CLI_USAGE = 1,    /* the command line, or an ISA this machine, a device this build lacks */
     CLI_BAD_FILE = 2, /* a malformed or unfitting input file */
     CLI_FAILED = 3,   /* input, output, memory, device */
     CLI_BUG = 4,      /* an internal check */

@@ -210,9 +210,9 @@ const cli_command cmd_bench = {
         "copies included. GOP/s counts two operations a multiply-add of the network, at the\n"
         "median; peak is the share of what these threads can do at most, measured here with the\n"
         "innermost loops of the matrix products, FP32 and INT8. Winograd convolutions need fewer\n"
-        "multiply-adds and can go beyond 100 %. Texts have --length tokens each (default 128, or\n"
-        "what the model takes at most), those of --data (a TSV of text<TAB>label) their own: then\n"
-        "length is the mean of the batch.\n"
+        "multiply-adds and can go beyond 100 %; of a GPU the peak is not known. Texts have\n"
+        "--length tokens each (default 128, or what the model takes at most), those of --data (a\n"
+        "TSV of text<TAB>label) their own: then length is the mean of the batch.\n"
         "--json prints one object a row: batch length threads isa precision device ms_min\n"
         "ms_p50 ms_p99 per_second gops peak_share.",
     .examples =

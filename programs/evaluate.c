@@ -150,7 +150,7 @@ static void finish(run *r)
     out->ms_p99 = report_percentile(out->batch_ms, out->n_batches, 0.99);
     out->batch = r->batch;
     out->threads = m->pool->threads;
-    out->isa = oct_cpu_isa_name(m->cpu);
+    out->isa = oct_model_isa(m);
     out->precision = m->precision;
     out->model_bytes = (double)oct_weights_file_size(m->weights);
     out->peak_bytes = peak_bytes();

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/backends.h"
 #include "models/compiled.h"
 #include "models/model.h"
 #include "models/openblas.h"
@@ -23,7 +24,8 @@ typedef struct option_row {
 
 enum { RUNS = CLI_INFER | CLI_EVAL | CLI_DIFF | CLI_BENCH,
        RECIPE = RUNS | CLI_COMPILE | CLI_LINT | CLI_QUANTIZE | CLI_PRUNE,
-       INFERS = CLI_INFER | CLI_TEXT };
+       INFERS = CLI_INFER | CLI_TEXT,
+       DEVICES = CLI_INFER | CLI_TEXT | CLI_EVAL | CLI_BENCH | CLI_INSPECT };
 
 #define AT(field) offsetof(cli_args, field)
 static const option_row rows[] = {
@@ -109,7 +111,8 @@ static const option_row rows[] = {
       "of an FP32 file: fp32 (default), fp16 (weights in half, half the memory),\n"
       "bf16 (operands in bfloat16; fast with AVX-512 BF16), int8 (activation ranges\n"
       "at run time); in diff: of B. A quantized file is int8" },
-    { "device", "NAME", CLI_ALL, TEXT, AT(device), 1, 0, 0, "cpu (default)" },
+    { "device", "NAME", DEVICES, TEXT, AT(device), 1, 0, 0,
+      "cpu (default), or cuda: an NVIDIA GPU, in builds with it" },
     { "top", "K", INFERS, INTS, AT(top), 1, 1, 1 << 20, "classes shown (default 1)" },
     { "labels", "FILE", INFERS | CLI_COMPILE | CLI_QUANTIZE, TEXT, AT(labels), 1, 0, 0,
       "names of the classes, one a line" },
@@ -214,7 +217,8 @@ static int check_names(const cli_command *c, cli_args *a)
 {
     const char *mask = getenv("OCT_CPU");
     const char *origin = "--isa";
-    if (!a->isa.n && mask && *mask) {
+    const int on_cpu = !a->device || !strcmp(a->device, "cpu");
+    if (!a->isa.n && mask && *mask && on_cpu) {
         a->isa = (cli_words){ 1, { mask } };
         origin = "OCT_CPU";
     }
@@ -232,9 +236,10 @@ static int check_names(const cli_command *c, cli_args *a)
             return cli_usage(c, "--%s", oct_last_error());
         narrow |= type != OCT_F32;
     }
-    if (a->device && strcmp(a->device, "cpu"))
-        return cli_usage(c, "--device '%s': %s", a->device, strcmp(a->device, "cuda")
-                         ? "unknown; cpu expected" : "this build has cpu only");
+    const oct_backend *backend;
+    if (oct_backend_find(a->device, &backend)) return cli_usage(c, "--%s", oct_last_error());
+    if (backend && (a->isa.n || a->gemm || a->by_layer))
+        return cli_usage(c, "--device %s: --isa, --gemm and --by-layer are the CPU's", a->device);
     if (a->gemm && strcmp(a->gemm, "ours") && strcmp(a->gemm, "openblas"))
         return cli_usage(c, "--gemm '%s': unknown; ours or openblas expected", a->gemm);
     if (a->gemm && !strcmp(a->gemm, "openblas") && narrow)

@@ -4,24 +4,26 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "tensor/inline.h"
+
 /* Half and bfloat16 <-> float, scalar, exact; to half and bfloat16 round to nearest even.
  * NaN stays NaN, infinity infinity, denormals denormal. */
-static inline float oct_f32_of_bits(uint32_t u)
+OCT_INLINE float oct_f32_of_bits(uint32_t u)
 {
     float f;
     memcpy(&f, &u, sizeof f);
     return f;
 }
-static inline uint32_t oct_bits_of_f32(float f)
+OCT_INLINE uint32_t oct_bits_of_f32(float f)
 {
     uint32_t u;
     memcpy(&u, &f, sizeof u);
     return u;
 }
 
-static inline float oct_f32_of_bf16(uint16_t h) { return oct_f32_of_bits((uint32_t)h << 16); }
+OCT_INLINE float oct_f32_of_bf16(uint16_t h) { return oct_f32_of_bits((uint32_t)h << 16); }
 
-static inline uint16_t oct_bf16_of_f32(float f)
+OCT_INLINE uint16_t oct_bf16_of_f32(float f)
 {
     const uint32_t u = oct_bits_of_f32(f);
     if ((u & 0x7fffffff) > 0x7f800000) return (uint16_t)(u >> 16 | 0x40); /* quiet NaN */
@@ -30,14 +32,14 @@ static inline uint16_t oct_bf16_of_f32(float f)
 
 /* Without branches, so that loops over it become vectors: exponent and mantissa moved to their
  * places make a float 2^112 times too small, denormals included, and the product is exact. */
-static inline float oct_f32_of_f16(uint16_t h)
+OCT_INLINE float oct_f32_of_f16(uint16_t h)
 {
     const uint32_t sign = (uint32_t)(h & 0x8000) << 16, m = (uint32_t)(h & 0x7fff) << 13;
     const uint32_t special = m >= 0x0f800000 ? 0x7f800000 : 0; /* infinity, NaN */
     return oct_f32_of_bits(oct_bits_of_f32(oct_f32_of_bits(m) * 0x1p112f) | special | sign);
 }
 
-static inline uint16_t oct_f16_of_f32(float f)
+OCT_INLINE uint16_t oct_f16_of_f32(float f)
 {
     const uint32_t u = oct_bits_of_f32(f), a = u & 0x7fffffff;
     const uint16_t sign = (uint16_t)(u >> 16 & 0x8000);

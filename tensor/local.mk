@@ -3,6 +3,6 @@ liboctet_core_la_SOURCES += \
 	tensor/arena.h tensor/arena.c \
 	tensor/tensor.h tensor/tensor.c \
 	tensor/cpu.h tensor/cpu.c tensor/text.h tensor/text.c \
-	tensor/f16.h \
+	tensor/f16.h tensor/inline.h \
 	tensor/cgroup.h tensor/cgroup.c \
 	tensor/threads.h tensor/threads.c

@@ -30,7 +30,8 @@ program_tests = tests/test_cli.sh tests/accuracy_mnist.sh tests/accuracy_mnist_c
 	tests/accuracy_cifar.sh tests/accuracy_cifar_resnets.sh tests/accuracy_resnet.sh \
 	tests/accuracy_resnet_fp32.sh tests/accuracy_int8.sh tests/accuracy_distilbert.sh \
 	tests/test_resnet_cli.sh tests/bits.sh tests/compile.sh tests/lint.sh tests/quantize.sh \
-	tests/bits_int8.sh tests/text.sh tests/text_tools.sh tests/prune.sh
+	tests/bits_int8.sh tests/text.sh tests/text_tools.sh tests/prune.sh \
+	tests/cuda_sass.sh
 TESTS      += $(program_tests)
 EXTRA_DIST += $(program_tests) tests/programs.sh
 $(program_tests:.sh=.log): cnn_infer$(EXEEXT) resnet_infer$(EXEEXT) distilbert_infer$(EXEEXT) \
@@ -265,3 +266,26 @@ unit_tests += tests/test_lint tests/test_lint_texts
 tests_test_lint_texts_LDADD = $(LDADD) $(CHECK_LIBS)
 tests_test_lint_CFLAGS = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 tests_test_lint_LDADD  = libprograms.la $(LDADD) $(CHECK_LIBS)
+
+# The CUDA backend: its kernels' sources on the CPU, on a device that is memory.
+EXTRA_DIST += tests/cuda_emulate.h tests/cuda_emulate.cc
+if HAVE_CUDA
+unit_tests += tests/test_cuda
+cuda_emulated = $(cuda_kernels:.cu=.emu) tests/cuda_emulate.emu
+CLEANFILES += $(cuda_emulated) test_cuda-*
+cuda_host = $(NVCC) -I$(top_srcdir) -std=c++17 -O2 -g -x c++ \
+	-Xcompiler -fno-exceptions,-fno-rtti,-fno-threadsafe-statics,-ffp-contract=off \
+	-Xcompiler -fno-strict-aliasing -Xcompiler -U_FORTIFY_SOURCE,-Wno-unknown-pragmas
+$(cuda_emulated): $(srcdir)/tests/cuda_emulate.h $(srcdir)/cuda/common.cuh \
+	$(srcdir)/cuda/kernels.h $(srcdir)/cuda/mma.cuh $(srcdir)/cuda/conv2d_mma.cuh
+SUFFIXES += .cc .emu
+.cu.emu:
+	@$(MKDIR_P) $(@D)
+	$(AM_V_GEN)$(cuda_host) -include $(top_srcdir)/tests/cuda_emulate.h -c -o $@ $<
+.cc.emu:
+	@$(MKDIR_P) $(@D)
+	$(AM_V_GEN)$(cuda_host) -c -o $@ $<
+tests_test_cuda_SOURCES = tests/graph_case.h tests/graph_case.c tests/test_cuda.c tests/cuda_device_fake.c cuda/backend.c cuda/pack.c \
+	cuda/prepare.c cuda/prepare_conv.c
+tests_test_cuda_LDADD   = $(cuda_emulated) $(LDADD) $(CHECK_LIBS)
+endif

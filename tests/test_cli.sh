@@ -67,7 +67,15 @@ refuse 1 "--isa" ./octet inspect "$good" --isa avx1024
 refuse 1 "--precision 'fp31'" ./octet bench "$good" --precision fp31
 refuse 1 "--precision 'fp16,bf16'" ./cnn_infer "$good" "$image" --precision fp16,bf16
 refuse 1 "--gemm openblas" ./octet bench "$good" --precision fp16 --gemm openblas
-refuse 1 "--device 'cuda'" ./octet bench "$good" --device cuda
+refuse 1 "--device 'tpu': unknown" ./octet bench "$good" --device tpu
+refuse 1 "unknown option '--device'" ./octet diff "$good" "$good" --device cuda
+if ! grep -q 'define HAVE_CUDA 1' config.h; then
+    refuse 1 "--device 'cuda': this build was made without CUDA" ./octet bench "$good" --device cuda
+else
+    refuse 1 "--by-layer" ./octet bench "$good" --device cuda --by-layer
+    refuse 1 "--isa" ./octet bench "$good" --device cuda --isa ref
+    [ -e /dev/nvidiactl ] || refuse 3 "no NVIDIA driver" ./octet inspect "$good" --plan --device cuda
+fi
 refuse 1 "--gemm 'mkl'" ./octet bench "$good" --gemm mkl
 refuse 1 "--channels 'XYZ'" ./cnn_infer "$good" "$image" --channels XYZ
 refuse 1 "--passes" ./octet diff "$good" --passes folding

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "ops/attr.h"
+#include "tensor/inline.h"
 
 /* int32 sum -> uint8, FP32 or int32: the one definition every integer kernel must match bit for
  * bit.
@@ -44,7 +45,7 @@ typedef struct oct_requant {
     } spread;
 } oct_requant;
 
-static inline void oct_requant_spread(oct_requant *q)
+OCT_INLINE void oct_requant_spread(oct_requant *q)
 {
     q->spread.zero = (uint32_t)q->zero * 0x10001u;
     q->spread.lo = (uint32_t)q->lo * 0x1010101u;
@@ -54,12 +55,12 @@ static inline void oct_requant_spread(oct_requant *q)
 }
 
 /* Is it so, of this scale and fbias?  (2^31 + 2^29) 2^-1 + 2^29 < 2^31. */
-static inline int oct_requant_is_bounded(const oct_requant *q, float scale, float fbias)
+OCT_INLINE int oct_requant_is_bounded(const oct_requant *q, float scale, float fbias)
 {
     return scale <= .5f && fabsf(fbias) <= 0x1p29f && 255 * q->residual_scale <= 0x1p29f;
 }
 
-static inline uint8_t oct_requant_u8(float y, const oct_requant *q)
+OCT_INLINE uint8_t oct_requant_u8(float y, const oct_requant *q)
 {
     const float lo = (float)(q->lo - q->zero), hi = (float)(q->hi - q->zero);
     y = y < lo ? lo : y;
@@ -67,12 +68,12 @@ static inline uint8_t oct_requant_u8(float y, const oct_requant *q)
     return (uint8_t)((int)lrintf(y) + q->zero);
 }
 
-static inline float oct_requant_add(float y, uint8_t r, const oct_requant *q)
+OCT_INLINE float oct_requant_add(float y, uint8_t r, const oct_requant *q)
 {
     return fmaf((float)(r - q->residual_zero), q->residual_scale, y);
 }
 
-static inline float oct_requant_act(float y, oct_act act)
+OCT_INLINE float oct_requant_act(float y, oct_act act)
 {
     if (act != OCT_ACT_NONE) y = y < 0 ? 0 : y;
     if (act == OCT_ACT_RELU6) y = y > 6 ? 6 : y;

@@ -1,0 +1,83 @@
+#ifndef OCT_CUDA_COMMON_CUH
+#define OCT_CUDA_COMMON_CUH
+
+/* What all kernels share: half as storage, launches, copies that run beside the arithmetic.
+ * tests/cuda_emulate.h defines OCT_CUDA_EMULATED and the same names for a CPU, so that the tests
+ * run these very sources, thread by thread. */
+#ifndef OCT_CUDA_EMULATED
+#include <cuda_fp16.h>
+#include <cuda_runtime.h>
+#endif
+#include <stdint.h>
+
+#include "cuda/kernels.h"
+#include "ops/kernels/math_f32.h"
+
+typedef struct oct_half { uint16_t bits; } oct_half;
+
+#ifndef OCT_CUDA_EMULATED
+#define OCT_LAUNCH(kernel, grid, block, shared, stream, ...) \
+    (kernel)<<<(grid), (block), (shared), (cudaStream_t)(stream)>>>(__VA_ARGS__)
+#define OCT_LAUNCHED() ((int)cudaGetLastError())
+#define OCT_DYNAMIC_SHARED(name) extern __shared__ __align__(16) unsigned char name[]
+
+static __device__ inline float half_to_float(uint16_t h)
+{
+    return __half2float(__ushort_as_half(h));
+}
+static __device__ inline uint16_t half_of_float(float f)
+{
+    return __half_as_ushort(__float2half_rn(f));
+}
+
+/* 16 bytes to shared memory, in the background; a group is what was asked for since the last
+ * commit, and wait<N> leaves the newest N groups under way. */
+static __device__ inline void copy_async(void *s_to, const void *g_from)
+{
+    const unsigned to = (unsigned)__cvta_generic_to_shared(s_to);
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(g_from) : "memory");
+}
+static __device__ inline void copy_commit(void)
+{
+    asm volatile("cp.async.commit_group;" ::: "memory");
+}
+template <int N> static __device__ inline void copy_wait(void)
+{
+    asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
+}
+#endif
+
+static __device__ inline float load(const oct_half *p) { return half_to_float(p->bits); }
+static __device__ inline float load(const float *p) { return *p; }
+/* A finite value from 65520 on becomes infinity: that is counted, and the run fails. */
+static __device__ inline void store(const oct_cuda_rows &rows, oct_half *p, float x)
+{
+    p->bits = half_of_float(x);
+    if (fabsf(x) >= 65520) atomicAdd(rows.overflow, 1);
+}
+static __device__ inline void store(const oct_cuda_rows &, float *p, float x) { *p = x; }
+
+static __device__ inline float activate(float x, oct_act act)
+{
+    switch (act) {
+    case OCT_ACT_RELU:    return oct_relu_f32(x);
+    case OCT_ACT_RELU6:   return oct_relu6_f32(x);
+    case OCT_ACT_SIGMOID: return oct_sigmoid_f32(x);
+    case OCT_ACT_TANH:    return oct_tanh_f32(x);
+    case OCT_ACT_GELU:    return oct_gelu_f32(x);
+    default:              return x;
+    }
+}
+
+/* Blocks that give each of `rows` rows `cols` threads or more of `block` threads. */
+static inline unsigned blocks_for(long long rows, int cols, int block)
+{
+    const long long n = (rows * cols + block - 1) / block;
+    return n < 1 ? 1u : n > 0x7fffffff ? 0x7fffffffu : (unsigned)n;
+}
+
+/* A kernel for each element: F returns from the caller. */
+#define OCT_FOR_FLOAT(value, f)                                     \
+    ((value).type == OCT_F16 ? f<oct_half> : f<float>)
+
+#endif

@@ -1,0 +1,170 @@
+#include "cuda/device.h"
+
+#include <cuda_runtime_api.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MIN_MAJOR = 8 }; /* compute capability: what the kernels are compiled for */
+
+typedef struct block {
+    struct block *next;
+    void *memory;
+    int pinned;
+} block;
+
+struct oct_cuda {
+    cudaStream_t stream;
+    cudaGraphExec_t graph;
+    block *blocks;
+};
+
+static oct_status failed(const char *what, cudaError_t error)
+{
+    return oct_fail(OCT_ERR_DEVICE, "device 'cuda': %s: %s", what, cudaGetErrorString(error));
+}
+
+static oct_status check(const char *what, cudaError_t error)
+{
+    return error == cudaSuccess ? OCT_OK : failed(what, error);
+}
+
+/* Without a driver, and with one older than this program's runtime, CUDA gives the same error. */
+static oct_status check_driver(void)
+{
+    int driver = 0, runtime = 0;
+    if (cudaDriverGetVersion(&driver) != cudaSuccess) driver = 0;
+    if (cudaRuntimeGetVersion(&runtime) != cudaSuccess) runtime = CUDART_VERSION;
+    if (!driver) return oct_fail(OCT_ERR_DEVICE, "device 'cuda': no NVIDIA driver is loaded");
+    if (driver / 1000 < runtime / 1000) /* minor versions are compatible */
+        return oct_fail(OCT_ERR_DEVICE, "device 'cuda': the NVIDIA driver is too old: it is for "
+                        "CUDA %d.%d, this build for %d.%d", driver / 1000, driver % 1000 / 10,
+                        runtime / 1000, runtime % 1000 / 10);
+    return OCT_OK;
+}
+
+static oct_status check_device(void)
+{
+    int count = 0, major = 0, minor = 0;
+    OCT_TRY(check_driver());
+    const cudaError_t error = cudaGetDeviceCount(&count);
+    if (error == cudaErrorNoDevice || (error == cudaSuccess && !count))
+        return oct_fail(OCT_ERR_DEVICE, "device 'cuda': there is no CUDA device");
+    OCT_TRY(check("no device can be used", error));
+    OCT_TRY(check("compute capability",
+                  cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0)));
+    OCT_TRY(check("compute capability",
+                  cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0)));
+    if (major < MIN_MAJOR)
+        return oct_fail(OCT_ERR_DEVICE, "device 'cuda': compute capability %d.%d, %d.0 or more is "
+                        "needed", major, minor, MIN_MAJOR);
+    return OCT_OK;
+}
+
+oct_status oct_cuda_open(oct_cuda **out)
+{
+    *out = NULL;
+    OCT_TRY(check_device());
+    oct_cuda *c = calloc(1, sizeof *c);
+    if (!c) return oct_fail(OCT_ERR_MEMORY, "device 'cuda': out of memory");
+    oct_status status = check("the device", cudaSetDevice(0));
+    if (!status) status = check("a stream", cudaStreamCreateWithFlags(&c->stream,
+                                                                      cudaStreamNonBlocking));
+    if (status) oct_cuda_close(c);
+    else *out = c;
+    return status;
+}
+
+void oct_cuda_close(oct_cuda *c)
+{
+    if (!c) return;
+    if (c->stream) cudaStreamSynchronize(c->stream);
+    if (c->graph) cudaGraphExecDestroy(c->graph);
+    while (c->blocks) {
+        block *b = c->blocks;
+        c->blocks = b->next;
+        if (b->pinned) cudaFreeHost(b->memory);
+        else cudaFree(b->memory);
+        free(b);
+    }
+    if (c->stream) cudaStreamDestroy(c->stream);
+    free(c);
+}
+
+static oct_status out_of_memory(size_t size)
+{
+    size_t left = 0, total = 0;
+    cudaGetLastError(); /* it is said here */
+    if (cudaMemGetInfo(&left, &total) != cudaSuccess) left = total = 0;
+    return oct_fail(OCT_ERR_DEVICE, "device 'cuda': out of device memory for %zu bytes, %zu of %zu "
+                    "are free", size, left, total);
+}
+
+static oct_status get(oct_cuda *c, size_t size, int pinned, void **out)
+{
+    block *b = calloc(1, sizeof *b);
+    *out = NULL;
+    if (!b) return oct_fail(OCT_ERR_MEMORY, "device 'cuda': out of memory");
+    const cudaError_t error = pinned ? cudaHostAlloc(&b->memory, size ? size : 1, 0)
+                                     : cudaMalloc(&b->memory, size ? size : 1);
+    if (error != cudaSuccess) {
+        free(b);
+        if (error == cudaErrorMemoryAllocation && !pinned) return out_of_memory(size);
+        return failed(pinned ? "pinned memory" : "device memory", error);
+    }
+    b->pinned = pinned;
+    b->next = c->blocks;
+    c->blocks = b;
+    *out = b->memory;
+    return OCT_OK;
+}
+
+oct_status oct_cuda_alloc(oct_cuda *c, size_t size, void **out) { return get(c, size, 0, out); }
+
+oct_status oct_cuda_pin(oct_cuda *c, size_t size, void **out)
+{
+    OCT_TRY(get(c, size, 1, out));
+    memset(*out, 0, size);
+    return OCT_OK;
+}
+
+oct_status oct_cuda_upload(oct_cuda *c, void *to, const void *from, size_t size)
+{
+    OCT_TRY(oct_cuda_send(c, to, from, size));
+    return oct_cuda_wait(c);
+}
+
+oct_status oct_cuda_capture(oct_cuda *c, oct_cuda_launch *launch, void *arg)
+{
+    cudaGraph_t graph = NULL;
+    OCT_TRY(check("a kernel could not be launched", (cudaError_t)launch(arg, c->stream)));
+    OCT_TRY(oct_cuda_wait(c));
+    OCT_TRY(check("capture", cudaStreamBeginCapture(c->stream,
+                                                    cudaStreamCaptureModeThreadLocal)));
+    const cudaError_t launched = (cudaError_t)launch(arg, c->stream);
+    const cudaError_t ended = cudaStreamEndCapture(c->stream, &graph);
+    oct_status status = check("a kernel could not be launched", launched);
+    if (!status) status = check("capture", ended);
+    if (!status) status = check("capture", cudaGraphInstantiate(&c->graph, graph, 0));
+    if (graph) cudaGraphDestroy(graph);
+    if (!status) status = check("capture", cudaGraphUpload(c->graph, c->stream));
+    return status;
+}
+
+oct_status oct_cuda_send(oct_cuda *c, void *to, const void *from, size_t size)
+{
+    return check("copy to the device",
+                 cudaMemcpyAsync(to, from, size, cudaMemcpyHostToDevice, c->stream));
+}
+
+oct_status oct_cuda_replay(oct_cuda *c)
+{
+    return check("run", cudaGraphLaunch(c->graph, c->stream));
+}
+
+oct_status oct_cuda_receive(oct_cuda *c, void *to, const void *from, size_t size)
+{
+    return check("copy from the device",
+                 cudaMemcpyAsync(to, from, size, cudaMemcpyDeviceToHost, c->stream));
+}
+
+oct_status oct_cuda_wait(oct_cuda *c) { return check("run", cudaStreamSynchronize(c->stream)); }

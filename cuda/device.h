@@ -1,0 +1,35 @@
+#ifndef OCT_CUDA_DEVICE_H
+#define OCT_CUDA_DEVICE_H
+
+#include <stddef.h>
+
+#include "tensor/status.h"
+
+/* The CUDA runtime, as much of it as the backend uses: one device, one stream, memory that lives as
+ * long as they do, one captured graph.  Nothing waits but oct_cuda_upload and oct_cuda_wait.
+ * tests/cuda_device_fake.c has the same functions on a CPU. */
+typedef struct oct_cuda oct_cuda;
+
+/* The first device; see cuda.h for what is refused. */
+OCT_MUST_CHECK oct_status oct_cuda_open(oct_cuda **out);
+void oct_cuda_close(oct_cuda *c);
+
+/* Device memory on a 256-byte boundary; host memory the device can read meanwhile, zeros. */
+OCT_MUST_CHECK oct_status oct_cuda_alloc(oct_cuda *c, size_t size, void **out);
+OCT_MUST_CHECK oct_status oct_cuda_pin(oct_cuda *c, size_t size, void **out);
+/* From any host memory, at plan time. */
+OCT_MUST_CHECK oct_status oct_cuda_upload(oct_cuda *c, void *to, const void *from, size_t size);
+
+/* Records what launch puts on the stream, to be replayed; launch returns 0 or a CUDA error.
+ * Before, it is run once as it is: what can go wrong with a kernel, and its loading, is then not
+ * part of the capture. */
+typedef int oct_cuda_launch(void *arg, void *stream);
+OCT_MUST_CHECK oct_status oct_cuda_capture(oct_cuda *c, oct_cuda_launch *launch, void *arg);
+
+/* On the stream, from and to pinned memory. */
+OCT_MUST_CHECK oct_status oct_cuda_send(oct_cuda *c, void *to, const void *from, size_t size);
+OCT_MUST_CHECK oct_status oct_cuda_replay(oct_cuda *c);
+OCT_MUST_CHECK oct_status oct_cuda_receive(oct_cuda *c, void *to, const void *from, size_t size);
+OCT_MUST_CHECK oct_status oct_cuda_wait(oct_cuda *c);
+
+#endif

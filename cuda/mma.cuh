@@ -1,0 +1,34 @@
+#ifndef OCT_CUDA_MMA_CUH
+#define OCT_CUDA_MMA_CUH
+
+#include "cuda/common.cuh"
+
+/* The tensor cores' product of a warp:  d[16, 8] += a[16, k] b[8, k]^T, k = 16 halves or 32 bytes,
+ * that is 32 bytes of each row in both cases, and the same places for both.  Of lane l, with
+ * g = l / 4 and t = l % 4 (words are of 32 bits, eight a row):
+ *
+ *   a[0] row g      word t        b[0] row g word t        d[0], d[1] row g,     columns 2t, 2t + 1
+ *   a[1] row g + 8  word t        b[1] row g word t + 4    d[2], d[3] row g + 8, the same
+ *   a[2] row g      word t + 4
+ *   a[3] row g + 8  word t + 4
+ *
+ * Source: PTX ISA, "Matrix Fragments for mma.m16n8k16 / m16n8k32". */
+#ifndef OCT_CUDA_EMULATED
+static __device__ inline void mma(float d[4], const uint32_t a[4], const uint32_t b[2])
+{
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
+                 "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+/* a uint8, b int8; wraps, which no sum within gemm_s8.h's limits does */
+static __device__ inline void mma(int32_t d[4], const uint32_t a[4], const uint32_t b[2])
+{
+    asm volatile("mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32 "
+                 "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+                 : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+#endif
+
+#endif

@@ -1,0 +1,179 @@
+/* LayerNorm, softmax, embedding, first: rows.
+ *
+ *   for each row                   grid; two of a warp, sixteen threads each
+ *     for each column              thread l: columns l, l + 16, ...
+ *       sums: lane l, then l + (l + 8), + 4, + 2, + 1               shuffles
+ * These are the sixteen lanes of ops/kernels/vec.h, so the order of sums is the CPU's. */
+#include "cuda/common.cuh"
+
+namespace rowwise {
+
+enum { LANES = 16, BLOCK = 128, ROWS = BLOCK / LANES };
+
+/* l + (l + 8), + 4, + 2, + 1 of sixteen threads; all get the sum of lane 0.  All threads of a warp
+ * call it together. */
+static __device__ inline float lanes_sum(float x)
+{
+    for (int step = LANES / 2; step; step /= 2) x += __shfl_down_sync(0xffffffffu, x, step, LANES);
+    return __shfl_sync(0xffffffffu, x, 0, LANES);
+}
+
+/* The largest, in any order: NaN was left out. */
+static __device__ inline float lanes_max(float x)
+{
+    for (int step = LANES / 2; step; step /= 2)
+        x = oct_max_f32(__shfl_xor_sync(0xffffffffu, x, step, LANES), x);
+    return x;
+}
+
+struct row { long long i; int lane; bool there; };
+
+static __device__ inline row find(const oct_cuda_rows &rows)
+{
+    row r;
+    r.i = (long long)blockIdx.x * ROWS + (int)threadIdx.x / LANES;
+    r.lane = (int)threadIdx.x % LANES;
+    r.there = r.i < (long long)*rows.count * rows.per;
+    return r;
+}
+
+/* y = norm(v) of one row, whose element i is get(i); rows that are not there have n = 0. */
+template <class E, class Get>
+static __device__ inline void normalize(const oct_cuda_rows &rows, int lane, int n, float count,
+                                        Get get, float eps, const float *gamma, const float *beta,
+                                        E *y, int pitch)
+{
+    float sum = 0, squares = 0;
+    for (int i = lane; i < n; i += LANES) sum += get(i);
+    const float mean = lanes_sum(sum) / count;
+    for (int i = lane; i < n; i += LANES) {
+        const float v = get(i) - mean;
+        squares = fmaf(v, v, squares);
+    }
+    const float r = 1 / sqrtf(lanes_sum(squares) / count + eps);
+    for (int i = lane; i < n; i += LANES)
+        store(rows, y + i, fmaf((get(i) - mean) * r, gamma[i], beta[i]));
+    if (n)
+        for (int i = n + lane; i < pitch; i += LANES) store(rows, y + i, 0);
+}
+
+template <class E>
+static __global__ void layernorm(oct_cuda_rows rows, float eps, const float *gamma,
+                                 const float *beta, oct_cuda_value x, oct_cuda_value y)
+{
+    const row r = find(rows);
+    const E *from = (const E *)x.data + r.i * x.pitch;
+    normalize(rows, r.lane, r.there ? x.cols : 0, (float)x.cols,
+              [=](int i) { return load(from + i); }, eps, gamma, beta,
+              (E *)y.data + r.i * y.pitch, y.pitch);
+}
+
+template <class E>
+static __global__ void softmax(oct_cuda_rows rows, oct_cuda_value x, oct_cuda_value y)
+{
+    const row r = find(rows);
+    const int n = r.there ? x.cols : 0;
+    const E *from = (const E *)x.data + r.i * x.pitch;
+    E *to = (E *)y.data + r.i * y.pitch;
+    float top = -INFINITY, sum = 0;
+    for (int i = r.lane; i < n; i += LANES) top = oct_max_f32(load(from + i), top);
+    top = lanes_max(top) + 0.0f;
+    for (int i = r.lane; i < n; i += LANES) sum += oct_exp_f32(load(from + i) - top);
+    sum = lanes_sum(sum);
+    for (int i = r.lane; i < n; i += LANES)
+        store(rows, to + i, oct_exp_f32(load(from + i) - top) / sum);
+    if (n)
+        for (int i = n + r.lane; i < y.pitch; i += LANES) store(rows, to + i, 0);
+}
+
+static __device__ inline float word_at(const oct_cuda_embedding &e, size_t id, size_t i)
+{
+    switch (e.word_type) {
+    case OCT_F16:  return half_to_float(((const uint16_t *)e.word)[i]);
+    case OCT_BF16: return oct_f32_of_bf16(((const uint16_t *)e.word)[i]);
+    case OCT_S8:   return (float)((const int8_t *)e.word)[i] * e.scale[id];
+    default:       return ((const float *)e.word)[i];
+    }
+}
+
+/* The text that token i belongs to: the last whose begin is not after it. */
+static __host__ __device__ inline int text_of(const int32_t *starts, int texts, int i)
+{
+    int lo = 0, hi = texts - 1;
+    while (lo < hi) {
+        const int mid = (lo + hi + 1) / 2;
+        if (starts[mid] <= i) lo = mid;
+        else hi = mid - 1;
+    }
+    return lo;
+}
+
+template <class E> static __global__ void embed(oct_cuda_rows rows, oct_cuda_embedding e)
+{
+    const row r = find(rows);
+    const int d = e.y.cols, i0 = (int)r.i;
+    size_t id = 0;
+    const float *position = e.position, *type = nullptr;
+    if (r.there) {
+        id = (size_t)e.ids[i0];
+        position += (size_t)(i0 - e.starts[text_of(e.starts, *e.texts, i0)]) * (size_t)d;
+        if (e.types) type = e.type + (size_t)e.types[i0] * (size_t)d;
+    }
+    auto get = [=](int i) {
+        float y = word_at(e, id, id * (size_t)d + (size_t)i);
+        if (type) y = y + type[i];
+        return y + position[i];
+    };
+    normalize(rows, r.lane, r.there ? d : 0, (float)d, get, e.eps, e.gamma, e.beta,
+              (E *)e.y.data + r.i * e.y.pitch, e.y.pitch);
+}
+
+template <class E>
+static __global__ void first(oct_cuda_rows rows, const int32_t *starts, oct_cuda_value x,
+                             oct_cuda_value y)
+{
+    const row r = find(rows);
+    if (!r.there) return;
+    const E *from = (const E *)x.data + (size_t)starts[r.i] * (size_t)x.pitch;
+    for (int i = r.lane; i < y.pitch; i += LANES) ((E *)y.data)[r.i * y.pitch + i] = from[i];
+}
+
+static dim3 grid(const oct_cuda_rows &rows)
+{
+    return dim3(blocks_for((long long)rows.most * rows.per, 1, ROWS));
+}
+
+}
+
+using namespace rowwise;
+
+extern "C" {
+
+int oct_cuda_layernorm(void *stream, oct_cuda_rows rows, float eps, const float *gamma,
+                       const float *beta, oct_cuda_value x, oct_cuda_value y)
+{
+    OCT_LAUNCH(OCT_FOR_FLOAT(y, layernorm), grid(rows), dim3(BLOCK), 0, stream, rows, eps, gamma,
+               beta, x, y);
+    return OCT_LAUNCHED();
+}
+
+int oct_cuda_softmax(void *stream, oct_cuda_rows rows, oct_cuda_value x, oct_cuda_value y)
+{
+    OCT_LAUNCH(OCT_FOR_FLOAT(y, softmax), grid(rows), dim3(BLOCK), 0, stream, rows, x, y);
+    return OCT_LAUNCHED();
+}
+
+int oct_cuda_embed(void *stream, oct_cuda_rows rows, const oct_cuda_embedding *e)
+{
+    OCT_LAUNCH(OCT_FOR_FLOAT(e->y, embed), grid(rows), dim3(BLOCK), 0, stream, rows, *e);
+    return OCT_LAUNCHED();
+}
+
+int oct_cuda_first(void *stream, oct_cuda_rows rows, const int32_t *starts, oct_cuda_value x,
+                   oct_cuda_value y)
+{
+    OCT_LAUNCH(OCT_FOR_FLOAT(y, first), grid(rows), dim3(BLOCK), 0, stream, rows, starts, x, y);
+    return OCT_LAUNCHED();
+}
+
+}

@@ -1,0 +1,218 @@
+/* Weights as the kernels of conv2d and linear read them (kernels.h). */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cuda/steps.h"
+#include "ops/quantized.h"
+#include "tensor/f16.h"
+
+static int ceil_div(int a, int b) { return a / b + (a % b != 0); }
+
+static oct_status out_of_memory(const char *op)
+{
+    return oct_fail(OCT_ERR_MEMORY, "%s: out of memory", op);
+}
+
+/* Puts an array on the device; frees nothing. */
+static oct_status put_floats(oct_device *d, const float *from, int n, oct_prepare *how,
+                             const float **out)
+{
+    const void *there = NULL;
+    OCT_TRY(oct_cuda_put(d, from, (size_t)n * sizeof *from, how, &there));
+    *out = there;
+    return OCT_OK;
+}
+
+static oct_status put_fill(oct_device *d, int byte, oct_prepare *how, oct_cuda_conv *c)
+{
+    unsigned char fill[OCT_CUDA_CHUNK];
+    memset(fill, byte, sizeof fill);
+    return oct_cuda_put(d, fill, sizeof fill, how, &c->fill);
+}
+
+/* ---- half ---- */
+
+/* A power of two by which a row's weights are 2 or less: no row is beyond half's range, none is
+ * among its denormals.  It comes back with the sum, exactly. */
+static oct_status row_scale(const oct_cuda_shape *s, int n, const float *w, size_t k, float *out)
+{
+    float most = 0;
+    int e;
+    for (size_t i = 0; i < k; i++) {
+        if (!isfinite(w[i]))
+            return oct_fail(OCT_ERR_FORMAT, "%s: a weight of row %d is %g", s->op, n, (double)w[i]);
+        if (fabsf(w[i]) > most) most = fabsf(w[i]);
+    }
+    frexpf(most, &e);
+    *out = ldexpf(1, e > 126 ? 126 : e < -126 ? -126 : e); /* it and its inverse are normal */
+    return OCT_OK;
+}
+
+static void half_row(const oct_cuda_shape *s, const float *w, float scale, size_t pixel,
+                     uint16_t *to)
+{
+    const int taps = s->kernel[0] * s->kernel[1];
+    for (int t = 0; t < taps; t++, to += pixel)
+        for (int i = 0; i < s->c; i++)
+            to[i] = oct_f16_of_f32(w[(size_t)i * (size_t)taps + (size_t)t] * (1 / scale));
+}
+
+static oct_status pack_half(oct_device *d, const oct_cuda_shape *s, const oct_tensor *w,
+                            oct_prepare *how, oct_cuda_conv *c)
+{
+    const size_t k = (size_t)s->c * (size_t)s->kernel[0] * (size_t)s->kernel[1];
+    const size_t row = (size_t)c->steps * OCT_CUDA_STEP / sizeof(uint16_t);
+    const size_t pixel = (size_t)c->chunks * OCT_CUDA_CHUNK / sizeof(uint16_t);
+    float *from = malloc(k * sizeof *from);
+    uint16_t *to = calloc(row * (size_t)c->n_pad, sizeof *to);
+    float *scale = calloc((size_t)c->n_pad, sizeof *scale);
+    oct_status status = from && to && scale ? OCT_OK : out_of_memory(s->op);
+    for (int n = 0; n < s->out && !status; n++) {
+        oct_tensor_read_f32(w, (size_t)n * k, k, from);
+        status = row_scale(s, n, from, k, &scale[n]);
+        if (!status) half_row(s, from, scale[n], pixel, to + (size_t)n * row);
+    }
+    if (!status) status = oct_cuda_put(d, to, row * (size_t)c->n_pad * sizeof *to, how, &c->w);
+    if (!status) status = put_floats(d, scale, c->n_pad, how, &c->scale);
+    free(scale);
+    free(from);
+    free(to);
+    return status;
+}
+
+/* ---- float, [k][n_pad]: blocks of 64 channels, ky, kx, c ---- */
+
+static void float_row(const oct_cuda_shape *s, const float *w, int n_pad, float *to)
+{
+    const int taps = s->kernel[0] * s->kernel[1];
+    for (int b = 0; b < s->c; b += OCT_BLOCK)
+        for (int t = 0; t < taps; t++)
+            for (int i = b; i < s->c && i < b + OCT_BLOCK; i++, to += n_pad)
+                *to = w[(size_t)i * (size_t)taps + (size_t)t];
+}
+
+static oct_status pack_float(oct_device *d, const oct_cuda_shape *s, const oct_tensor *w,
+                             oct_prepare *how, oct_cuda_conv *c)
+{
+    const size_t k = (size_t)s->c * (size_t)s->kernel[0] * (size_t)s->kernel[1];
+    float *from = malloc(k * sizeof *from);
+    float *to = calloc(k * (size_t)c->n_pad, sizeof *to);
+    oct_status status = from && to ? OCT_OK : out_of_memory(s->op);
+    for (int n = 0; n < s->out && !status; n++) {
+        oct_tensor_read_f32(w, (size_t)n * k, k, from);
+        float_row(s, from, c->n_pad, to + n);
+    }
+    if (!status) status = oct_cuda_put(d, to, k * (size_t)c->n_pad * sizeof *to, how, &c->w);
+    free(from);
+    free(to);
+    return status;
+}
+
+/* The bias of half and float layers: n_pad floats. */
+static oct_status pack_bias(oct_device *d, const oct_cuda_shape *s, const oct_tensor *b,
+                            oct_prepare *how, oct_cuda_conv *c)
+{
+    const float *there = NULL;
+    float *bias = calloc((size_t)c->n_pad, sizeof *bias);
+    if (!bias) return out_of_memory(s->op);
+    if (b) oct_tensor_read_f32(b, 0, (size_t)s->out, bias);
+    const oct_status status = put_floats(d, bias, c->n_pad, how, &there);
+    c->bias = there;
+    free(bias);
+    return status;
+}
+
+/* ---- int8 ---- */
+
+typedef struct bytes {
+    int8_t *w;
+    int32_t *bias;             /* [n_pad], then the floats */
+    float *scale, *fbias;
+    int32_t *colsum;
+} bytes;
+
+/* One row, and its bias with x's zero point folded in: gemm_s8.h's bias - zero * colsum. */
+static void byte_row(const oct_cuda_shape *s, const oct_gemm_s8_weights *from, int n, size_t pixel,
+                     int8_t *to, int32_t *bias, int32_t *colsum)
+{
+    const int taps = s->kernel[0] * s->kernel[1];
+    const size_t k = (size_t)s->c * (size_t)taps;
+    const int8_t *w = from->b + (size_t)n * k;
+    int32_t sum = 0;
+    for (int t = 0; t < taps; t++, to += pixel)
+        for (int i = 0; i < s->c; i++) {
+            to[i] = w[(size_t)i * (size_t)taps + (size_t)t];
+            sum += to[i];
+        }
+    *colsum = sum;
+    *bias = (from->bias ? from->bias[n] : 0) - from->zero * sum;
+}
+
+static oct_status put_bytes(oct_device *d, const bytes *p, size_t size, oct_prepare *how,
+                            oct_cuda_conv *c)
+{
+    OCT_TRY(oct_cuda_put(d, p->w, size, how, &c->w));
+    OCT_TRY(oct_cuda_put(d, p->bias, (size_t)c->n_pad * sizeof *p->bias, how, &c->bias));
+    OCT_TRY(put_floats(d, p->scale, c->n_pad, how, &c->scale));
+    const void *colsum = NULL;
+    OCT_TRY(oct_cuda_put(d, p->colsum, (size_t)c->n_pad * sizeof *p->colsum, how, &colsum));
+    c->colsum = colsum;
+    return put_floats(d, p->fbias, c->n_pad, how, &c->fbias);
+}
+
+static oct_status fill_bytes(const oct_cuda_shape *s, const oct_args *args, size_t row,
+                             const oct_cuda_conv *c, const bytes *to)
+{
+    const oct_tensor *x = args->in[OCT_CONV2D_X], *w = args->in[OCT_CONV2D_W];
+    oct_arena tmp = { 0 };
+    oct_gemm_s8_weights from = { .b = w->data, .zero = x->zero };
+    oct_status status = oct_quant_scales(s->op, x, w, args->out, to->scale);
+    if (!status) status = oct_quant_bias(s->op, args, &tmp, &from);
+    for (int n = 0; n < s->out && !status; n++) {
+        byte_row(s, &from, n, (size_t)c->chunks * OCT_CUDA_CHUNK, to->w + (size_t)n * row,
+                 &to->bias[n], &to->colsum[n]);
+        if (from.fbias) to->fbias[n] = from.fbias[n];
+    }
+    oct_arena_free(&tmp);
+    return status;
+}
+
+static oct_status pack_bytes(oct_device *d, const oct_cuda_shape *s, const oct_args *args,
+                             oct_prepare *how, oct_cuda_conv *c)
+{
+    const size_t n = (size_t)c->n_pad, row = (size_t)c->steps * OCT_CUDA_STEP;
+    bytes p = { calloc(n * row, 1), calloc(n, sizeof *p.bias), calloc(n, sizeof *p.scale),
+                calloc(n, sizeof *p.fbias), calloc(n, sizeof *p.colsum) };
+    const int there = p.w && p.bias && p.scale && p.fbias && p.colsum;
+    oct_status status = there ? OCT_OK : out_of_memory(s->op);
+    if (!status) status = fill_bytes(s, args, row, c, &p);
+    if (!status) status = put_bytes(d, &p, n * row, how, c);
+    free(p.w);
+    free(p.bias);
+    free(p.scale);
+    free(p.fbias);
+    free(p.colsum);
+    return status;
+}
+
+oct_status oct_cuda_pack(oct_device *d, const oct_cuda_shape *s, oct_dtype type,
+                         const oct_args *args, oct_prepare *how, oct_cuda_conv *c)
+{
+    const oct_tensor *w = args->in[OCT_CONV2D_W], *b = args->in[OCT_CONV2D_BIAS];
+    const int taps = s->kernel[0] * s->kernel[1];
+    c->n = s->out;
+    c->n_pad = ceil_div(s->out, OCT_CUDA_N) * OCT_CUDA_N;
+    c->chunks = type == OCT_F32 ? s->c : oct_cuda_pitch(type, s->c) *
+                                         (int)oct_dtype_size(type) / OCT_CUDA_CHUNK;
+    c->steps = ceil_div(taps * c->chunks, OCT_CUDA_STEP / OCT_CUDA_CHUNK);
+    if (type == OCT_U8) {
+        how->type = OCT_S8;
+        OCT_TRY(pack_bytes(d, s, args, how, c));
+        return put_fill(d, args->in[OCT_CONV2D_X]->zero, how, c);
+    }
+    how->type = type;
+    OCT_TRY(type == OCT_F32 ? pack_float(d, s, w, how, c) : pack_half(d, s, w, how, c));
+    OCT_TRY(pack_bias(d, s, b, how, c));
+    return put_fill(d, 0, how, c);
+}

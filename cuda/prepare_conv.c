@@ -1,0 +1,160 @@
+/* conv2d and linear: one shape, three kernels. */
+#include "cuda/steps.h"
+#include "ops/conv2d.h"
+#include "ops/conv2d_winograd.h"
+#include "ops/quantized.h"
+
+/* A linear layer is a 1 x 1 image; one that reads an image (a fused flatten) is a convolution with
+ * a kernel of the image's size, its weights' order of features is (c, h, w) as conv2d's. */
+static oct_cuda_shape linear_shape(const oct_args *args)
+{
+    const oct_tensor *x = args->in[OCT_LINEAR_X], *w = args->in[OCT_LINEAR_W];
+    const int image = x->layout == OCT_BLOCKED;
+    const int h = image ? x->dim[1] : 1, width = image ? x->dim[2] : 1;
+    return (oct_cuda_shape){ .op = "linear", .c = x->dim[x->rank - 1], .h = h, .w = width,
+                             .out = w->dim[0], .kernel = { h, width }, .stride = { 1, 1 },
+                             .dilation = { 1, 1 } };
+}
+
+static oct_cuda_shape conv_shape(const oct_conv2d_shape *c)
+{
+    return (oct_cuda_shape){ .op = "conv2d", .c = c->c, .h = c->h, .w = c->w, .out = c->out,
+                             .kernel = { c->kernel[0], c->kernel[1] },
+                             .stride = { c->stride[0], c->stride[1] },
+                             .pad = { c->pad[0], c->pad[1] },
+                             .dilation = { c->dilation[0], c->dilation[1] } };
+}
+
+static oct_status check_conv(const oct_device *d, const oct_conv2d_shape *c, const oct_tensor *x,
+                             const oct_tensor *w)
+{
+    if (c->groups != 1)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "conv2d: %d groups, and the GPU has kernels for 1",
+                        c->groups);
+    const int fp32 = d->floats == OCT_F32 && x->dtype == OCT_F32 && w->dtype != OCT_S8;
+    if (fp32 && oct_conv2d_winograd_pick(c))
+        return oct_fail(OCT_ERR_UNSUPPORTED, "conv2d: in FP32 this layer is Winograd's, which the "
+                        "GPU does not have");
+    return OCT_OK;
+}
+
+static int launch_quantize(void *stream, const oct_cuda_step *s)
+{
+    return oct_cuda_quantize_samples(stream, s->rows, s->x, s->y, s->sample, s->fill);
+}
+
+/* x, FP32, becomes bytes in a scale and zero of each sample's own: *from from then on. */
+static oct_status quantize_samples(oct_device *d, const oct_tensor *x, int per_text,
+                                   oct_cuda_value *from, oct_cuda_conv *c)
+{
+    const oct_cuda_rows rows = oct_cuda_rows_of(d, x, per_text);
+    const size_t n = (size_t)rows.most;
+    const int pitch = oct_cuda_pitch(OCT_U8, from->cols);
+    const size_t values = n * (size_t)rows.per * (size_t)pitch, fill = n * OCT_CUDA_CHUNK;
+    oct_cuda_step *step;
+    void *memory;
+    if (from->type != OCT_F32)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "quantized at run time from FP16");
+    OCT_TRY(oct_cuda_scratch(d, OCT_CUDA_BYTES, values + fill + n * sizeof(oct_qparams), &memory));
+    OCT_TRY(oct_cuda_add_step(d, x, per_text, &step));
+    step->x = *from;
+    step->y = (oct_cuda_value){ memory, OCT_U8, from->cols, pitch };
+    step->fill = (uint8_t *)memory + values;
+    step->sample = (void *)(step->fill + fill);
+    step->launch = launch_quantize;
+    *from = step->y;
+    c->fill = step->fill;
+    c->fill_step = OCT_CUDA_CHUNK;
+    c->sample = step->sample;
+    return OCT_OK;
+}
+
+static int launch_f16(void *stream, const oct_cuda_step *s)
+{
+    return oct_cuda_conv2d_f16(stream, &s->u.conv);
+}
+
+static int launch_f32(void *stream, const oct_cuda_step *s)
+{
+    return oct_cuda_conv2d_f32(stream, &s->u.conv);
+}
+
+static int launch_s8(void *stream, const oct_cuda_step *s)
+{
+    return oct_cuda_conv2d_s8(stream, &s->u.conv);
+}
+
+static void choose(oct_cuda_step *step, const oct_args *args, oct_act act, oct_prepare *how)
+{
+    oct_cuda_conv *c = &step->u.conv;
+    const oct_act own = act > OCT_ACT_RELU6 ? OCT_ACT_NONE : act; /* the others come after */
+    c->act = act;
+    switch (step->x.type) {
+    case OCT_U8:
+        c->out = oct_quant_requant(args->out, own, args->in[OCT_CONV2D_RESIDUAL]);
+        c->act = act > OCT_ACT_RELU6 ? act : OCT_ACT_NONE;
+        step->launch = launch_s8;
+        how->kernel = c->sample ? "conv2d_s8_dynamic/cuda" : "conv2d_s8/cuda";
+        break;
+    case OCT_F16:
+        step->launch = launch_f16;
+        how->kernel = "conv2d_f16/cuda";
+        break;
+    default:
+        step->launch = launch_f32;
+        how->kernel = "conv2d_f32/cuda";
+    }
+}
+
+oct_status oct_cuda_prepare_conv(oct_device *d, oct_op_kind kind, const oct_args *args,
+                                 int per_text, oct_prepare *how)
+{
+    const oct_tensor *x = args->in[OCT_CONV2D_X], *w = args->in[OCT_CONV2D_W];
+    const oct_tensor *r = args->in[OCT_CONV2D_RESIDUAL];
+    const int conv = kind == OCT_OP_CONV2D;
+    oct_cuda_shape shape;
+    oct_cuda_value from;
+    oct_cuda_conv c = { 0 };
+    if (conv) {
+        const oct_conv2d_shape of = oct_conv2d_shape_of(args);
+        OCT_TRY(check_conv(d, &of, x, w));
+        shape = conv_shape(&of);
+    } else {
+        shape = linear_shape(args);
+    }
+    OCT_TRY(oct_cuda_operand(d, x, per_text, &from));
+    if (x->dtype == OCT_F32 && w->dtype == OCT_S8)
+        OCT_TRY(quantize_samples(d, x, per_text, &from, &c));
+    const void *fill = c.fill; /* of each sample */
+    OCT_TRY(oct_cuda_pack(d, &shape, from.type, args, how, &c));
+    oct_cuda_step *step;
+    OCT_TRY(oct_cuda_add_step(d, args->out, per_text, &step));
+    step->x = from;
+    if (fill) c.fill = fill;
+    c.x = from.data;
+    c.x_pitch = from.pitch * (from.type == OCT_F32 ? 1 : (int)oct_dtype_size(from.type));
+    c.y = step->y.data;
+    c.y_pitch = step->y.pitch;
+    if (r) c.residual = r->data;
+    if (r) c.residual_pitch = oct_cuda_value_of(d, r).pitch;
+    c.rows = step->rows;
+    c.h = shape.h;
+    c.width = shape.w;
+    c.ow = conv ? args->out->dim[2] : 1;
+    for (int i = 0; i < 2; i++) {
+        c.kernel[i] = shape.kernel[i];
+        c.stride[i] = shape.stride[i];
+        c.pad[i] = shape.pad[i];
+        c.dilation[i] = shape.dilation[i];
+    }
+    const long long rows = (long long)c.rows.most * c.rows.per;
+    c.splits = from.type == OCT_F32 ? 1 : oct_cuda_conv_splits(rows, c.n_pad, c.steps);
+    if (c.splits > 1)
+        OCT_TRY(oct_cuda_scratch(d, OCT_CUDA_PARTS, (size_t)rows * (size_t)c.n_pad *
+                                 (size_t)c.splits * sizeof(float), &c.partial));
+    step->u.conv = c;
+    choose(step, args, conv ? ((const oct_conv2d_attr *)args->attr)->act
+                            : ((const oct_linear_attr *)args->attr)->act, how);
+    how->macs = (double)c.rows.per * shape.out * shape.c * shape.kernel[0] * shape.kernel[1];
+    return OCT_OK;
+}

@@ -1,0 +1,139 @@
+#ifndef OCT_TESTS_CUDA_EMULATE_H
+#define OCT_TESTS_CUDA_EMULATE_H
+
+/* A CPU as a GPU, for tests: with this header before them the .cu files compile as C++, and a
+ * launch runs the kernel's own source, block by block, each thread of a block as a coroutine.
+ *
+ *   barriers     __syncthreads, shuffles and mma stop a thread until all of its block or warp have
+ *                come; if not all come, the test ends with a message
+ *   order        between barriers of the block a warp runs as far as it can before the next one
+ *                begins, from the first or from the last (cuda_emulate_order): a race shows
+ *   cp.async     a copy is done as late as it may be, in copy_wait: a read too early sees old bytes
+ *   shared       holds rubbish when a launch begins where it is dynamic; else what the block before
+ *                left: 0xff bytes, half NaN, are written over it by nobody but the kernel
+ *   mma          the fragments as PTX ISA has them, sums in FP32 from k = 0 on
+ *
+ * What it does not show: speed, bank conflicts, registers, and what nvcc makes of the source. */
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "tensor/f16.h"
+
+#define OCT_CUDA_EMULATED 1
+#define __global__
+#define __device__
+#define __host__
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+#define __shared__ static
+#ifndef __align__
+#define __align__(n) __attribute__((aligned(n)))
+#endif
+
+struct dim3 {
+    unsigned x, y, z;
+    dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
+};
+
+extern dim3 threadIdx, blockIdx, blockDim, gridDim;
+extern unsigned char *cuda_emulate_shared;
+
+typedef void cuda_emulate_kernel(const void *arg);
+void cuda_emulate_launch(dim3 grid, dim3 block, size_t shared, cuda_emulate_kernel *kernel,
+                         const void *arg);
+template <class Body>
+static inline void emulate(dim3 grid, dim3 block, size_t shared, const Body &body)
+{
+    cuda_emulate_launch(grid, block, shared,
+                        [](const void *arg) { (*(const Body *)arg)(); }, &body);
+}
+void cuda_emulate_block_barrier(void);
+/* Gives size bytes, gets those of all 32 lanes, size apart. */
+const void *cuda_emulate_exchange(const void *mine, size_t size);
+void cuda_emulate_copy(void *to, const void *from);
+void cuda_emulate_commit(void);
+void cuda_emulate_wait(int under_way);
+
+#define OCT_LAUNCH(kernel, grid, block, shared, stream, ...)                          \
+    do {                                                                              \
+        (void)(stream);                                                               \
+        const auto kernel_ = (kernel);                                                \
+        emulate(grid, block, shared, [&] { kernel_(__VA_ARGS__); });                  \
+    } while (0)
+#define OCT_LAUNCHED() 0
+#define OCT_DYNAMIC_SHARED(name) unsigned char *name = cuda_emulate_shared
+
+static inline void __syncthreads(void) { cuda_emulate_block_barrier(); }
+static inline void __syncwarp(unsigned = 0xffffffffu) { cuda_emulate_exchange("", 0); }
+static inline unsigned emulated_lane(void)
+{
+    return (threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z)) % 32;
+}
+static inline float __shfl_sync(unsigned, float x, int lane, int width = 32)
+{
+    const int me = (int)emulated_lane();
+    return ((const float *)cuda_emulate_exchange(&x, sizeof x))[me / width * width + lane % width];
+}
+static inline float __shfl_down_sync(unsigned, float x, int delta, int width = 32)
+{
+    const int me = (int)emulated_lane();
+    const float *all = (const float *)cuda_emulate_exchange(&x, sizeof x);
+    return me % width + delta < width ? all[me + delta] : x;
+}
+static inline float __shfl_xor_sync(unsigned, float x, int mask, int width = 32)
+{
+    const int me = (int)emulated_lane();
+    const float *all = (const float *)cuda_emulate_exchange(&x, sizeof x);
+    return (me ^ mask) / width == me / width ? all[me ^ mask] : x;
+}
+
+static inline int atomicAdd(int *p, int x)
+{
+    *p += x;
+    return *p - x;
+}
+static inline float half_to_float(uint16_t h) { return oct_f32_of_f16(h); }
+static inline uint16_t half_of_float(float f) { return oct_f16_of_f32(f); }
+static inline void copy_async(void *to, const void *from) { cuda_emulate_copy(to, from); }
+static inline void copy_commit(void) { cuda_emulate_commit(); }
+template <int N> static inline void copy_wait(void) { cuda_emulate_wait(N); }
+
+/* d += of row a and column b, eight words each, word w of which lane w % 4 of their group has. */
+static inline void emulated_product(float *d, const uint32_t a[8], const uint32_t b[8])
+{
+    for (int k = 0; k < 16; k++)
+        *d += half_to_float((uint16_t)(a[k / 2] >> k % 2 * 16)) *
+              half_to_float((uint16_t)(b[k / 2] >> k % 2 * 16));
+}
+static inline void emulated_product(int32_t *d, const uint32_t a[8], const uint32_t b[8])
+{
+    for (int k = 0; k < 32; k++) {
+        const int32_t product = (uint8_t)(a[k / 4] >> k % 4 * 8) * (int8_t)(b[k / 4] >> k % 4 * 8);
+        *d = (int32_t)((uint32_t)*d + (uint32_t)product);
+    }
+}
+
+template <class Sum>
+static inline void mma(Sum d[4], const uint32_t a[4], const uint32_t b[2])
+{
+    struct fragments { uint32_t a[4], b[2]; } mine;
+    memcpy(mine.a, a, sizeof mine.a);
+    memcpy(mine.b, b, sizeof mine.b);
+    const fragments *all = (const fragments *)cuda_emulate_exchange(&mine, sizeof mine);
+    const int g = (int)emulated_lane() / 4, t = (int)emulated_lane() % 4;
+    for (int i = 0; i < 4; i++) {
+        const int row = g + i / 2 * 8, col = 2 * t + i % 2;
+        uint32_t ra[8], cb[8];
+        for (int w = 0; w < 8; w++) {
+            ra[w] = all[row % 8 * 4 + w % 4].a[row / 8 + w / 4 * 2];
+            cb[w] = all[col * 4 + w % 4].b[w / 4];
+        }
+        emulated_product(&d[i], ra, cb);
+    }
+}
+
+extern "C" void cuda_emulate_order(int down); /* 1: threads run from the last to the first */
+
+#endif
