@@ -75,3 +75,30 @@ void test_each_isa(void (*body)(unsigned cpu, void *arg), void *arg)
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
         if ((sets[i] & oct_cpu_flags()) == sets[i]) body(sets[i], arg);
 }
+
+typedef struct expected {
+    test_op *op;
+    oct_op_kind kind;
+    oct_args *args;
+    int n;
+    const void *want;
+} expected;
+
+static void is_on_isa(unsigned cpu, void *arg)
+{
+    const expected *e = arg;
+    const oct_tensor *out = e->args->out;
+    e->op->cpu = cpu;
+    for (e->op->threads = 1; e->op->threads <= 3; e->op->threads++) {
+        test_op_run(e->op, e->kind, e->args, e->n);
+        ck_assert_msg(memcmp(out->data, e->want, oct_tensor_size(out)) == 0,
+                      "%s on %s, %d threads", oct_ops[e->kind]->name, e->op->how.kernel,
+                      e->op->threads);
+    }
+}
+
+void test_op_is(test_op *t, oct_op_kind kind, oct_args *args, int n, const void *want)
+{
+    expected e = { t, kind, args, n, want };
+    test_each_isa(is_on_isa, &e);
+}

@@ -20,6 +20,9 @@ typedef struct test_op {
  * bytes first, so that what a run reads without having written shows.  Asserts on failures. */
 void test_op_run(test_op *t, oct_op_kind kind, oct_args *args, int n);
 
+/* On every ISA, with 1 to 3 threads: args->out becomes want's bytes. */
+void test_op_is(test_op *t, oct_op_kind kind, oct_args *args, int n, const void *want);
+
 /* infer or, if that accepts them, prepare refuses these operands, with this message. */
 void test_op_refused(test_op *t, oct_op_kind kind, oct_args *args, const char *message);
 

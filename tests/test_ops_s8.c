@@ -259,83 +259,6 @@ END_TEST
 
 /* ---- operators that are one loop ---- */
 
-typedef struct one {
-    oct_op_kind kind;
-    oct_args args;
-    const void *want;
-    int n;
-} one;
-
-static void one_on_isa(unsigned cpu, void *arg)
-{
-    one *t = arg;
-    op.cpu = cpu;
-    for (op.threads = 1; op.threads <= 3; op.threads++) {
-        test_op_run(&op, t->kind, &t->args, t->n);
-        ck_assert_msg(memcmp(t->args.out->data, t->want, oct_tensor_size(t->args.out)) == 0,
-                      "%s on %s, %d threads", oct_ops[t->kind]->name, op.how.kernel, op.threads);
-    }
-}
-
-START_TEST(quantize_and_back)
-{
-    static const float odd[] = { 0, -0.f, NAN, INFINITY, -INFINITY, 1e30f, -1e30f, 0x1p-149f, .125f,
-                                 .375f, -.125f, -.375f, .1249999f, 31.7f, -14.3f };
-    for (int count = 1; count < 40; count++)
-        for (int k = 0; k < 4; k++) {
-            open_op();
-            const float s = count % 2 ? .25f : .059168722f; /* by 1 / s, not divided by s */
-            const oct_quantize_attr attr = { { s, k & 1 ? 0 : 57, k & 2 ? 255 : 127 } };
-            oct_tensor x = { .rank = 2, .dim = { 1, count } }, y = { .rank = 2 }, z = { .rank = 2 };
-            test_op_fill(&op, &x);
-            float *p = x.data, *back = room((size_t)count * sizeof *back);
-            unsigned char *want = room((size_t)count);
-            for (int i = 0; i < count; i++) {
-                p[i] = i < 15 ? odd[(i + count) % 15] : (float)(i - 20.5) * s;
-                const double steps = isnan(p[i]) ? -1e9 : nearbyint((double)(p[i] * (1 / s)));
-                want[i] = (unsigned char)fmin(fmax(steps + attr.quant.zero, 0), attr.quant.max);
-                back[i] = (float)(want[i] - attr.quant.zero) * s;
-            }
-            one t = { OCT_OP_QUANTIZE, { &attr, { &x }, &y }, want, 1 };
-            test_each_isa(one_on_isa, &t);
-            ck_assert(y.scale == &attr.quant.scale && y.max == attr.quant.max);
-            one u = { OCT_OP_DEQUANTIZE, { NULL, { &y }, &z }, back, 1 };
-            test_each_isa(one_on_isa, &u);
-            close_op();
-        }
-}
-END_TEST
-
-/* A factor a column, and what is refused. */
-START_TEST(quantize_by_columns)
-{
-    for (int m = 1; m <= 40; m += 13)
-        for (int d = 1; d < 70; d += 4) {
-            open_op();
-            const oct_quantize_attr attr = { { .059168722f, m & 1 ? 57 : 0, d & 4 ? 127 : 255 } };
-            oct_tensor x = { .rank = 2, .dim = { m, d } }, y = { .rank = 2 };
-            oct_tensor by = { .rank = 1, .dim = { d } };
-            test_op_fill(&op, &x);
-            test_op_fill(&op, &by);
-            unsigned char *want = room((size_t)(m * d));
-            for (int c = 0; c < d; c++) ((float *)by.data)[c] = ldexpf(1, c % 9 - 4);
-            for (int i = 0; i < m * d; i++) {
-                const float b = ((float *)by.data)[i % d];
-                const float v = ((float *)x.data)[i] *= 40 / b;
-                const double steps = nearbyint((double)(v * (b / attr.quant.scale)));
-                want[i] = (unsigned char)fmin(fmax(steps + attr.quant.zero, 0), attr.quant.max);
-            }
-            one t = { OCT_OP_QUANTIZE, { &attr, { &x, &by }, &y }, want, m };
-            test_each_isa(one_on_isa, &t);
-            char why[60];
-            snprintf(why, sizeof why, "quantize: a parameter is no F32 [%d]", d);
-            by.dim[0]++;
-            test_op_refused(&op, OCT_OP_QUANTIZE, &t.args, why);
-            close_op();
-        }
-}
-END_TEST
-
 START_TEST(add_is_exact)
 {
     for (int count = 1; count < 40; count++)
@@ -351,8 +274,8 @@ START_TEST(add_is_exact)
                 want[i] = (unsigned char)rounded(fmaf((float)(q(&b, (size_t)i) - 100), .03f / .07f,
                                                       v), &attr.quant, act);
             }
-            one t = { OCT_OP_ADD, { &attr, { &a, &b }, &y }, want, 1 };
-            test_each_isa(one_on_isa, &t);
+            oct_args args = { &attr, { &a, &b }, &y };
+            test_op_is(&op, OCT_OP_ADD, &args, 1, want);
             close_op();
         }
 }
@@ -374,11 +297,11 @@ START_TEST(activations_clamp_bytes)
                 if (act == OCT_ACT_RELU6 && v > 52) v = 52;
                 want[i] = (unsigned char)v;
             }
-            one t = { OCT_OP_ACTIVATION, { &attr, { &x }, &y }, want, 1 };
-            test_each_isa(one_on_isa, &t);
+            oct_args args = { &attr, { &x }, &y };
+            test_op_is(&op, OCT_OP_ACTIVATION, &args, 1, want);
             ck_assert(y.scale == x.scale && y.zero == 40 && y.max == 255);
             const oct_activation_attr tanh = { .act = OCT_ACT_TANH };
-            oct_args args = { &tanh, { &x }, &y };
+            args.attr = &tanh;
             ck_assert_int_eq(oct_ops[OCT_OP_ACTIVATION]->infer(&args), OCT_ERR_UNSUPPORTED);
             ck_assert_str_eq(oct_last_error(), "activation: tanh of a quantized value");
             close_op();
@@ -400,8 +323,8 @@ START_TEST(averages_keep_ties)
         unsigned char want[20];
         for (int c = 0; c < 20; c++)
             want[c] = (unsigned char)lrintf((float)(36 * c + 18) * (1.f / 36));
-        one t = { OCT_OP_POOL, { &attr, { &x }, &y }, want, 1 };
-        test_each_isa(one_on_isa, &t);
+        oct_args args = { &attr, { &x }, &y };
+        test_op_is(&op, OCT_OP_POOL, &args, 1, want);
         close_op();
     }
 }
@@ -437,8 +360,8 @@ static void pool_case(int c, int kind, int fp32)
         else want[at] = (unsigned char)rounded((float)sum * scale, &attr.quant, OCT_ACT_NONE);
     }
     y = (oct_tensor){ .rank = 0 };
-    one t = { OCT_OP_POOL, { &attr, { &x }, &y }, want, 2 };
-    test_each_isa(one_on_isa, &t);
+    oct_args args = { &attr, { &x }, &y };
+    test_op_is(&op, OCT_OP_POOL, &args, 2, want);
     ck_assert(kind || (y.scale == x.scale && y.zero == 25 && y.max == 255));
     close_op();
 }
@@ -469,10 +392,10 @@ START_TEST(pad_and_flatten_move_bytes)
             flat[n * 1400 + k] = (unsigned char)q(&x, test_blocked(&x, n, k / 4 % 5, k % 4,
                                                                    k / 20));
     }
-    one t = { OCT_OP_PAD, { &attr, { &x }, &y }, pad, 2 };
-    test_each_isa(one_on_isa, &t);
-    one u = { OCT_OP_FLATTEN, { NULL, { &x }, &z }, flat, 2 };
-    test_each_isa(one_on_isa, &u);
+    oct_args args = { &attr, { &x }, &y };
+    test_op_is(&op, OCT_OP_PAD, &args, 2, pad);
+    oct_args back_args = { NULL, { &x }, &z };
+    test_op_is(&op, OCT_OP_FLATTEN, &back_args, 2, flat);
     ck_assert(y.scale == x.scale && y.zero == 77 && z.scale == x.scale && z.max == 127);
     close_op();
 }
@@ -521,8 +444,7 @@ END_TEST
 int main(void)
 {
     const suite_loop loops[] = {
-        { conv2d_is_exact, N_SHAPES }, { linear_is_exact, 1 }, { quantize_and_back, 1 },
-        { quantize_by_columns, 1 },
+        { conv2d_is_exact, N_SHAPES }, { linear_is_exact, 1 },
         { add_is_exact, 1 }, { activations_clamp_bytes, 1 }, { averages_keep_ties, 1 },
         { pools_are_exact, 1 }, { pad_and_flatten_move_bytes, 1 },
         { odd_quantizations_are_refused, 1 },
