@@ -270,7 +270,7 @@ START_TEST(a_corrected_bias_restores_the_mean)
         scale[o] = .125f; /* coarse: errors to be seen */
         oct_weight_quantize(w[o], IN / 2 * TAPS, scale[o], q[o]);
     }
-    const oct_bias_layer layer = { OUT, IN, 2, TAPS, w[0], q[0], scale, inside };
+    const oct_bias_layer layer = { OUT, IN, 2, TAPS, w[0], q[0], scale, inside, NULL };
     oct_bias_correct(&layer, &m, bias);
     for (int o = 0; o < OUT; o++) {
         double error = 0;
