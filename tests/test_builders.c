@@ -318,7 +318,7 @@ START_TEST(options_that_do_not_fit)
     refused(&(oct_options){ .arch = arch, .threads = -2 }, OCT_ERR_UNSUPPORTED,
             "-2 threads, expected 1 to 1024");
     refused(&(oct_options){ .arch = arch, .device = "gpu" }, OCT_ERR_UNSUPPORTED,
-            "device 'gpu': this build runs on the CPU only");
+            "device 'gpu': unknown; cpu or cuda expected");
     refused(&(oct_options){ .arch = arch, .gemm = "mkl" }, OCT_ERR_UNSUPPORTED,
             "gemm 'mkl' is neither 'ours' nor 'openblas'");
     refused(&(oct_options){ .arch = arch, .passes = "fold" }, OCT_ERR_UNSUPPORTED,
