@@ -33,7 +33,7 @@ liboctet_core_la_LIBADD    += liboctet_avx2.la
 liboctet_avx2_la_CFLAGS     = $(AM_CFLAGS) $(AVX2_CFLAGS)
 liboctet_avx2_la_SOURCES    = ops/kernels/gemm_f32_avx2.c ops/kernels/winograd_f32_avx2.c \
 	ops/kernels/vec_avx2.c ops/kernels/vec_u8_avx2.c \
-	ops/kernels/gemm_s8_avx2.c ops/kernels/gemm_s8_avx2_a7.c \
+	ops/kernels/gemm_s8_avx2.c ops/kernels/gemm_s8_a7_avx2.c \
 	ops/kernels/winograd_s8_avx2.c
 endif
 if HAVE_AVXVNNI
@@ -56,7 +56,7 @@ liboctet_core_la_LIBADD    += liboctet_neon.la
 liboctet_neon_la_CFLAGS     = $(AM_CFLAGS) $(NEON_CFLAGS)
 liboctet_neon_la_SOURCES    = ops/kernels/gemm_f32_neon.c ops/kernels/winograd_f32_neon.c \
 	ops/kernels/vec_neon.c ops/kernels/vec_u8_neon.c \
-	ops/kernels/gemm_s8_neon.c ops/kernels/gemm_s8_neon_a7.c \
+	ops/kernels/gemm_s8_neon.c ops/kernels/gemm_s8_a7_neon.c \
 	ops/kernels/winograd_s8_neon.c
 endif
 if HAVE_NEONDOT
@@ -85,7 +85,7 @@ if HAVE_AVXVNNI
 liboctet_avxvnni_la_SOURCES += ops/kernels/sparse_s8_avxvnni.c
 endif
 if HAVE_AVX2
-liboctet_avx2_la_SOURCES += ops/kernels/sparse_s8_avx2.c ops/kernels/sparse_s8_avx2_a7.c
+liboctet_avx2_la_SOURCES += ops/kernels/sparse_s8_avx2.c ops/kernels/sparse_s8_a7_avx2.c
 endif
 if HAVE_NEON
 liboctet_neon_la_SOURCES += ops/kernels/sparse_s8_neon.c

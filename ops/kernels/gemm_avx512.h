@@ -1,9 +1,7 @@
 #ifndef OCT_OPS_KERNELS_GEMM_AVX512_H
 #define OCT_OPS_KERNELS_GEMM_AVX512_H
 
-/* gemm_f32_tmpl.h's words for sixteen floats. */
-#include <immintrin.h>
-
+/* gemm_f32_tmpl.h's words for sixteen floats.  The includer has included <immintrin.h>. */
 #include "ops/kernels/gemm_f32.h"
 
 enum { LANES = 16 };

@@ -3,6 +3,7 @@
  *
  *   registers: 8 sums + 4 of b + 2 of a + 1 mask = 15 of 16.
  *   a step of two k: 16 FMAs, 12 others */
+#include <immintrin.h>
 #include <string.h>
 
 #include "ops/kernels/gemm_avx2.h"

@@ -3,6 +3,7 @@
  *
  *   registers: 24 sums + 4 of b + 2 of a + 1 mask = 31 of 32.
  *   a step of two k: 48 FMAs, 28 others */
+#include <immintrin.h>
 #include <string.h>
 
 #include "ops/kernels/gemm_avx512.h"

@@ -1,5 +1,6 @@
 /* gemm_bf16, AVX-512 BF16: gemm_f32_avx512.c's tiles, vdpbf16ps in place of the FMA: 28 of them a
  * step of two k.  Contract in gemm_bf16.h. */
+#include <immintrin.h>
 #include <string.h>
 
 #include "ops/kernels/gemm_avx512.h"

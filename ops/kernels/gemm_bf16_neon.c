@@ -4,6 +4,7 @@
  *
  *   registers: 16 sums + 4 of b + 2 of a + 1 mask = 23 of 32.
  *   a step of two k: 32 FMAs, 20 others */
+#include <arm_neon.h>
 #include <string.h>
 
 #include "ops/kernels/gemm_neon.h"

@@ -1,5 +1,7 @@
 /* gemm_f16w: gemm_f32_avx2.c's tiles, the weights widened as they are loaded, two vectors a step
  * of k.  Contract in gemm_f16w.h. */
+#include <immintrin.h>
+
 #include "ops/kernels/gemm_avx2.h"
 #include "ops/kernels/gemm_f16w.h"
 #include "tensor/cpu.h"

@@ -10,6 +10,8 @@
  *   registers: 12 sums + 2 b + 1 a = 15 of 16.   A step of k: 12 FMAs (6 cycles on two ports),
  *   2 + 6 loads, 1 prefetch.
  */
+#include <immintrin.h>
+
 #include "ops/kernels/gemm_avx2.h"
 #include "tensor/cpu.h"
 

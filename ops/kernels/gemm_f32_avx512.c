@@ -13,6 +13,8 @@
  *   registers: 28 sums + 2 b + 1 a = 31 of 32.   A step of k: 28 FMAs (14 cycles on two ports),
  *   2 + 14 loads, 2 prefetches.
  */
+#include <immintrin.h>
+
 #include "ops/kernels/gemm_avx512.h"
 #include "tensor/cpu.h"
 

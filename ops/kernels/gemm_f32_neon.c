@@ -9,6 +9,8 @@
  *                     +-----------+-----------+
  *   registers: 16 sums + 2 b + 1 a (ld1r, more in flight) = 19 of 32.   A step of k: 16 FMAs,
  *   2 + 8 loads.  Four chains of 8 columns hide the latency of cores with two FMA pipes. */
+#include <arm_neon.h>
+
 #include "ops/kernels/gemm_neon.h"
 #include "tensor/cpu.h"
 

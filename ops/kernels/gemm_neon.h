@@ -2,9 +2,7 @@
 #define OCT_OPS_KERNELS_GEMM_NEON_H
 
 /* gemm_f32_tmpl.h's words for four floats.  fmax would differ from x < 0 ? 0 : x on NaN and -0:
- * compare and select instead. */
-#include <arm_neon.h>
-
+ * compare and select instead.  The includer has included <arm_neon.h>. */
 #include "ops/kernels/gemm_f32.h"
 
 enum { LANES = 4 };

@@ -1,8 +1,8 @@
 #ifndef OCT_OPS_KERNELS_SIMD_AVX2_H
 #define OCT_OPS_KERNELS_SIMD_AVX2_H
 
-/* Eight floats; what the functions mean is in simd_math.h. */
-#include <immintrin.h>
+/* Eight floats; what the functions mean is in simd_math.h.  The includer has
+ * included <immintrin.h>. */
 #include <stddef.h>
 #include <stdint.h>
 

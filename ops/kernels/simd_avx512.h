@@ -1,8 +1,8 @@
 #ifndef OCT_OPS_KERNELS_SIMD_AVX512_H
 #define OCT_OPS_KERNELS_SIMD_AVX512_H
 
-/* Sixteen floats; what the functions mean is in simd_math.h. */
-#include <immintrin.h>
+/* Sixteen floats; what the functions mean is in simd_math.h.  The includer has
+ * included <immintrin.h>. */
 #include <stddef.h>
 
 typedef __m512 vf;

@@ -1,8 +1,8 @@
 #ifndef OCT_OPS_KERNELS_SIMD_NEON_H
 #define OCT_OPS_KERNELS_SIMD_NEON_H
 
-/* Four floats; what the functions mean is in simd_math.h. */
-#include <arm_neon.h>
+/* Four floats; what the functions mean is in simd_math.h.  The includer has
+ * included <arm_neon.h>. */
 #include <stddef.h>
 #include <stdint.h>
 

@@ -1,4 +1,6 @@
 /* Row kernels, eight lanes; masks are vectors: vec_tmpl.h over simd_avx2.h. */
+#include <immintrin.h>
+
 #include "ops/kernels/simd_avx2.h"
 
 #include "ops/kernels/simd_math.h"

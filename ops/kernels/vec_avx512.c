@@ -1,4 +1,6 @@
 /* Row kernels, sixteen lanes, masked ends: vec_tmpl.h over simd_avx512.h. */
+#include <immintrin.h>
+
 #include "ops/kernels/simd_avx512.h"
 
 #include "ops/kernels/simd_math.h"

@@ -1,4 +1,6 @@
 /* Row kernels, four lanes: vec_tmpl.h over simd_neon.h. */
+#include <arm_neon.h>
+
 #include "ops/kernels/simd_neon.h"
 
 #include "ops/kernels/simd_math.h"

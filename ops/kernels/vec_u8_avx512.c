@@ -1,4 +1,6 @@
 /* Row kernels on quantized values, sixteen lanes: vec_u8_tmpl.h over simd_avx512.h. */
+#include <immintrin.h>
+
 #include "ops/kernels/simd_avx512.h"
 
 #include <stdint.h>

@@ -1,4 +1,6 @@
 /* Row kernels on quantized values, four lanes: vec_u8_tmpl.h over simd_neon.h. */
+#include <arm_neon.h>
+
 #include "ops/kernels/simd_neon.h"
 
 #include <string.h>

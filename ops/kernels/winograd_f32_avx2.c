@@ -3,6 +3,8 @@
  *
  * Registers of a pass of F(4): 6 values + 4 halves + 6 results, as they die one after the other 12
  * of 16; constants are memory operands. */
+#include <immintrin.h>
+
 #include "ops/kernels/simd_avx2.h"
 
 #include "ops/kernels/winograd_f32_tmpl.h"

@@ -3,6 +3,8 @@
  *
  * Registers of a pass of F(4): 6 values + 6 results or halves + 5 constants = 17 of 32;
  * F(2)'s tile: 16 values + 4 = 20. */
+#include <immintrin.h>
+
 #include "ops/kernels/simd_avx512.h"
 
 #include "ops/kernels/winograd_f32_tmpl.h"
