@@ -150,3 +150,20 @@ double check_ulps(float got, double want)
     if (e < FLT_MIN_EXP) e = FLT_MIN_EXP;
     return fabs((double)got - want) / ldexp(1, e - FLT_MANT_DIG);
 }
+
+void check_requant(const oct_requant *q, int32_t acc, float scale, float fbias,
+                   const void *residual, size_t at, void *c)
+{
+    float y = (float)acc * scale;
+    if (q->kind == OCT_REQUANT_S32) ((int32_t *)c)[at] = acc;
+    if (q->kind == OCT_REQUANT_U8) {
+        y = ((float)acc + fbias) * scale;
+        if (residual) y = oct_requant_add(y, ((const uint8_t *)residual)[at], q);
+        ((uint8_t *)c)[at] = oct_requant_u8(y, q);
+    }
+    if (q->kind == OCT_REQUANT_F32) {
+        y += fbias;
+        if (residual) y += ((const float *)residual)[at];
+        ((float *)c)[at] = oct_requant_act(y, q->act);
+    }
+}

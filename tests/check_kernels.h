@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "ops/kernels/requant.h"
+
 /* A family of kernels as check_kernels sees it: one file tests/check_<family>.c that defines one of
  * these, and one row in the table of tests/check_kernels.c.  Variants are numbered as in the
  * family's oct_<family>_all list, best first, ref last. */
@@ -52,6 +54,10 @@ void *check_in(size_t size, size_t align);
 void *check_out(size_t size, size_t align);
 int check_intact(const void *p);
 void check_reset(void);
+
+/* The definition of ops/kernels/requant.h without row_scale: sum acc becomes element `at` of c. */
+void check_requant(const oct_requant *q, int32_t acc, float scale, float fbias,
+                   const void *residual, size_t at, void *c);
 
 /* What FP32 operands are filled with; everything but RANDOM is where shortcuts show. */
 typedef enum check_fill {

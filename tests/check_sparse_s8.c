@@ -204,19 +204,7 @@ static unsigned char *plain(const sample *s)
                 const size_t at = (size_t)i * s->ldc + (size_t)n;
                 const int32_t acc = (int32_t)plain_sum(s, i, n);
                 const float fbias = s->weights.fbias ? s->weights.fbias[n] : 0;
-                float y = (float)acc * s->weights.scale[n];
-                if (s->out.kind == OCT_REQUANT_S32) ((int32_t *)(void *)c)[at] = acc;
-                if (s->out.kind == OCT_REQUANT_U8) {
-                    y = ((float)acc + fbias) * s->weights.scale[n];
-                    const uint8_t *from = s->residual;
-                    if (from) y = oct_requant_add(y, from[at], &s->out);
-                    c[at] = oct_requant_u8(y, &s->out);
-                }
-                if (s->out.kind == OCT_REQUANT_F32) {
-                    y += fbias;
-                    if (s->residual) y += ((const float *)s->residual)[at];
-                    ((float *)(void *)c)[at] = oct_requant_act(y, s->out.act);
-                }
+                check_requant(&s->out, acc, s->weights.scale[n], fbias, s->residual, at, c);
             }
     return c;
 }

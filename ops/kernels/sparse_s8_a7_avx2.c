@@ -28,13 +28,6 @@ static inline vec vec_load(const void *p) { return _mm256_loadu_si256(p); }
 #include "ops/kernels/gemm_s8_ymm.h"
 #include "ops/kernels/sparse_s8_ymm.h"
 
-INLINE vec four_bytes(const int8_t *w)
-{
-    int32_t four;
-    memcpy(&four, w, sizeof four);
-    return _mm256_set1_epi32(four);
-}
-
 /* s[i] += two blocks, or one (`both` 0). */
 INLINE void blocks(const int n, const int both, vec *s, const char *strip,
                    const oct_sparse_s8_block *b)

@@ -22,13 +22,6 @@ static inline vec vec_load(const void *p) { return _mm256_loadu_si256(p); }
 #include "ops/kernels/gemm_s8_ymm.h"
 #include "ops/kernels/sparse_s8_ymm.h"
 
-INLINE vec four_bytes(const int8_t *w)
-{
-    int32_t four;
-    memcpy(&four, w, sizeof four);
-    return _mm256_set1_epi32(four);
-}
-
 INLINE vec madd(vec s, vec x, vec w) { return _mm256_add_epi32(s, _mm256_madd_epi16(x, w)); }
 
 /* s[i] += a block whose sums of two products fit int16. */

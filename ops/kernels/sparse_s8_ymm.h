@@ -5,6 +5,12 @@ INLINE vec vec_rows(const void *from, size_t step)
     const vec v = _mm256_castsi128_si256(_mm_loadu_si128((const void *)p));
     return _mm256_inserti128_si256(v, _mm_loadu_si128((const void *)(p + step)), 1);
 }
+INLINE vec four_bytes(const int8_t *w)
+{
+    int32_t four;
+    memcpy(&four, w, sizeof four);
+    return _mm256_set1_epi32(four);
+}
 INLINE void vec_put(void *p, vec v) { _mm256_storeu_si256(p, v); }
 INLINE vec vec_low32(vec a, vec b) { return _mm256_unpacklo_epi32(a, b); }
 INLINE vec vec_high32(vec a, vec b) { return _mm256_unpackhi_epi32(a, b); }
