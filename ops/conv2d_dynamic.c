@@ -137,16 +137,15 @@ static void fill_frames(void *arg, size_t first, size_t end)
     }
 }
 
-static void tile(const oct_conv2d_job *job, const oct_conv2d_place *at)
+static void tiles(const oct_conv2d_job *job, const oct_conv2d_stretch *at)
 {
     const work *w = job->own;
     const state *s = w->s;
     const int row = at->image * s->s8.gemm->rows;
-    oct_gemm_s8_args t;
-    oct_conv2d_s8_place(&s->s8, job, at, &t);
+    oct_gemm_s8_args t = oct_conv2d_s8_args(&s->s8, at);
     t.row_scale[0] = t.row_scale[1] = w->scale + row;
     if (w->zero[row]) t.row_zero[0] = t.row_zero[1] = w->zero + row;
-    s->s8.gemm->tile(&t);
+    oct_conv2d_s8_tiles(&s->s8, job, at, &t);
 }
 
 void oct_conv2d_dynamic_run(const oct_args *args, const void *opaque, const oct_run *r)
@@ -154,7 +153,7 @@ void oct_conv2d_dynamic_run(const oct_args *args, const void *opaque, const oct_
     const state *s = opaque;
     const oct_tensor *x = args->in[OCT_CONV2D_X];
     work w = open_work(s, x, r->shared);
-    oct_conv2d_job job = oct_conv2d_s8_job(args, &s->s8, tile, &w, 0);
+    oct_conv2d_job job = oct_conv2d_s8_job(args, &s->s8, tiles, &w, 0);
     const float *residual = job.residual;
     float *y = job.y;
     const size_t y_count = oct_tensor_sample_count(args->out);

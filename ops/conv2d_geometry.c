@@ -137,37 +137,36 @@ oct_status oct_conv2d_geometry_make(const oct_args *args, oct_prepare *how, int 
     return status;
 }
 
-/* What a tile prefetches, see item(). */
-typedef struct ahead {
-    const char *at;
-    int parts;
-} ahead;
-
-static void one_tile(const oct_conv2d_job *j, int p, int t, int image, ahead next)
-{
-    const oct_conv2d_geometry *g = j->g;
-    const oct_conv2d_panel *panel = &g->panel[p];
-    const oct_conv2d_tile *tile = &g->tile[t];
-    const int b = panel->first / OCT_BLOCK;
-    const size_t width = (size_t)oct_block_width(g->c.out, b);
-    const size_t base = (size_t)image * j->y_count + (size_t)(panel->first % OCT_BLOCK) +
-                        (size_t)b * OCT_BLOCK * (size_t)g->c.oh * (size_t)g->c.ow;
-    j->tile(j, &(oct_conv2d_place){
-        .panel = panel, .segs = &g->segs[panel->group], .tile = tile,
-        .packed = (const char *)j->packed + (size_t)p * j->panel_size,
-        .ahead = next.at, .ahead_parts = next.parts, .image = image,
-        .next = t + 1 < g->n_tiles ? tile + 1 : NULL,
-        .x = (const char *)j->x + (size_t)image * j->x_count * g->x_size,
-        .at = { base + (size_t)tile->out[0] * width, base + (size_t)tile->out[1] * width },
-        .width = width });
-}
-
 static int share(int whole, int part, int parts)
 {
     return (int)((long long)whole * part / parts);
 }
 
-/* Tiles are counted through all images of the job. */
+/* Tiles first .. first + n - 1, counted through all images of the job, under panel p; meanwhile
+ * comes panel p + 1, if there is more. */
+static void chunk_panel(const oct_conv2d_job *j, int first, int n, int p, int more)
+{
+    const oct_conv2d_geometry *g = j->g;
+    const oct_conv2d_panel *panel = &g->panel[p];
+    const int b = panel->first / OCT_BLOCK, parts = n >= 4 ? 4 : n >= 2 ? 2 : 1;
+    const size_t column = (size_t)b * OCT_BLOCK * (size_t)g->c.oh * (size_t)g->c.ow +
+                          (size_t)(panel->first % OCT_BLOCK);
+    const char *packed = (const char *)j->packed + (size_t)p * j->panel_size;
+    int image = first / g->n_tiles, t = first % g->n_tiles;
+    for (int k = 0; k < n; t = 0, image++) {
+        const int count = min_int(g->n_tiles - t, n - k);
+        j->tiles(j, &(oct_conv2d_stretch){
+            .panel = panel, .segs = &g->segs[panel->group], .tile = &g->tile[t], .n = count,
+            .last = t + count == g->n_tiles, .packed = packed,
+            .ahead = packed + j->panel_size + j->panel_size / (size_t)parts * (size_t)k,
+            .n_ahead = more ? max_int(parts - k, 0) : 0, .ahead_parts = parts, .image = image,
+            .x = (const char *)j->x + (size_t)image * j->x_count * g->x_size,
+            .at = (size_t)image * j->y_count + column,
+            .width = (size_t)oct_block_width(g->c.out, b) });
+        k += count;
+    }
+}
+
 static void item(void *arg, int i, int thread)
 {
     const oct_conv2d_job *j = arg;
@@ -179,18 +178,9 @@ static void item(void *arg, int i, int thread)
     const int t0 = share(tiles, ti, j->tile_items), t1 = share(tiles, ti + 1, j->tile_items);
     const size_t tile_size = j->x_count * g->x_size / (size_t)g->n_tiles + 1;
     const int chunk = 1 + (int)(CHUNK_SIZE / tile_size);
-    for (int c = t0; c < t1; c += chunk) {
-        const int n = min_int(chunk, t1 - c), parts = n >= 4 ? 4 : n >= 2 ? 2 : 1;
+    for (int c = t0; c < t1; c += chunk)
         for (int p = p0; p < p1; p++)
-            for (int k = 0, image = c / g->n_tiles, t = c % g->n_tiles; k < n; k++) {
-                ahead next = { NULL, parts };
-                if (k < parts && p + 1 < p1)
-                    next.at = (const char *)j->packed + (size_t)(p + 1) * j->panel_size +
-                              j->panel_size / (size_t)parts * (size_t)k;
-                one_tile(j, p, t, image, next);
-                if (++t == g->n_tiles) t = 0, image++;
-            }
-    }
+            chunk_panel(j, c, min_int(chunk, t1 - c), p, p + 1 < p1);
 }
 
 /* As many items as keep all threads busy to the end, cut by panel where the weights are the larger

@@ -62,27 +62,28 @@ void oct_conv2d_geometry_perm(const oct_conv2d_geometry *g, int group, int32_t *
 /* One run; strides in elements of x and y. */
 typedef struct oct_conv2d_job oct_conv2d_job;
 
-/* What a tile is: input, output and where they start; at[i] of run i, elements from y's begin. */
-typedef struct oct_conv2d_place {
+/* Consecutive tiles of one image under one panel. */
+typedef struct oct_conv2d_stretch {
     const oct_conv2d_panel *panel;
     const oct_conv2d_segs *segs;
-    const oct_conv2d_tile *tile;
+    const oct_conv2d_tile *tile;  /* [n] */
+    int n;
+    int last;                     /* no tile of the image follows */
     const void *packed;
-    const void *ahead;            /* of the next panel, to prefetch meanwhile; or NULL */
-    int ahead_parts;              /* a panel's bytes divided by this */
-    const oct_conv2d_tile *next;  /* the tile to come, of the same image; or NULL */
+    const char *ahead;            /* into the next panel: the first n_ahead tiles prefetch */
+    int n_ahead, ahead_parts;     /* panel_size / ahead_parts bytes each */
     int image;                    /* of the job */
     const void *x;                /* the image, padded */
-    size_t at[2];                 /* from the job's y, elements */
+    size_t at;                    /* of its output pixel 0, from the job's y, elements */
     size_t width;                 /* elements from a pixel of y to the next */
-} oct_conv2d_place;
+} oct_conv2d_stretch;
 
-typedef void oct_conv2d_do(const oct_conv2d_job *job, const oct_conv2d_place *place);
+typedef void oct_conv2d_do(const oct_conv2d_job *job, const oct_conv2d_stretch *stretch);
 
 struct oct_conv2d_job {
     const oct_conv2d_geometry *g;
-    oct_conv2d_do *tile;
-    const void *own;           /* the caller's, for tile */
+    oct_conv2d_do *tiles;
+    const void *own;           /* the caller's, for tiles */
     const void *packed;        /* panels */
     size_t panel_size;         /* bytes */
     double alone;              /* multiply-adds that are not worth a parallel region */

@@ -91,38 +91,45 @@ static void *element(const oct_conv2d_job *job, const void *array, size_t at)
     return array ? (char *)(uintptr_t)array + at * job->y_size : NULL;
 }
 
-void oct_conv2d_s8_place(const oct_conv2d_s8 *s, const oct_conv2d_job *job,
-                         const oct_conv2d_place *at, oct_gemm_s8_args *t)
+oct_gemm_s8_args oct_conv2d_s8_args(const oct_conv2d_s8 *s, const oct_conv2d_stretch *at)
 {
-    t->n_segs = at->segs->n;
-    t->seg = at->segs->seg;
-    t->a[0] = t->a[1] = at->x;
-    t->step = s->g.c.stride[1];
-    t->rows = at->tile->rows;
-    t->groups = at->tile->groups;
-    t->cols = at->panel->cols;
-    t->panel = at->packed;
-    t->ahead = at->ahead;
-    t->ahead_parts = at->ahead_parts;
-    t->out = &s->out;
-    t->ldc = at->width;
+    return (oct_gemm_s8_args){
+        .n_segs = at->segs->n, .seg = at->segs->seg, .a = { at->x, at->x },
+        .step = s->g.c.stride[1], .cols = at->panel->cols, .panel = at->packed,
+        .ahead_parts = at->ahead_parts, .out = &s->out, .ldc = at->width };
+}
+
+void oct_conv2d_s8_tiles(const oct_conv2d_s8 *s, const oct_conv2d_job *job,
+                         const oct_conv2d_stretch *at, oct_gemm_s8_args *t)
+{
     const oct_gemm_seg first = at->segs->seg[0];
-    const uint8_t *x = at->x;
-    for (int i = 0; i < 2; i++) {
-        t->next[i] = at->next ? x + first.offset + at->next->in[i] * first.width : NULL;
-        t->pos[i] = at->tile->in[i];
-        t->c[i] = element(job, job->y, at->at[i]);
-        t->residual[i] = element(job, job->residual, at->at[i]);
-        t->row_scale[i] = NULL;
-        t->row_zero[i] = NULL;
+    const uint8_t *x = (const uint8_t *)at->x + first.offset;
+    char *y = element(job, job->y, at->at);
+    const char *residual = element(job, job->residual, at->at);
+    const size_t width = at->width * job->y_size;
+    const size_t part = job->panel_size / (size_t)at->ahead_parts;
+    for (int k = 0; k < at->n; k++) {
+        const oct_conv2d_tile *tile = &at->tile[k];
+        const int more = k + 1 < at->n || !at->last;
+        t->rows = tile->rows;
+        t->groups = tile->groups;
+        t->ahead = k < at->n_ahead ? at->ahead + part * (size_t)k : NULL;
+        for (int i = 0; i < 2; i++) {
+            const size_t out = (size_t)tile->out[i] * width;
+            t->pos[i] = tile->in[i];
+            t->next[i] = more ? x + (ptrdiff_t)tile[1].in[i] * first.width : NULL;
+            t->c[i] = y + out;
+            t->residual[i] = residual ? residual + out : NULL;
+        }
+        s->gemm->tile(t);
     }
 }
 
 oct_conv2d_job oct_conv2d_s8_job(const oct_args *args, const oct_conv2d_s8 *s,
-                                 oct_conv2d_do *tile, const void *own, int fill)
+                                 oct_conv2d_do *tiles, const void *own, int fill)
 {
     const oct_tensor *x = args->in[OCT_CONV2D_X], *residual = args->in[OCT_CONV2D_RESIDUAL];
-    return (oct_conv2d_job){ .g = &s->g, .tile = tile, .own = own, .packed = s->packed,
+    return (oct_conv2d_job){ .g = &s->g, .tiles = tiles, .own = own, .packed = s->packed,
                              .panel_size = s->panel_size, .fill = fill,
                              .alone = (double)ALONE * s->gemm->nr * s->gemm->nr,
                              .x = x->data, .y = args->out->data,
@@ -130,17 +137,16 @@ oct_conv2d_job oct_conv2d_s8_job(const oct_args *args, const oct_conv2d_s8 *s,
                              .y_size = oct_dtype_size(args->out->dtype) };
 }
 
-static void tile(const oct_conv2d_job *job, const oct_conv2d_place *at)
+static void tiles(const oct_conv2d_job *job, const oct_conv2d_stretch *at)
 {
     const oct_conv2d_s8 *s = job->own;
-    oct_gemm_s8_args t;
-    oct_conv2d_s8_place(s, job, at, &t);
-    s->gemm->tile(&t);
+    oct_gemm_s8_args t = oct_conv2d_s8_args(s, at);
+    oct_conv2d_s8_tiles(s, job, at, &t);
 }
 
 void oct_conv2d_s8_run(const oct_args *args, const void *opaque, const oct_run *r)
 {
-    oct_conv2d_job job = oct_conv2d_s8_job(args, opaque, tile, opaque,
+    oct_conv2d_job job = oct_conv2d_s8_job(args, opaque, tiles, opaque,
                                            args->in[OCT_CONV2D_X]->zero);
     oct_conv2d_walk(&job, r);
 }

@@ -17,13 +17,14 @@ typedef struct oct_conv2d_s8 {
 OCT_MUST_CHECK oct_status oct_conv2d_s8_make(const oct_args *args, oct_prepare *how,
                                              const char *family, int x_max, oct_conv2d_s8 *s);
 
-/* A job of all images, padding made of byte `fill`; own: for tile. */
+/* A job of all images, padding made of byte `fill`; own: for tiles. */
 oct_conv2d_job oct_conv2d_s8_job(const oct_args *args, const oct_conv2d_s8 *s,
-                                 oct_conv2d_do *tile, const void *own, int fill);
+                                 oct_conv2d_do *tiles, const void *own, int fill);
 
-/* The tile at a place of such a job, its rows without a scale and zero of their own.  Member by
- * member, into what need not be clear: clearing it takes as long as a short sum. */
-void oct_conv2d_s8_place(const oct_conv2d_s8 *s, const oct_conv2d_job *job,
-                         const oct_conv2d_place *at, oct_gemm_s8_args *t);
+/* What the tiles of a stretch share, their rows without a scale and zero of their own; then all of
+ * them, which changes the rest of *t. */
+oct_gemm_s8_args oct_conv2d_s8_args(const oct_conv2d_s8 *s, const oct_conv2d_stretch *at);
+void oct_conv2d_s8_tiles(const oct_conv2d_s8 *s, const oct_conv2d_job *job,
+                         const oct_conv2d_stretch *at, oct_gemm_s8_args *t);
 
 #endif
