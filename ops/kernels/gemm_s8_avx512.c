@@ -18,7 +18,7 @@
 #include "ops/kernels/gemm_s8.h"
 #include "tensor/cpu.h"
 
-enum { ROWS = 7, LANES = 16 };
+enum { ROWS = 7, LANES = 16, WHOLE = ROWS };
 #define SHAPES(X) X(1, 1) X(2, 1) X(3, 1) X(4, 1) X(5, 1) X(6, 1) X(7, 1) \
                   X(1, 2) X(2, 2) X(3, 2) X(4, 2) X(5, 2) X(6, 2) X(7, 2)
 

@@ -18,8 +18,8 @@ typedef struct u8_params {
     __mmask32 cols;
 } u8_params;
 
-/* 32 words of one row, still in pack order; r: its residual or NULL. */
-INLINE __m512i row_words(const int care, const u8_params *p, const int32_t *acc,
+/* 32 words of one row, still in pack order; r: its residual or NULL.  whole: all columns. */
+INLINE __m512i row_words(const int care, const int whole, const u8_params *p, const int32_t *acc,
                          const uint8_t *r)
 {
     __m512 y0 = _mm512_cvtepi32_ps(_mm512_load_si512(acc));
@@ -29,7 +29,8 @@ INLINE __m512i row_words(const int care, const u8_params *p, const int32_t *acc,
     y1 = _mm512_mul_ps(y1, p->scale[1]);
     if (r) { /* words of columns 8l .. 8l + 7 in lane l, unpacked: pack order */
         const __m512i above = _mm512_set1_epi16(0x4b00);
-        const __m512i w = _mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(p->cols, r));
+        const __m512i w = _mm512_cvtepu8_epi16(whole ? _mm256_loadu_si256((const void *)r)
+                                                     : _mm256_maskz_loadu_epi8(p->cols, r));
         const __m512 r0 = _mm512_castsi512_ps(_mm512_unpacklo_epi16(w, above));
         const __m512 r1 = _mm512_castsi512_ps(_mm512_unpackhi_epi16(w, above));
         y0 = _mm512_fmadd_ps(_mm512_sub_ps(r0, p->residual_zero), p->residual_scale, y0);
@@ -40,26 +41,51 @@ INLINE __m512i row_words(const int care, const u8_params *p, const int32_t *acc,
     return care == PLAIN ? q : _mm512_adds_epi16(q, p->zero);
 }
 
+/* 32 bytes of one row, then of another. */
+INLINE __m512i two_rows(const int care, const u8_params *p, __m512i words0, __m512i words1)
+{
+    const __m512i order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+    __m512i v = _mm512_packus_epi16(words0, words1);
+    if (care != PLAIN) v = _mm512_max_epu8(v, p->lo);
+    return _mm512_permutexvar_epi64(order, _mm512_min_epu8(v, p->hi));
+}
+
 INLINE void rows_u8(const int with_residual, const int care, const oct_gemm_s8_args *t,
                     const u8_params *p, const int32_t (*acc)[NR])
 {
-    const __m512i order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
     const int n = t->rows * t->groups;
     row_walk at = first_row(t);
     for (int r = 0; r < n; r += 2) { /* two rows; the last one twice if it is alone */
         const row_walk x = at;
         if (r + 1 < n) next_row(t, &at);
-        const __m512i upper = row_words(care, p, acc[r], with_residual ? x.residual : NULL);
-        const __m512i lower = row_words(care, p, acc[r + 1 < n ? r + 1 : r],
+        const __m512i upper = row_words(care, 0, p, acc[r], with_residual ? x.residual : NULL);
+        const __m512i lower = row_words(care, 0, p, acc[r + 1 < n ? r + 1 : r],
                                         with_residual ? at.residual : NULL);
-        __m512i v = _mm512_packus_epi16(upper, lower);
-        if (care != PLAIN) v = _mm512_max_epu8(v, p->lo);
-        v = _mm512_min_epu8(v, p->hi);
-        v = _mm512_permutexvar_epi64(order, v);
+        const __m512i v = two_rows(care, p, upper, lower);
         _mm256_mask_storeu_epi8(x.c, p->cols, _mm512_castsi512_si256(v));
         if (r + 1 == n) break;
         _mm256_mask_storeu_epi8(at.c, p->cols, _mm512_extracti64x4_epi64(v, 1));
         if (r + 2 < n) next_row(t, &at);
+    }
+}
+
+/* The same of two groups of WHOLE rows with all columns, which most tiles are: no masks, which cost
+ * a step each, and no loop. */
+INLINE void whole_u8(const int with_residual, const int care, const oct_gemm_s8_args *t,
+                     const u8_params *p, const int32_t (*acc)[NR])
+{
+    __m512i words[2];
+    uint8_t *c[2];
+    UNROLL for (int r = 0; r < 2 * WHOLE; r++) {
+        const int g = r / WHOLE;
+        const size_t at = (size_t)(r % WHOLE) * t->ldc;
+        c[r % 2] = (uint8_t *)t->c[g] + at;
+        words[r % 2] = row_words(care, 1, p, acc[r],
+                                 with_residual ? (const uint8_t *)t->residual[g] + at : NULL);
+        if (r % 2 == 0) continue;
+        const __m512i v = two_rows(care, p, words[0], words[1]);
+        _mm256_storeu_si256((void *)c[0], _mm512_castsi512_si256(v));
+        _mm256_storeu_si256((void *)c[1], _mm512_extracti64x4_epi64(v, 1));
     }
 }
 
@@ -133,10 +159,13 @@ static __attribute__((noinline)) void finish(const oct_gemm_s8_args *t, const in
             .lo = _mm512_set1_epi32((int)q->spread.lo), .hi = _mm512_set1_epi32((int)q->spread.hi),
             .cols = t->cols >= NR ? ~(__mmask32)0 : ((__mmask32)1 << t->cols) - 1 };
         const int with_residual = t->residual[0] != NULL;
+        const int whole = t->rows == WHOLE && t->groups == 2 && t->cols == NR;
         if (care(q) == ANY) rows_u8(with_residual, ANY, t, &p, acc);
+        else if (care(q) == BOUNDED && whole && !with_residual) whole_u8(0, BOUNDED, t, &p, acc);
         else if (care(q) == BOUNDED) rows_u8(with_residual, BOUNDED, t, &p, acc);
-        else if (with_residual) rows_u8(1, PLAIN, t, &p, acc);
-        else rows_u8(0, PLAIN, t, &p, acc);
+        else if (!whole) rows_u8(with_residual, PLAIN, t, &p, acc);
+        else if (with_residual) whole_u8(1, PLAIN, t, &p, acc);
+        else whole_u8(0, PLAIN, t, &p, acc);
         return;
     }
     for (int r = 0; r < t->rows * t->groups; r++)

@@ -17,6 +17,7 @@
 #include "tensor/cpu.h"
 
 enum { LANES = 16, PACK = LANES, FLIP = 0, SUMS = 28, WAIT = 12 };
+enum { WHOLE = 1 };            /* nothing is: its tiles have one group */
 #define SHAPES(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
 
 

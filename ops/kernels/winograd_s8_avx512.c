@@ -16,7 +16,7 @@
 #include "ops/kernels/winograd_s8.h"
 #include "tensor/cpu.h"
 
-enum { ROWS = 14, LANES = 16 };
+enum { ROWS = 14, LANES = 16, WHOLE = 4 };
 #define SHAPES(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
 
 typedef __m512i vec;
