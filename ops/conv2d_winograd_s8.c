@@ -13,7 +13,7 @@
 #include "ops/quantized.h"
 #include "tensor/cpu.h"
 
-enum { ALL_SIZE = 300 << 10, BLOCK_SIZE = 300 << 10, FEW = 14 };
+enum { ALL_SIZE = 300 << 10, BLOCK_SIZE = 300 << 10 };
 
 enum { ALONE = 800 };          /* as in conv2d_s8.c, multiply-adds of a product */
 
@@ -21,6 +21,7 @@ typedef struct state {
     oct_conv2d_tiles t;
     const oct_winograd_s8 *wino;
     oct_requant out;
+    int last[2];               /* points of the last tiles down and across */
     int ldv;                   /* channels of a tile in V, a multiple of 32 */
     size_t v_step, m_step;     /* elements from one xi to the next */
     size_t panel_size;
@@ -46,36 +47,55 @@ static int possible(const oct_conv2d_shape *c)
  * product of bytes does twice the products of a pair of words, which leaves F(4x4) half of its four
  * and F(2x2) nothing; NEON's does four times as many. */
 typedef struct rule {
-    unsigned cpu;              /* the first whose flag is there */
+    unsigned cpu;              /* the first whose flag is there; 0: all others */
     int m;                     /* the smallest that pays; 0: none */
     int min_c, min_out;
     int min_tiles;             /* of the batch: as many as a product has rows */
     int max_filters;           /* c * out */
-    int many;                  /* tiles of the batch from which there is no such limit; 0: never */
+    int many, share;           /* tiles of the batch, and c * out / tiles, from and to which there
+                                  is no such limit; 0: never */
+    int few;                   /* tiles of a block at least, see conv2d_tiles.h */
 } rule;
 
 static const rule rules[] = {
-    { OCT_CPU_AVX512, 4, 32, 64, 14, 1 << 14, 0 },
-    { OCT_CPU_AVXVNNI, 4, 32, 32, 1, 1 << 16, 0 },
-    { OCT_CPU_AVX2, 2, 16, 16, 1, 1 << 16, 32 },
-    { OCT_CPU_NEONDOT, .m = 0 },
-    { OCT_CPU_NEON, 2, 16, 16, 1, 1 << 16, 32 },
+    { OCT_CPU_AVX512, 4, 32, 64, 14, 1 << 14, 28, 1 << 12, 32 },
+    { OCT_CPU_AVXVNNI, 4, 32, 32, 1, 1 << 16, 0, 0, 14 },
+    { OCT_CPU_AVX2, 2, 16, 16, 1, 1 << 16, 32, 1 << 13, 14 },
+    { OCT_CPU_NEONDOT, .few = 14 },
+    { OCT_CPU_NEON, 2, 16, 16, 1, 1 << 16, 32, 1 << 13, 14 },
+    { 0, .few = 14 },
 };
-enum { N_RULES = sizeof rules / sizeof *rules };
+
+static const rule *rule_of(unsigned cpu)
+{
+    const rule *r = rules;
+    while (r->cpu && !(cpu & r->cpu)) r++;
+    return r;
+}
+
+/* Of the last tile of an axis of n outputs; of all its tiles. */
+static int last_points(int m, int n)
+{
+    return oct_winograd_s8_points(m, n - (ceil_div(n, m) - 1) * m);
+}
+static int all_points(int m, int n)
+{
+    return (ceil_div(n, m) - 1) * (m + 2) + last_points(m, n);
+}
 
 static int pays(const oct_args *args, const oct_conv2d_shape *c, int m, unsigned cpu)
 {
-    int i = 0;
-    while (i < N_RULES && !(cpu & rules[i].cpu)) i++;
-    if (i == N_RULES) return 0;
-    const rule *r = &rules[i];
+    const rule *r = rule_of(cpu);
     const int across = ceil_div(c->ow, m), down = ceil_div(c->oh, m);
     const double tiles = (double)across * down, all = tiles * args->out->dim[0];
     if (!r->m || m < r->m || c->c < r->min_c || c->out < r->min_out ||
         all < r->min_tiles)
         return 0;
-    if (tiles * m * m > 1.5 * c->oh * c->ow) return 0; /* too much of them lies outside the map */
-    return c->c <= r->max_filters / c->out || (r->many && all >= r->many);
+    const double points = (double)all_points(m, c->oh) * all_points(m, c->ow);
+    const double dense = (double)(m + 2) * (m + 2) / (m * m); /* of an output, none outside */
+    if (points > 1.5 * dense * c->oh * c->ow) return 0; /* too much lies outside the map */
+    return c->c <= r->max_filters / c->out ||
+           (r->many && all >= r->many && (double)c->c * c->out <= r->share * all);
 }
 
 static size_t packed_size(const oct_winograd_s8 *g, const oct_conv2d_shape *c, int m)
@@ -125,15 +145,17 @@ static size_t odd_lines(size_t n, size_t size)
     return ((n * size + 63) / 64 | 1) * 64 / size;
 }
 
-static oct_status make_tiles(const oct_args *args, int m, state *s)
+static oct_status make_tiles(const oct_args *args, int m, unsigned cpu, state *s)
 {
     const int c = args->in[OCT_CONV2D_X]->dim[3];
     s->ldv = ceil_div(c, 32) * 32;
     oct_conv2d_tiles_cache cache = {
         .tile = (size_t)((m + 2) * (m + 2)) * ((size_t)s->ldv * sizeof(int16_t) +
                                                (size_t)s->wino->nr * sizeof(int32_t)),
-        .all = ALL_SIZE, .block = BLOCK_SIZE, .few = FEW };
+        .all = ALL_SIZE, .block = BLOCK_SIZE, .few = rule_of(cpu)->few };
     OCT_TRY(oct_conv2d_tiles_make(args, m, s->wino->nr, &cache, &s->t));
+    s->last[0] = last_points(m, s->t.c.oh);
+    s->last[1] = last_points(m, s->t.c.ow);
     const size_t n = (size_t)s->t.capacity;
     s->v_step = odd_lines(n * (size_t)s->ldv, sizeof(int16_t));
     s->m_step = odd_lines(n * (size_t)s->wino->nr, sizeof(int32_t));
@@ -150,7 +172,7 @@ oct_status oct_conv2d_winograd_s8_prepare(const oct_args *args, oct_prepare *how
     *out = s;
     s->wino = oct_winograd_s8_pick(how->cpu);
     s->out = oct_quant_requant(args->out, attr->act, args->in[OCT_CONV2D_RESIDUAL]);
-    OCT_TRY(make_tiles(args, m, s));
+    OCT_TRY(make_tiles(args, m, how->cpu, s));
     s->panel_size = oct_winograd_s8_panel_size(s->wino, m, s->t.c.c);
     const size_t size = packed_size(s->wino, &s->t.c, m);
     void *packed;
@@ -181,26 +203,62 @@ typedef struct work {
     size_t y_size;             /* bytes of an element of y and residual */
 } work;
 
+/* Tiles of a block in V and M: first those short across, then the full ones, those short down,
+ * those short both ways.  So the tiles that have a point are neighbours.  begin[k]: of the k-th
+ * kind; begin[KINDS]: all. */
+enum { ACROSS, FULL, DOWN, BOTH, KINDS };
+
+typedef struct order { int begin[KINDS + 1]; } order;
+
+static int is_short(const state *s, oct_conv2d_tile_pos at, int axis)
+{
+    const int last = axis ? s->t.across - 1 : s->t.count / s->t.across - 1;
+    return (axis ? at.tx : at.ty) == last && s->last[axis] < s->t.p;
+}
+
+static int kind_of(const state *s, oct_conv2d_tile_pos at)
+{
+    const int down = is_short(s, at, 0), across = is_short(s, at, 1);
+    return down ? across ? BOTH : DOWN : across ? ACROSS : FULL;
+}
+
+static order order_of(const state *s, int first, int n)
+{
+    order o = { { 0 } };
+    oct_conv2d_tile_pos at = oct_conv2d_tile_pos_of(&s->t, first);
+    for (int t = 0; t < n; t++, oct_conv2d_tile_next(&s->t, &at)) o.begin[kind_of(s, at) + 1]++;
+    for (int k = 0; k < KINDS; k++) o.begin[k + 1] += o.begin[k];
+    return o;
+}
+
+/* Points of a tile, an axis. */
+static int points_of(const state *s, oct_conv2d_tile_pos at, int axis)
+{
+    return is_short(s, at, axis) ? s->last[axis] : s->t.p;
+}
+
 static void transform_input(const void *own, int first, int n, void *scratch)
 {
     const work *w = own;
     const state *s = w->s;
     int16_t *v = scratch;
     for (int b = 0; b < oct_block_count(s->t.c.c); b++, v += OCT_BLOCK) {
+        order next = order_of(s, first, n);
         oct_conv2d_tile_pos at = oct_conv2d_tile_pos_of(&s->t, first);
         for (int t = 0; t < n; t++, oct_conv2d_tile_next(&s->t, &at)) {
             const oct_conv2d_tile_in in = oct_conv2d_tile_input(&s->t, at, b);
             s->wino->input(&(oct_winograd_s8_in){
-                .m = s->t.m, .y0 = in.y0, .y1 = in.y1, .x0 = in.x0, .x1 = in.x1, .zero = w->zero,
+                .m = s->t.m, .points = { points_of(s, at, 0), points_of(s, at, 1) },
+                .y0 = in.y0, .y1 = in.y1, .x0 = in.x0, .x1 = in.x1, .zero = w->zero,
                 .x = w->x + in.at, .row = (size_t)s->t.c.w * (size_t)in.width,
                 .pixel = (size_t)in.width, .lanes = in.width, .step = s->v_step,
-                .v = v + (size_t)t * (size_t)s->ldv });
+                .v = v + (size_t)next.begin[kind_of(s, at)]++ * (size_t)s->ldv });
         }
     }
 }
 
 static void transform_output(const work *w, int p, const char *packed, int first, int n,
-                             const int32_t *mm)
+                             order next, const int32_t *mm)
 {
     const state *s = w->s;
     oct_conv2d_tile_pos at = oct_conv2d_tile_pos_of(&s->t, first);
@@ -208,8 +266,10 @@ static void transform_output(const work *w, int p, const char *packed, int first
         const oct_conv2d_tile_out to = oct_conv2d_tile_output(&s->t, at, p);
         const size_t from = to.at * w->y_size;
         s->wino->output(&(oct_winograd_s8_out){
-            .m = s->t.m, .rows = to.rows, .cols = to.cols, .lanes = to.lanes,
-            .mm = mm + t * s->wino->nr, .step = s->m_step, .panel = packed, .out = &s->out,
+            .m = s->t.m, .points = { points_of(s, at, 0), points_of(s, at, 1) },
+            .rows = to.rows, .cols = to.cols, .lanes = to.lanes,
+            .mm = mm + next.begin[kind_of(s, at)]++ * s->wino->nr, .step = s->m_step,
+            .panel = packed, .out = &s->out,
             .row = (size_t)s->t.c.ow * (size_t)to.width, .pixel = (size_t)to.width,
             .y = w->y + from, .residual = w->residual ? w->residual + from : NULL });
     }
@@ -220,14 +280,23 @@ static void panel(const void *own, int p, int more, int first, int n, void *scra
     const work *w = own;
     const state *s = w->s;
     const char *packed = s->packed + (size_t)p * s->panel_size;
-    const int n_xi = n_xi_of(s), c = s->t.c.c, pairs = ceil_div(c, 2);
+    const int n_xi = n_xi_of(s), m = s->t.m, c = s->t.c.c, pairs = ceil_div(c, 2);
     const int16_t *v = scratch;
     int32_t *mm = (void *)((int16_t *)scratch + (size_t)n_xi * s->v_step);
+    const order o = order_of(s, first, n);
     (void)more; /* a product prefetches what follows its U: the next one, or the next panel */
-    for (int xi = 0; xi < n_xi; xi++)
-        s->wino->product(n, pairs, v + (size_t)xi * s->v_step, (size_t)s->ldv,
-                         oct_winograd_s8_u(s->wino, packed, xi, c), mm + (size_t)xi * s->m_step);
-    transform_output(w, p, packed, first, n, mm);
+    for (int xi = 0; xi < n_xi; xi++) {
+        const int down = oct_winograd_s8_has(m, s->last[0], xi / s->t.p);
+        const int across = oct_winograd_s8_has(m, s->last[1], xi % s->t.p);
+        const int from = o.begin[across ? ACROSS : FULL];
+        const int to = o.begin[!down ? DOWN : across ? KINDS : BOTH];
+        if (from < to)
+            s->wino->product(to - from, pairs,
+                             v + (size_t)xi * s->v_step + (size_t)from * (size_t)s->ldv,
+                             (size_t)s->ldv, oct_winograd_s8_u(s->wino, packed, xi, c),
+                             mm + (size_t)xi * s->m_step + from * s->wino->nr);
+    }
+    transform_output(w, p, packed, first, n, o, mm);
 }
 
 void oct_conv2d_winograd_s8_run(const oct_args *args, const void *opaque, const oct_run *r)

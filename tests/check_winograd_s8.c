@@ -82,6 +82,12 @@ static sample make(int m, int c, int n, int h, int w, int x_max, fill fx, fill f
 
 typedef struct buffers { int16_t *v; int32_t *mm; size_t ldv, v_step, m_step; } buffers;
 
+/* Of an axis with so many outputs from the tile on. */
+static int points(const sample *s, int outputs)
+{
+    return oct_winograd_s8_points(s->m, min_int(s->m, outputs));
+}
+
 /* V of tiles first .. first + count, all blocks of channels. */
 static void transform(const oct_winograd_s8 *g, const sample *s, int first, int count,
                       const buffers *to)
@@ -94,7 +100,9 @@ static void transform(const oct_winograd_s8 *g, const sample *s, int first, int 
             const int y = (first + t) / tiles_x * s->m - s->pad;
             const int x = (first + t) % tiles_x * s->m - s->pad;
             g->input(&(oct_winograd_s8_in){
-                .m = s->m, .zero = s->weights.zero, .lanes = width,
+                .m = s->m, .points = { points(s, s->oh - y - s->pad),
+                                       points(s, s->ow - x - s->pad) },
+                .zero = s->weights.zero, .lanes = width,
                 .y0 = max_int(0, -y), .y1 = max_int(0, min_int(p, s->h - y)),
                 .x0 = max_int(0, -x), .x1 = max_int(0, min_int(p, s->w - x)),
                 .row = (size_t)(s->w * width), .pixel = (size_t)width,
@@ -112,7 +120,8 @@ static void inverse(const oct_winograd_s8 *g, const sample *s, int first, int co
         const int y = (first + t) / tiles_x * s->m, x = (first + t) % tiles_x * s->m;
         const size_t at = ((size_t)(y * s->ow + x) * s->pixel + (size_t)n0) * element(s);
         g->output(&(oct_winograd_s8_out){
-            .m = s->m, .rows = min_int(s->m, s->oh - y), .cols = min_int(s->m, s->ow - x),
+            .m = s->m, .points = { points(s, s->oh - y), points(s, s->ow - x) },
+            .rows = min_int(s->m, s->oh - y), .cols = min_int(s->m, s->ow - x),
             .mm = from->mm + (size_t)t * (size_t)g->nr, .step = from->m_step, .panel = panel,
             .out = &s->out, .lanes = min_int(g->nr, s->n - n0), .y = c + at,
             .residual = s->residual ? (const unsigned char *)s->residual + at : NULL,

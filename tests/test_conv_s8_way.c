@@ -21,9 +21,12 @@ static const choice choices[] = {
     { 64, 16, 0, f4, f4, f4, direct, f4 },
     { 128, 16, 0, direct, f4, f4, direct, f4 },       /* 128 * 160 filters */
     { 16, 16, 0, direct, direct, f4, direct, f4 },
+    { 64, 15, 0, f4, f4, f4, direct, f4 },            /* the last tiles have 3 outputs */
+    { 64, 14, 0, f4, f4, f4, direct, f4 },            /* or 2 */
+    { 64, 13, 0, f4, f4, f4, direct, f4 },            /* or 1 */
     { 128, 16, 127, direct, direct, f2, direct, f2 }, /* 2^25 < 127 * 1152 * 255 < 2^29 */
     { 128, 16, -128, direct, direct, f2, direct, f2 },
-    { 64, 5, 0, direct, direct, f2, direct, f2 },     /* 4 tiles of 4x4 would hold 64 */
+    { 64, 5, 0, direct, direct, f2, direct, f2 },     /* F(4x4): 100 products for 25 */
     { 64, 8, 0, direct, f4, f4, direct, f4 },         /* too few tiles for AVX-512 */
 };
 enum { N_CHOICES = sizeof choices / sizeof *choices };

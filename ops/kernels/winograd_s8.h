@@ -29,10 +29,20 @@
  *                0 -1  1  0             1 -1  1
  *                0  1  0 -1             0  0  2
  *
+ * Short axes, m = 4.  Where a tile has only r = 3 or 2 outputs down or across, r + 2 points are
+ * enough: the first r + 1 of the six and the last, with U and D as they are.  V and M have nothing
+ * at the others, and of that axis
+ *
+ *   r = 3   B^T  2 -1 -2  1  0   A^T  2  3  1  4  0    r = 2   B^T  1  0 -1  0   A^T  4 -3 -3  0
+ *                0 -2 -1  1  0        0  3 -1  8  0                 0  1  1  0        0 -3  3  8
+ *                0  2 -3  1  0        0  3  1 16  8                 0 -1  1  0
+ *                0 -1  0  1  0                                      0 -1  0  1
+ *                0  2 -1 -2  1
+ *
  * Limits.  m = 4: |U| <= 12 * 12 * 128 = 18,432.  V sums bytes 0 .. 255 with weights B_i x B_j: the
- * largest one-sided sum is that of row 1 by row 1, 2 * 2 + 8 * 8 = 68, so |V| <= 17,340.  m = 2:
- * 9 * 128 = 1,152 and 4 * 255.  So both fit int16 and a pair of products int32: 2 * 18,432 * 17,340
- * < 2^31; sums over c wrap, that is what the ring is for.
+ * largest one-sided sum is that of row 1 by row 1, 2 * 2 + 8 * 8 = 68, so |V| <= 17,340, on short
+ * axes less.  m = 2: 9 * 128 = 1,152 and 4 * 255.  So both fit int16 and a pair of products int32:
+ * 2 * 18,432 * 17,340 < 2^31; sums over c wrap, that is what the ring is for.
  * Exact if oct_winograd_s8_fits: -2^31 <= 2^b y < 2^31 for all bytes up to x_max.  With sums P and
  * N of a filter's positive and negative weights, max(P, N) x_max < 2^(31 - b): b = 6, x_max = 127:
  * 264,208.  Always so up to 114 input channels for 127 (57 for 255), and for real weights beyond.
@@ -57,6 +67,7 @@
  * ours. */
 typedef struct oct_winograd_s8_in {
     int m;
+    int points[2];             /* down and across, oct_winograd_s8_points */
     int y0, y1, x0, x1;        /* the pixels of the tile that exist */
     int zero;                  /* of x */
     const uint8_t *x;          /* where pixel (0, 0) is or would be */
@@ -68,7 +79,8 @@ typedef struct oct_winograd_s8_in {
 
 typedef struct oct_winograd_s8_out {
     int m;
-    int rows, cols;            /* 1 .. m: outputs inside the map */
+    int points[2];
+    int rows, cols;            /* outputs inside the map: 1 .. the points less 2 */
     const int32_t *mm;
     size_t step;
     const void *panel;
@@ -78,6 +90,16 @@ typedef struct oct_winograd_s8_out {
     const void *residual;
     size_t row, pixel;         /* elements */
 } oct_winograd_s8_out;
+
+/* Points of an axis of so many outputs; whether point i is one of so many. */
+static inline int oct_winograd_s8_points(int m, int outputs)
+{
+    return m == 2 || outputs <= 2 ? 4 : outputs == 3 ? 5 : 6;
+}
+static inline int oct_winograd_s8_has(int m, int points, int i)
+{
+    return i < points - 1 || i == m + 1;
+}
 
 typedef struct oct_winograd_s8 {
     const char *isa;

@@ -7,44 +7,65 @@ enum { P = 6, NR = 8 }; /* P: the larger p; rows of every p x p array here */
 static int place(int j, int p) { return j * 2 + p; }
 
 /* r = B^T d for d[0], d[step], ..., in place. */
-static void input_pass(int m, int *d, int step)
+static void input_pass(int m, int points, int *d, int step)
 {
-    const int d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step];
-    if (m == 2) {
+    const int d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], last = (m + 1) * step;
+    if (points == 4) {
         d[0] = d0 - d2;
         d[step] = d1 + d2;
         d[2 * step] = d2 - d1;
-        d[3 * step] = d1 - d3;
+        d[last] = m == 2 ? d1 - d3 : d3 - d1;
         return;
     }
-    const int d4 = d[4 * step], d5 = d[5 * step];
+    const int d4 = d[4 * step];
+    if (points == 5) {
+        d[0] = 2 * d0 - d1 - 2 * d2 + d3;
+        d[step] = -2 * d1 - d2 + d3;
+        d[2 * step] = 2 * d1 - 3 * d2 + d3;
+        d[3 * step] = d3 - d1;
+        d[last] = 2 * d1 - d2 - 2 * d3 + d4;
+        return;
+    }
+    const int d5 = d[5 * step];
     d[0] = 4 * d0 - 5 * d2 + d4;
     d[step] = -4 * d1 - 4 * d2 + d3 + d4;
     d[2 * step] = 4 * d1 - 4 * d2 - d3 + d4;
     d[3 * step] = -2 * d1 - d2 + 2 * d3 + d4;
     d[4 * step] = 2 * d1 - d2 - 2 * d3 + d4;
-    d[5 * step] = 4 * d1 - 5 * d3 + d5;
+    d[last] = 4 * d1 - 5 * d3 + d5;
 }
 
-/* A^T d mod 2^32, in place: d[0], d[step], ... become the m outputs. */
-static void output_pass(int m, uint32_t *d, int step)
+/* A^T d mod 2^32, in place: d[0], d[step], ... become the outputs. */
+static void output_pass(int m, int points, uint32_t *d, int step)
 {
     const uint32_t d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step];
+    const uint32_t last = d[(m + 1) * step];
     if (m == 2) {
         d[0] = d0 + d1 + d2;
         d[step] = d1 - d2 - d3;
         return;
     }
-    const uint32_t d4 = d[4 * step], d5 = d[5 * step];
+    if (points == 4) {
+        d[0] = 4 * d0 - 3 * (d1 + d2);
+        d[step] = 3 * (d2 - d1) + 8 * last;
+        return;
+    }
+    if (points == 5) {
+        d[0] = 2 * d0 + 3 * d1 + d2 + 4 * d3;
+        d[step] = 3 * d1 - d2 + 8 * d3;
+        d[2 * step] = 3 * d1 + d2 + 16 * d3 + 8 * last;
+        return;
+    }
+    const uint32_t d4 = d[4 * step];
     d[0] = d0 + d1 + d2 + d3 + d4;
     d[step] = d1 - d2 + 2 * (d3 - d4);
     d[2 * step] = d1 + d2 + 4 * (d3 + d4);
-    d[3 * step] = d1 - d2 + 8 * (d3 - d4 + d5);
+    d[3 * step] = d1 - d2 + 8 * (d3 - d4 + last);
 }
 
 static void input(const oct_winograd_s8_in *args)
 {
-    const int m = args->m, p = m + 2;
+    const int m = args->m, p = m + 2, down = args->points[0], across = args->points[1];
     int t[P * P];
     for (int l = 0; l < args->lanes; l++) {
         for (int i = 0; i < p; i++)
@@ -53,10 +74,11 @@ static void input(const oct_winograd_s8_in *args)
                 t[i * P + j] = in ? args->x[(size_t)i * args->row + (size_t)j * args->pixel +
                                             (size_t)l] : args->zero;
             }
-        for (int j = 0; j < p; j++) input_pass(m, t + j, P);
-        for (int i = 0; i < p; i++) input_pass(m, t + i * P, 1);
+        for (int j = 0; j < p; j++) input_pass(m, down, t + j, P);
+        for (int i = 0; i < p; i++) input_pass(m, across, t + i * P, 1);
         for (int xi = 0; xi < p * p; xi++)
-            args->v[(size_t)xi * args->step + (size_t)l] = (int16_t)t[xi / p * P + xi % p];
+            if (oct_winograd_s8_has(m, down, xi / p) && oct_winograd_s8_has(m, across, xi % p))
+                args->v[(size_t)xi * args->step + (size_t)l] = (int16_t)t[xi / p * P + xi % p];
     }
 }
 
@@ -103,14 +125,15 @@ static int32_t undo(int m, uint32_t dy)
 
 static void output(const oct_winograd_s8_out *args)
 {
-    const int m = args->m, p = m + 2;
+    const int m = args->m, p = m + 2, down = args->points[0], across = args->points[1];
     const int32_t *bias = args->panel;
-    uint32_t t[P * P];
+    uint32_t t[P * P] = { 0 };
     for (int l = 0; l < args->lanes; l++) {
         for (int xi = 0; xi < p * p; xi++)
-            t[xi / p * P + xi % p] = (uint32_t)args->mm[(size_t)xi * args->step + (size_t)l];
-        for (int j = 0; j < p; j++) output_pass(m, t + j, P);
-        for (int i = 0; i < m; i++) output_pass(m, t + i * P, 1);
+            if (oct_winograd_s8_has(m, down, xi / p) && oct_winograd_s8_has(m, across, xi % p))
+                t[xi / p * P + xi % p] = (uint32_t)args->mm[(size_t)xi * args->step + (size_t)l];
+        for (int j = 0; j < p; j++) output_pass(m, down, t + j, P);
+        for (int i = 0; i < args->rows; i++) output_pass(m, across, t + i * P, 1);
         for (int i = 0; i < args->rows; i++)
             for (int j = 0; j < args->cols; j++)
                 put(args, (size_t)i * args->row + (size_t)j * args->pixel + (size_t)l, l,

@@ -20,17 +20,27 @@ enum { WIDE = 2 * LANES };     /* channels of a pass of the input */
 
 /* ---- input ---- */
 
-/* r = B^T d, one dimension; r[0], r[step], ... */
-INLINE void bt(const int m, const vh d[6], vh *r, int step)
+/* r = B^T d, one axis; r[0], r[step], ... */
+INLINE void bt(const int m, const int points, const vh d[6], vh *r, int step)
 {
-    if (m == 2) {
+    if (points == 4) {
         r[0] = d[0] - d[2];
         r[step] = d[1] + d[2];
         r[2 * step] = d[2] - d[1];
-        r[3 * step] = d[1] - d[3];
+        r[(m + 1) * step] = m == 2 ? d[1] - d[3] : d[3] - d[1];
         return;
     }
-    const vh e = d[4] - d[2], f = d[3] - d[1], f2 = f + f;
+    const vh f = d[3] - d[1], f2 = f + f;
+    if (points == 5) {
+        const vh g = d[3] - d[2], h = d[1] + d[1];
+        r[0] = ((d[0] - d[2]) << 1) + f;
+        r[step] = g - h;
+        r[2 * step] = g + h - (d[2] + d[2]);
+        r[3 * step] = f;
+        r[5 * step] = d[4] - d[2] - f2;
+        return;
+    }
+    const vh e = d[4] - d[2];
     r[0] = ((d[0] - d[2]) << 2) + e;
     r[step] = (d[3] + d[4]) - ((d[1] + d[2]) << 2);
     r[2 * step] = (d[4] - d[3]) + ((d[1] - d[2]) << 2);
@@ -40,20 +50,23 @@ INLINE void bt(const int m, const vh d[6], vh *r, int step)
 }
 
 /* at: where each pixel of the tile is, those outside among the zero points. */
-INLINE void input_m(const int m, const oct_winograd_s8_in *args, const uint8_t *const at[36])
+INLINE void input_m(const int m, const int down, const int across, const oct_winograd_s8_in *args,
+                    const uint8_t *const at[36])
 {
     const int p = m + 2;
     for (int l = 0; l < args->lanes; l += WIDE) {
         vh t[36], d[6], r[6];
         for (int j = 0; j < p; j++) {
             UNROLL for (int i = 0; i < p; i++) d[i] = (vh)widen(at[i * 6 + j] + l);
-            bt(m, d, t + j, 6);
+            bt(m, down, d, t + j, 6);
         }
         for (int i = 0; i < p; i++) {
-            bt(m, t + i * 6, r, 1);
+            if (!oct_winograd_s8_has(m, down, i)) continue;
+            bt(m, across, t + i * 6, r, 1);
             int16_t *to = args->v + (size_t)(i * p) * args->step + l;
             UNROLL for (int j = 0; j < p; j++)
-                memcpy(to + (size_t)j * args->step, r + j, sizeof *r);
+                if (oct_winograd_s8_has(m, across, j))
+                    memcpy(to + (size_t)j * args->step, r + j, sizeof *r);
         }
     }
 }
@@ -62,15 +75,16 @@ static void input(const oct_winograd_s8_in *args)
 {
     uint8_t zeros[64];
     const uint8_t *at[36];
-    const int p = args->m + 2;
+    const int p = args->m + 2, down = args->points[0], across = args->points[1];
     memset(zeros, args->zero, sizeof zeros);
     for (int i = 0; i < p; i++)
         for (int j = 0; j < p; j++) {
             const int in = i >= args->y0 && i < args->y1 && j >= args->x0 && j < args->x1;
             at[i * 6 + j] = in ? args->x + (size_t)i * args->row + (size_t)j * args->pixel : zeros;
         }
-    if (args->m == 4) input_m(4, args, at);
-    else input_m(2, args, at);
+    if (args->m == 2) input_m(2, 4, 4, args, at);
+    else if (down == 6 && across == 6) input_m(4, 6, 6, args, at);
+    else input_m(4, down, across, args, at);
 }
 
 /* ---- product ---- */
@@ -115,13 +129,25 @@ static void product(int n, int pairs, const int16_t *v, size_t ldv, const int16_
 
 /* ---- output ---- */
 
-/* y = A^T d, one dimension; y[0], y[step], ... */
-INLINE void at(const int m, const vw d[6], vw *y, int step)
+/* y = A^T d, one axis; y[0], y[step], ... */
+INLINE void at(const int m, const int points, const vw d[6], vw *y, int step)
 {
     const vw s = d[1] + d[2], f = d[1] - d[2];
     if (m == 2) {
         y[0] = d[0] + s;
         y[step] = f - d[3];
+        return;
+    }
+    if (points == 4) {
+        y[0] = (d[0] << 2) - (s + s + s);
+        y[step] = (d[5] << 3) - (f + f + f);
+        return;
+    }
+    if (points == 5) {
+        const vw b = d[1] + d[1], c = d[3] << 2;
+        y[0] = d[0] + d[0] + b + s + c;
+        y[step] = b + f + c + c;
+        y[2 * step] = b + s + ((c + d[5] + d[5]) << 2);
         return;
     }
     const vw t = d[3] + d[4], g = d[3] - d[4];
@@ -132,20 +158,24 @@ INLINE void at(const int m, const vw d[6], vw *y, int step)
 }
 
 /* Half h of the columns: sums of pixel (i, j), bias included, to acc[i * 4 + j]. */
-INLINE void sums(const int m, const oct_winograd_s8_out *args, int h, int32_t (*acc)[NR])
+INLINE void sums(const int m, const int down, const int across, const oct_winograd_s8_out *args,
+                 int h, int32_t (*acc)[NR])
 {
     const int p = m + 2;
     const int32_t *mm = args->mm + h * LANES;
-    vw t[24], d[6], y[4], bias;
+    vw t[24], d[6] = { { 0 } }, y[4], bias;
     memcpy(&bias, (const int32_t *)args->panel + h * LANES, sizeof bias);
     for (int j = 0; j < p; j++) {
+        if (!oct_winograd_s8_has(m, across, j)) continue;
         UNROLL for (int i = 0; i < p; i++)
-            memcpy(d + i, mm + (size_t)(i * p + j) * args->step, sizeof *d);
-        at(m, d, t + j, 6);
+            if (oct_winograd_s8_has(m, down, i))
+                memcpy(d + i, mm + (size_t)(i * p + j) * args->step, sizeof *d);
+        at(m, down, d, t + j, 6);
     }
-    for (int i = 0; i < m; i++) {
-        at(m, t + i * 6, y, 1);
+    for (int i = 0; i < down - 2; i++) {
+        at(m, across, t + i * 6, y, 1);
         UNROLL for (int j = 0; j < m; j++) {
+            if (j >= across - 2) break;
             const vw z = m == 4 ? (vw)((vs)(y[j] * 954437177u) >> 6) : (vw)((vs)y[j] >> 2);
             const vw sum = z + bias;
             memcpy(acc[i * 4 + j] + h * LANES, &sum, sizeof sum);
@@ -160,9 +190,11 @@ static void output(const oct_winograd_s8_out *args)
     const size_t size = args->out->kind == OCT_REQUANT_U8 ? 1 : 4;
     oct_gemm_s8_args t = { .rows = args->cols, .cols = args->lanes, .panel = args->panel,
                            .ldc = args->pixel, .out = args->out };
+    const int down = args->points[0], across = args->points[1];
     for (int h = 0; h < 2; h++)
-        if (args->m == 4) sums(4, args, h, acc);
-        else sums(2, args, h, acc);
+        if (args->m == 2) sums(2, 4, 4, args, h, acc);
+        else if (down == 6 && across == 6) sums(4, 6, 6, args, h, acc);
+        else sums(4, down, across, args, h, acc);
     for (int i = 0; i < args->rows; i += 2) {
         const int32_t (*rows)[NR] = (const int32_t (*)[NR])(acc + i * 4);
         t.groups = i + 1 < args->rows ? 2 : 1;
