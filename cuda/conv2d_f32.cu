@@ -2,7 +2,7 @@
  *
  *   for each pixel                     grid.x, 8 of a block
  *     for each channel                 grid.y, 32 of a block: neighbours read neighbouring weights
- *       for each block of 64 c, ky, kx, c                                       thread
+ *       for each block of 64 c (the group's), ky, kx, c                                       thread
  * One thread, one sum: its order is the contract, its speed is not. */
 #include "cuda/common.cuh"
 
@@ -17,8 +17,10 @@ static __global__ void chain(oct_cuda_conv c)
     const int oy = p / c.ow * c.stride[0] - c.pad[0], ox = p % c.ow * c.stride[1] - c.pad[1];
     const float *w = (const float *)c.w + n;
     float sum = 0;
-    for (int block = 0; block < c.chunks; block += OCT_BLOCK) {
-        const int end = block + OCT_BLOCK < c.chunks ? block + OCT_BLOCK : c.chunks;
+    const int first = (n < c.n ? n : c.n - 1) / (c.n / c.groups) * c.channels;
+    for (int block = first, end; block < first + c.channels; block = end) {
+        end = (block / OCT_BLOCK + 1) * OCT_BLOCK;
+        if (end > first + c.channels) end = first + c.channels;
         for (int ky = 0; ky < c.kernel[0]; ky++)
             for (int kx = 0; kx < c.kernel[1]; kx++) {
                 const int y = oy + ky * c.dilation[0], x = ox + kx * c.dilation[1];

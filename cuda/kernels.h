@@ -74,6 +74,8 @@ typedef struct oct_cuda_conv {
     int chunks;               /* of a pixel's channels, 16 bytes each */
     int steps;                /* k_pad in steps of 64 bytes */
     int n, n_pad;             /* y's channels; rounded up to OCT_CUDA_N */
+    int groups, channels;     /* of x that a group of y's channels reads: the first n / groups read
+                               * the first ones, and so on */
     int y_pitch, residual_pitch; /* elements */
     oct_act act;
     oct_requant out;          /* U8 */
@@ -104,12 +106,16 @@ static inline int oct_cuda_conv_splits(long long rows, int n_pad, int steps)
     return splits > MOST ? MOST : splits < 1 ? 1 : (int)splits;
 }
 
-int oct_cuda_conv2d_f16(void *stream, const oct_cuda_conv *c);
+int oct_cuda_conv2d_f16(void *stream, const oct_cuda_conv *c); /* groups 1 */
 int oct_cuda_conv2d_s8(void *stream, const oct_cuda_conv *c);
+/* conv2d_groups.cu: any number of groups, a thread for each sum; splits 1.  chunks and k_pad are
+ * those of a group's channels. */
+int oct_cuda_conv2d_groups_f16(void *stream, const oct_cuda_conv *c);
+int oct_cuda_conv2d_groups_s8(void *stream, const oct_cuda_conv *c);
 
 /* The same of FP32 values in the CPU's order: each sum is one chain of FMAs from +0 over blocks of
- * 64 channels, then ky, kx, c; then bias, residual, act.  w [k][n_pad], k in that order; x_pitch in
- * elements; chunks is the number of channels. */
+ * 64 of x's channels, then ky, kx, c; then bias, residual, act.  Any number of groups.
+ * w [k][n_pad], k in each row's order; x_pitch in elements. */
 int oct_cuda_conv2d_f32(void *stream, const oct_cuda_conv *c);
 
 /* ---- eltwise.cu: x and y have the same rows unless said ---- */

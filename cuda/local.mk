@@ -1,7 +1,8 @@
 # The CUDA backend: only with --with-cuda.  nvcc's flags: FMA only where it is written, as on the
 # CPU; SASS for A100 and H100, PTX for what comes later; no C++ run-time library.  What ptxas says
 # of each kernel stays in a .ptxas beside its object: tests/cuda_sass.sh reads it.
-cuda_kernels = cuda/conv2d_f16.cu cuda/conv2d_s8.cu cuda/conv2d_f32.cu cuda/eltwise.cu \
+cuda_kernels = cuda/conv2d_f16.cu cuda/conv2d_s8.cu cuda/conv2d_groups.cu \
+	cuda/conv2d_f32.cu cuda/eltwise.cu \
 	cuda/pool.cu cuda/norm.cu cuda/attention.cu cuda/attention_f16.cu cuda/quantize.cu
 cuda_headers = cuda/cuda.h cuda/device.h cuda/kernels.h cuda/steps.h cuda/common.cuh cuda/mma.cuh \
 	cuda/conv2d_mma.cuh

@@ -83,13 +83,17 @@ static oct_status pack_half(oct_device *d, const oct_cuda_shape *s, const oct_te
 
 /* ---- float, [k][n_pad]: blocks of 64 channels, ky, kx, c ---- */
 
-static void float_row(const oct_cuda_shape *s, const float *w, int n_pad, float *to)
+/* Row n, whose group's channels begin with `first` of x's; blocks are x's. */
+static void float_row(const oct_cuda_shape *s, int n, const float *w, int n_pad, float *to)
 {
-    const int taps = s->kernel[0] * s->kernel[1];
-    for (int b = 0; b < s->c; b += OCT_BLOCK)
+    const int taps = s->kernel[0] * s->kernel[1], first = n / (s->out / s->groups) * s->c;
+    for (int b = first, end; b < first + s->c; b = end) {
+        end = (b / OCT_BLOCK + 1) * OCT_BLOCK;
+        if (end > first + s->c) end = first + s->c;
         for (int t = 0; t < taps; t++)
-            for (int i = b; i < s->c && i < b + OCT_BLOCK; i++, to += n_pad)
+            for (int i = b - first; i < end - first; i++, to += n_pad)
                 *to = w[(size_t)i * (size_t)taps + (size_t)t];
+    }
 }
 
 static oct_status pack_float(oct_device *d, const oct_cuda_shape *s, const oct_tensor *w,
@@ -101,7 +105,7 @@ static oct_status pack_float(oct_device *d, const oct_cuda_shape *s, const oct_t
     oct_status status = from && to ? OCT_OK : out_of_memory(s->op);
     for (int n = 0; n < s->out && !status; n++) {
         oct_tensor_read_f32(w, (size_t)n * k, k, from);
-        float_row(s, from, c->n_pad, to + n);
+        float_row(s, n, from, c->n_pad, to + n);
     }
     if (!status) status = oct_cuda_put(d, to, k * (size_t)c->n_pad * sizeof *to, how, &c->w);
     free(from);
@@ -202,6 +206,8 @@ oct_status oct_cuda_pack(oct_device *d, const oct_cuda_shape *s, oct_dtype type,
     const oct_tensor *w = args->in[OCT_CONV2D_W], *b = args->in[OCT_CONV2D_BIAS];
     const int taps = s->kernel[0] * s->kernel[1];
     c->n = s->out;
+    c->groups = s->groups;
+    c->channels = s->c;
     c->n_pad = ceil_div(s->out, OCT_CUDA_N) * OCT_CUDA_N;
     c->chunks = type == OCT_F32 ? s->c : oct_cuda_pitch(type, s->c) *
                                          (int)oct_dtype_size(type) / OCT_CUDA_CHUNK;

@@ -12,13 +12,14 @@ static oct_cuda_shape linear_shape(const oct_args *args)
     const int image = x->layout == OCT_BLOCKED;
     const int h = image ? x->dim[1] : 1, width = image ? x->dim[2] : 1;
     return (oct_cuda_shape){ .op = "linear", .c = x->dim[x->rank - 1], .h = h, .w = width,
-                             .out = w->dim[0], .kernel = { h, width }, .stride = { 1, 1 },
+                             .out = w->dim[0], .groups = 1, .kernel = { h, width }, .stride = { 1, 1 },
                              .dilation = { 1, 1 } };
 }
 
 static oct_cuda_shape conv_shape(const oct_conv2d_shape *c)
 {
-    return (oct_cuda_shape){ .op = "conv2d", .c = c->c, .h = c->h, .w = c->w, .out = c->out,
+    return (oct_cuda_shape){ .op = "conv2d", .c = c->c / c->groups, .h = c->h, .w = c->w,
+                             .out = c->out, .groups = c->groups,
                              .kernel = { c->kernel[0], c->kernel[1] },
                              .stride = { c->stride[0], c->stride[1] },
                              .pad = { c->pad[0], c->pad[1] },
@@ -28,9 +29,6 @@ static oct_cuda_shape conv_shape(const oct_conv2d_shape *c)
 static oct_status check_conv(const oct_device *d, const oct_conv2d_shape *c, const oct_tensor *x,
                              const oct_tensor *w)
 {
-    if (c->groups != 1)
-        return oct_fail(OCT_ERR_UNSUPPORTED, "conv2d: %d groups, and the GPU has kernels for 1",
-                        c->groups);
     const int fp32 = d->floats == OCT_F32 && x->dtype == OCT_F32 && w->dtype != OCT_S8;
     if (fp32 && oct_conv2d_winograd_pick(c))
         return oct_fail(OCT_ERR_UNSUPPORTED, "conv2d: in FP32 this layer is Winograd's, which the "
@@ -84,21 +82,34 @@ static int launch_s8(void *stream, const oct_cuda_step *s)
     return oct_cuda_conv2d_s8(stream, &s->u.conv);
 }
 
+static int launch_groups_f16(void *stream, const oct_cuda_step *s)
+{
+    return oct_cuda_conv2d_groups_f16(stream, &s->u.conv);
+}
+
+static int launch_groups_s8(void *stream, const oct_cuda_step *s)
+{
+    return oct_cuda_conv2d_groups_s8(stream, &s->u.conv);
+}
+
 static void choose(oct_cuda_step *step, const oct_args *args, oct_act act, oct_prepare *how)
 {
     oct_cuda_conv *c = &step->u.conv;
     const oct_act own = act > OCT_ACT_RELU6 ? OCT_ACT_NONE : act; /* the others come after */
+    const int groups = c->groups > 1;
     c->act = act;
     switch (step->x.type) {
     case OCT_U8:
         c->out = oct_quant_requant(args->out, own, args->in[OCT_CONV2D_RESIDUAL]);
         c->act = act > OCT_ACT_RELU6 ? act : OCT_ACT_NONE;
-        step->launch = launch_s8;
-        how->kernel = c->sample ? "conv2d_s8_dynamic/cuda" : "conv2d_s8/cuda";
+        step->launch = groups ? launch_groups_s8 : launch_s8;
+        how->kernel = c->sample ? groups ? "conv2d_groups_s8_dynamic/cuda"
+                                         : "conv2d_s8_dynamic/cuda"
+                                : groups ? "conv2d_groups_s8/cuda" : "conv2d_s8/cuda";
         break;
     case OCT_F16:
-        step->launch = launch_f16;
-        how->kernel = "conv2d_f16/cuda";
+        step->launch = groups ? launch_groups_f16 : launch_f16;
+        how->kernel = groups ? "conv2d_groups_f16/cuda" : "conv2d_f16/cuda";
         break;
     default:
         step->launch = launch_f32;
@@ -148,7 +159,7 @@ oct_status oct_cuda_prepare_conv(oct_device *d, oct_op_kind kind, const oct_args
         c.dilation[i] = shape.dilation[i];
     }
     const long long rows = (long long)c.rows.most * c.rows.per;
-    c.splits = from.type == OCT_F32 ? 1 : oct_cuda_conv_splits(rows, c.n_pad, c.steps);
+    c.splits = from.type == OCT_F32 || c.groups > 1 ? 1 : oct_cuda_conv_splits(rows, c.n_pad, c.steps);
     if (c.splits > 1)
         OCT_TRY(oct_cuda_scratch(d, OCT_CUDA_PARTS, (size_t)rows * (size_t)c.n_pad *
                                  (size_t)c.splits * sizeof(float), &c.partial));

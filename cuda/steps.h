@@ -97,7 +97,7 @@ OCT_MUST_CHECK oct_status oct_cuda_prepare(oct_device *d, oct_op_kind kind, cons
 /* pack.c: a layer's shape as an implicit GEMM, and its weights. */
 typedef struct oct_cuda_shape {
     const char *op;
-    int c, h, w, out;
+    int c, h, w, out, groups;    /* c: channels that a sum reads, of a group */
     int kernel[2], stride[2], pad[2], dilation[2];
 } oct_cuda_shape;
 

@@ -273,7 +273,7 @@ tests_test_lint_LDADD  = libprograms.la $(LDADD) $(CHECK_LIBS)
 # The CUDA backend: its kernels' sources on the CPU, on a device that is memory.
 EXTRA_DIST += tests/cuda_emulate.h tests/cuda_emulate.cc
 if HAVE_CUDA
-unit_tests += tests/test_cuda
+unit_tests += tests/test_cuda tests/test_cuda_layers
 cuda_emulated = $(cuda_kernels:.cu=.emu) tests/cuda_emulate.emu
 CLEANFILES += $(cuda_emulated) test_cuda-*
 cuda_host = $(NVCC) -I$(top_srcdir) -std=c++17 -O2 -g -x c++ \
@@ -288,7 +288,11 @@ SUFFIXES += .cc .emu
 .cc.emu:
 	@$(MKDIR_P) $(@D)
 	$(AM_V_GEN)$(cuda_host) -c -o $@ $<
-tests_test_cuda_SOURCES = tests/graph_case.h tests/graph_case.c tests/test_cuda.c tests/cuda_device_fake.c cuda/backend.c cuda/pack.c \
-	cuda/prepare.c cuda/prepare_conv.c
+cuda_emulation = tests/cuda_device_fake.c cuda/backend.c cuda/pack.c cuda/prepare.c \
+	cuda/prepare_conv.c
+tests_test_cuda_SOURCES = tests/test_cuda.c $(cuda_emulation)
 tests_test_cuda_LDADD   = $(cuda_emulated) $(LDADD) $(CHECK_LIBS)
+tests_test_cuda_layers_SOURCES = tests/graph_case.h tests/graph_case.c tests/test_cuda_layers.c \
+	$(cuda_emulation)
+tests_test_cuda_layers_LDADD   = $(cuda_emulated) $(LDADD) $(CHECK_LIBS)
 endif

@@ -1,5 +1,5 @@
 /* The CUDA backend with its kernels run on a CPU, thread by thread (tests/cuda_emulate.h): whole
- * models in FP32 and INT8 to the bit, single layers in FP16 within their bound. */
+ * models, in FP32 and INT8 to the bit. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,8 +7,6 @@
 
 #include "cuda/cuda.h"
 #include "models/model.h"
-#include "tensor/f16.h"
-#include "tests/graph_case.h"
 #include "tests/suite.h"
 
 void cuda_emulate_order(int down);
@@ -208,212 +206,9 @@ START_TEST(fp16_texts_are_near_fp32)
 }
 END_TEST
 
-/* ---- FP16: one layer ---- */
-
-typedef struct layer {
-    int c, h, w, out, kernel, stride, n; /* out 0: a linear layer c -> h of w rows */
-    int relu;
-} layer;
-
-static const layer layers[] = {
-    { 3, 9, 7, 5, 3, 2, 2, 1 },      /* one chunk of channels a pixel, fewer than a tile */
-    { 8, 6, 6, 64, 3, 1, 1, 0 },     /* a whole block of channels */
-    { 24, 11, 5, 70, 1, 1, 3, 1 },   /* 165 pixels, 70 channels: parts of tiles both ways */
-    { 64, 5, 5, 8, 5, 1, 1, 0 },     /* 25 taps: 50 steps of k, in 12 parts */
-    { 300, 77, 5, 0, 0, 0, 0, 0 }, { 16, 10, 130, 0, 0, 0, 0, 1 },
-    { 12, 8448, 70, 0, 0, 0, 0, 0 }, /* 132 blocks: the large tile */
-};
-enum { N_LAYERS = sizeof layers / sizeof *layers };
-
-static void build(net *t, const layer *l)
-{
-    net_open(t);
-    test_seed = 5;
-    oct_tensor *x = l->out ? net_image(t, l->n, l->c, l->h, l->w) : net_rows(t, l->w, l->c);
-    x = l->out ? net_conv(t, "conv", x, l->out, l->kernel, l->stride, 1, 1)
-               : net_linear(t, "fc", x, l->h);
-    if (l->relu) x = net_act(t, "relu", x, OCT_ACT_RELU);
-    if (l->out) x = net_flatten(t, "flat", x);
-    net_output(t, x);
-    net_pass(t, oct_pass_fuse);
-    net_pass(t, oct_pass_dce);
-}
-
-static float *run_net(const net *t, const oct_backend *backend, int absolute)
-{
-    const oct_plan_options o = { .cpu = 0, .threads = 1, .backend = backend, .floats = OCT_F16 };
-    oct_plan *p;
-    ck_assert_msg(oct_plan_build(&t->g, &o, &p) == OCT_OK, "%s", oct_last_error());
-    fill(&p->in[0], 3);
-    float *x = p->in[0].data;
-    for (size_t i = 0; i < oct_tensor_count(&p->in[0]); i++) {
-        x[i] = oct_f32_of_f16(oct_f16_of_f32(x[i]));
-        if (absolute) x[i] = fabsf(x[i]);
-    }
-    ck_assert_int_eq(oct_plan_run_all(p, net_pool(), oct_plan_batch(p)), OCT_OK);
-    const size_t size = oct_tensor_size(&p->out[0]);
-    float *y = malloc(size);
-    memcpy(y, p->out[0].data, size);
-    oct_plan_free(p);
-    return y;
-}
-
-/* All constants become their absolute values. */
-static void make_absolute(const net *t)
-{
-    for (int i = 0; i < t->g.n_nodes; i++)
-        for (int k = 0; k < OCT_MAX_IN; k++) {
-            const oct_tensor *c = t->g.node[i].args.in[k];
-            float *v = c ? c->data : NULL;
-            for (size_t j = 0; v && j < oct_tensor_count(c); j++) v[j] = fabsf(v[j]);
-        }
-}
-
-/* Weights, but for biases, that are halves: as inputs are. */
-static void round_constants(const net *t)
-{
-    for (int i = 0; i < t->g.n_nodes; i++) {
-        const oct_tensor *w = t->g.node[i].args.in[OCT_CONV2D_W];
-        float *v = w && w->rank > 1 ? w->data : NULL;
-        for (size_t j = 0; v && j < oct_tensor_count(w); j++)
-            v[j] = oct_f32_of_f16(oct_f16_of_f32(v[j]));
-    }
-}
-
-/* docs/cuda.md, of rounded operands: sums within (K + 3) 2^-23, the CPU's within K 2^-24; the
- * store. */
-START_TEST(fp16_is_within_its_bound)
-{
-    const layer *l = &layers[_i];
-    const double k = l->out ? l->c * l->kernel * l->kernel : l->c;
-    const double of_sum = (k + 3) * (0x1p-23 + 0x1p-24);
-    net t;
-    build(&t, l);
-    round_constants(&t);
-    const size_t n = oct_tensor_count(t.g.out[0]);
-    float *want = run_net(&t, NULL, 0), *got = run_net(&t, &oct_backend_cuda, 0);
-    make_absolute(&t);
-    float *sum = run_net(&t, NULL, 1);
-    int exact = 0;
-    for (size_t i = 0; i < n; i++) {
-        const double most = of_sum * (double)sum[i] + 0x1p-11 * fabs((double)want[i]) +
-                            0x1p-25; /* a half of less than 2^-14 */
-        ck_assert_msg(fabs((double)got[i] - (double)want[i]) <= most, "%zu: %g, expected %g", i,
-                      (double)got[i], (double)want[i]);
-        exact += got[i] == want[i];
-    }
-    ck_assert_msg((size_t)exact < n, "FP16 that is FP32"); /* a test that can see the difference */
-    free(want);
-    free(got);
-    free(sum);
-    net_close(&t);
-}
-END_TEST
-
-/* What half cannot hold is no answer. */
-START_TEST(fp16_overflow_is_an_error)
-{
-    const oct_plan_options o = { .threads = 1, .backend = &oct_backend_cuda, .floats = OCT_F16 };
-    static const struct { float x; oct_status status; } cases[] = {
-        { 65519, OCT_OK }, { 65520, OCT_ERR_DEVICE }, { -1e9f, OCT_ERR_DEVICE }, { 1, OCT_OK },
-        { NAN, OCT_OK }, /* the caller's own: it comes back */
-    };
-    oct_plan *p;
-    net t;
-    net_open(&t);
-    net_output(&t, net_act(&t, "relu", net_rows(&t, 2, 3), OCT_ACT_RELU));
-    ck_assert_msg(oct_plan_build(&t.g, &o, &p) == OCT_OK, "%s", oct_last_error());
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        ((float *)p->in[0].data)[4] = cases[i].x;
-        ck_assert_int_eq(oct_plan_run_all(p, NULL, 2), cases[i].status);
-        if (cases[i].status)
-            ck_assert_msg(strstr(oct_last_error(), "beyond FP16") != NULL, "%s", oct_last_error());
-    }
-    oct_plan_free(p);
-    net_close(&t);
-}
-END_TEST
-
-/* ---- FP16: attention ---- */
-
-typedef struct heads { int d, heads; } heads;
-static const heads attentions[] = { { 96, 3 }, { 64, 1 }, { 104, 1 }, { 48, 2 }, { 20, 2 } };
-enum { N_ATTENTIONS = sizeof attentions / sizeof *attentions };
-
-/* Row i of a text of n tokens, column c of the heads side by side, in double; *most bounds what the
- * device may be off. */
-static double attend(const float *x, int d, int width, int n, int i, int c, double *most)
-{
-    double score[200], total[200], top = -INFINITY, e = 0, z = 0, y = 0, size = 0;
-    const int head = c / width * width;
-    for (int t = 0; t < n; t++) {
-        score[t] = total[t] = 0;
-        for (int k = head; k < head + width; k++) {
-            const double p = (double)x[i * 3 * d + k] * (double)x[t * 3 * d + d + k];
-            score[t] += p / sqrt(width);
-            total[t] += fabs(p) / sqrt(width);
-        }
-        if (score[t] > top) top = score[t];
-        if (total[t] > e) e = total[t];
-    }
-    for (int t = 0; t < n; t++) z += exp(score[t] - top);
-    for (int t = 0; t < n; t++) {
-        const double v = (double)x[t * 3 * d + 2 * d + c];
-        y += exp(score[t] - top) / z * v;
-        size += exp(score[t] - top) / z * fabs(v);
-    }
-    *most = (0x1p-10 + 2 * (width + 3) * 0x1p-23 * e + 0x1p-18) * size + 0x1p-24;
-    return y;
-}
-
-START_TEST(fp16_attention_is_within_its_bound)
-{
-    enum { N = 3, TOKENS = 1 + 70 + 130 };
-    static const int32_t begins[N + 1] = { 0, 1, 71, TOKENS };
-    const int d = attentions[_i].d, width = d / attentions[_i].heads;
-    const oct_attention_attr attr = { attentions[_i].heads, 130 };
-    const oct_tensor rows = { .dtype = OCT_F32, .rank = 2, .dim = { TOKENS + 5, 3 * d } };
-    const oct_tensor texts = { .dtype = OCT_S32, .rank = 1, .dim = { N + 2 } };
-    oct_tensor *x, *starts, *y;
-    net t;
-    net_open(&t);
-    ck_assert_int_eq(oct_graph_input(&t.g, &rows, &x), OCT_OK);
-    ck_assert_int_eq(oct_graph_input(&t.g, &texts, &starts), OCT_OK);
-    t.g.starts = starts;
-    ck_assert_int_eq(oct_graph_add(&t.g, OCT_OP_ATTENTION, "attention", &attr, sizeof attr,
-                                   (oct_tensor *[OCT_MAX_IN]){ x, starts }, &y), OCT_OK);
-    net_output(&t, y);
-    const oct_plan_options o = { .threads = 1, .backend = &oct_backend_cuda, .floats = OCT_F16 };
-    oct_plan *p;
-    ck_assert_msg(oct_plan_build(&t.g, &o, &p) == OCT_OK, "%s", oct_last_error());
-    ck_assert_str_eq(p->step[0].kernel, width % 8 ? "attention/cuda" : "attention_f16/cuda");
-    fill(&p->in[0], 11);
-    float *in = p->in[0].data;
-    for (int i = 0; i < TOKENS * 3 * d; i++) in[i] = oct_f32_of_f16(oct_f16_of_f32(in[i]));
-    memcpy(p->in[1].data, begins, sizeof begins);
-    ck_assert_int_eq(oct_plan_run_all(p, NULL, N), OCT_OK);
-    const float *got = p->out[0].data;
-    for (int text = 0; text < N; text++)
-        for (int i = begins[text]; i < begins[text + 1]; i++)
-            for (int c = 0; c < d; c++) {
-                double most;
-                const int n = begins[text + 1] - begins[text];
-                const double want = attend(in + begins[text] * 3 * d, d, width, n,
-                                           i - begins[text], c, &most);
-                ck_assert_msg(fabs((double)got[i * d + c] - want) <= most, "row %d, %d: %g, "
-                              "expected %g within %g", i, c, (double)got[i * d + c], want, most);
-            }
-    oct_plan_free(p);
-    net_close(&t);
-}
-END_TEST
-
 int main(void)
 {
     const suite_loop loops[] = {
-        { fp16_is_within_its_bound, N_LAYERS },
-        { fp16_overflow_is_an_error, 1 },
-        { fp16_attention_is_within_its_bound, N_ATTENTIONS },
         { fp32_has_the_bits_of_the_cpu, 1 },
         { int8_has_the_bits_of_the_cpu, 1 },
         { pytorchs_int8_has_the_bits_of_the_cpu, 2 },

@@ -1,0 +1,68 @@
+/* conv2d in groups, half or bytes: kernels.h has the contract, conv2d_mma.cuh what becomes of a sum.
+ *
+ *   for each pixel                     grid.x, 8 of a block
+ *     for each channel                 grid.y, 32 of a block: of depthwise layers neighbours
+ *       for each ky, kx                read neighbouring x                          thread
+ *         for each channel of the group
+ * A group is seldom as wide as a tile of tensor cores, and of depthwise layers it is one channel: the
+ * sums are plain, integers exact, halves one chain of FMAs in FP32. */
+#include "cuda/conv2d_mma.cuh"
+
+namespace groups {
+
+enum { COLS = 32, LINES = 8 };
+
+static __device__ inline float value(oct_half x) { return load(&x); }
+static __device__ inline int32_t value(uint8_t x) { return x; }
+static __device__ inline int32_t value(int8_t x) { return x; }
+static __device__ inline float add_product(float sum, float x, float w) { return fmaf(x, w, sum); }
+static __device__ inline int32_t add_product(int32_t sum, int32_t x, int32_t w)
+{
+    return sum + x * w;
+}
+
+/* X, W: elements of x and w; Sum: float or int32_t. */
+template <class X, class W, class Sum> static __global__ void plain(oct_cuda_conv c)
+{
+    const int n = (int)(blockIdx.y * COLS + threadIdx.x), rows = *c.rows.count * c.rows.per;
+    const int m = (int)(blockIdx.x * LINES + threadIdx.y);
+    if (m >= rows || n >= c.y_pitch) return;
+    const int pad = OCT_CUDA_CHUNK / (int)sizeof(X) * c.chunks; /* elements of a tap in w */
+    const int group = (n < c.n ? n : c.n - 1) / (c.n / c.groups);
+    const conv::pixel at = conv::pixel_of(c, m);
+    const W *w = (const W *)((const char *)c.w + (size_t)n * (size_t)c.steps * OCT_CUDA_STEP);
+    Sum sum = 0;
+    for (int ky = 0; ky < c.kernel[0]; ky++)
+        for (int kx = 0; kx < c.kernel[1]; kx++, w += pad) {
+            const conv::place tap = { ky, kx, 0 };
+            const int y = at.y + ky * c.dilation[0], x = at.x + kx * c.dilation[1];
+            const bool inside = y >= 0 && y < c.h && x >= 0 && x < c.width;
+            const X *from = (const X *)conv::source(c, at, tap, true);
+            if (inside) from += group * c.channels;
+            for (int i = 0; i < c.channels; i++)
+                sum = add_product(sum, value(inside ? from[i] : from[0]), value(w[i]));
+        }
+    conv::finish(c, m, n, sum);
+}
+
+static inline dim3 grid(const oct_cuda_conv *c)
+{
+    return dim3(blocks_for((long long)c->rows.most * c->rows.per, 1, LINES),
+                blocks_for(c->n_pad, 1, COLS));
+}
+
+}
+
+extern "C" int oct_cuda_conv2d_groups_f16(void *stream, const oct_cuda_conv *c)
+{
+    OCT_LAUNCH((groups::plain<oct_half, oct_half, float>), groups::grid(c),
+               dim3(groups::COLS, groups::LINES), 0, stream, *c);
+    return OCT_LAUNCHED();
+}
+
+extern "C" int oct_cuda_conv2d_groups_s8(void *stream, const oct_cuda_conv *c)
+{
+    OCT_LAUNCH((groups::plain<uint8_t, int8_t, int32_t>), groups::grid(c),
+               dim3(groups::COLS, groups::LINES), 0, stream, *c);
+    return OCT_LAUNCHED();
+}

@@ -1,0 +1,295 @@
+/* The CUDA backend as tests/test_cuda.c runs it, layer by layer: FP16 within its bound, groups. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cuda/cuda.h"
+#include "quant/calibrate.h"
+#include "quant/pass_dynamic.h"
+#include "quant/pass_quantize.h"
+#include "tensor/cpu.h"
+#include "tensor/f16.h"
+#include "tests/graph_case.h"
+#include "tests/suite.h"
+
+/* Samples like normalized images. */
+static void fill(oct_tensor *x, uint64_t seed)
+{
+    float *v = x->data;
+    test_seed = seed;
+    for (size_t i = 0; i < oct_tensor_count(x); i++) v[i] = (float)(int32_t)test_rand() * 0x1p-30f;
+}
+
+/* ---- FP16 ---- */
+
+typedef struct layer {
+    int c, h, w, out, kernel, stride, n; /* out 0: a linear layer c -> h of w rows */
+    int relu, groups;
+} layer;
+
+static const layer layers[] = {
+    { 3, 9, 7, 5, 3, 2, 2, 1, 1 },      /* one chunk of channels a pixel, fewer than a tile */
+    { 8, 6, 6, 64, 3, 1, 1, 0, 1 },     /* a whole block of channels */
+    { 24, 11, 5, 70, 1, 1, 3, 1, 1 },   /* 165 pixels, 70 channels: parts of tiles both ways */
+    { 64, 5, 5, 8, 5, 1, 1, 0, 1 },     /* 25 taps: 50 steps of k, in 12 parts */
+    { 32, 6, 5, 32, 3, 2, 2, 1, 32 }, /* depthwise */
+    { 12, 5, 6, 18, 3, 1, 1, 0, 3 }, { 140, 4, 4, 70, 1, 1, 2, 0, 7 },
+    { 300, 77, 5, 0, 0, 0, 0, 0, 1 }, { 16, 10, 130, 0, 0, 0, 0, 1, 1 },
+    { 12, 8448, 70, 0, 0, 0, 0, 0, 1 }, /* 132 blocks: the large tile */
+};
+enum { N_LAYERS = sizeof layers / sizeof *layers };
+
+static void build(net *t, const layer *l)
+{
+    net_open(t);
+    test_seed = 5;
+    oct_tensor *x = l->out ? net_image(t, l->n, l->c, l->h, l->w) : net_rows(t, l->w, l->c);
+    x = l->out ? net_conv(t, "conv", x, l->out, l->kernel, l->stride,
+                          l->groups, 1)
+               : net_linear(t, "fc", x, l->h);
+    if (l->relu) x = net_act(t, "relu", x, OCT_ACT_RELU);
+    if (l->out) x = net_flatten(t, "flat", x);
+    net_output(t, x);
+    net_pass(t, oct_pass_fuse);
+    net_pass(t, oct_pass_dce);
+}
+
+/* absolute: of its input, too */
+static float *run(const net *t, const oct_backend *backend, oct_dtype floats, int absolute)
+{
+    const oct_plan_options o = { .cpu = 0, .threads = 1, .backend = backend, .floats = floats };
+    oct_plan *p;
+    ck_assert_msg(oct_plan_build(&t->g, &o, &p) == OCT_OK, "%s", oct_last_error());
+    fill(&p->in[0], 3);
+    float *x = p->in[0].data;
+    for (size_t i = 0; i < oct_tensor_count(&p->in[0]); i++) {
+        x[i] = oct_f32_of_f16(oct_f16_of_f32(x[i]));
+        if (absolute) x[i] = fabsf(x[i]);
+    }
+    ck_assert_int_eq(oct_plan_run_all(p, net_pool(), oct_plan_batch(p)), OCT_OK);
+    const size_t size = oct_tensor_size(&p->out[0]);
+    float *y = malloc(size);
+    memcpy(y, p->out[0].data, size);
+    oct_plan_free(p);
+    return y;
+}
+
+static float *run_net(const net *t, const oct_backend *backend, oct_dtype floats)
+{
+    return run(t, backend, floats, 0);
+}
+
+/* All constants become their absolute values. */
+static void make_absolute(const net *t)
+{
+    for (int i = 0; i < t->g.n_nodes; i++)
+        for (int k = 0; k < OCT_MAX_IN; k++) {
+            const oct_tensor *c = t->g.node[i].args.in[k];
+            float *v = c ? c->data : NULL;
+            for (size_t j = 0; v && j < oct_tensor_count(c); j++) v[j] = fabsf(v[j]);
+        }
+}
+
+/* Weights, but for biases, that are halves: as inputs are. */
+static void round_constants(const net *t)
+{
+    for (int i = 0; i < t->g.n_nodes; i++) {
+        const oct_tensor *w = t->g.node[i].args.in[OCT_CONV2D_W];
+        float *v = w && w->rank > 1 ? w->data : NULL;
+        for (size_t j = 0; v && j < oct_tensor_count(w); j++)
+            v[j] = oct_f32_of_f16(oct_f16_of_f32(v[j]));
+    }
+}
+
+/* docs/cuda.md, of rounded operands: sums within (K + 3) 2^-23, the CPU's within K 2^-24; the
+ * store. */
+START_TEST(fp16_is_within_its_bound)
+{
+    const layer *l = &layers[_i];
+    const double k = l->out ? l->c / l->groups * l->kernel * l->kernel : l->c;
+    const double of_sum = (k + 3) * (0x1p-23 + 0x1p-24);
+    net t;
+    build(&t, l);
+    round_constants(&t);
+    const size_t n = oct_tensor_count(t.g.out[0]);
+    float *want = run_net(&t, NULL, OCT_F32), *got = run_net(&t, &oct_backend_cuda, OCT_F16);
+    make_absolute(&t);
+    float *sum = run(&t, NULL, OCT_F32, 1);
+    int exact = 0;
+    for (size_t i = 0; i < n; i++) {
+        const double most = of_sum * (double)sum[i] + 0x1p-11 * fabs((double)want[i]) +
+                            0x1p-25; /* a half of less than 2^-14 */
+        ck_assert_msg(fabs((double)got[i] - (double)want[i]) <= most, "%zu: %g, expected %g", i,
+                      (double)got[i], (double)want[i]);
+        exact += got[i] == want[i];
+    }
+    ck_assert_msg((size_t)exact < n, "FP16 that is FP32"); /* a test that can see the difference */
+    free(want);
+    free(got);
+    free(sum);
+    net_close(&t);
+}
+END_TEST
+
+/* What half cannot hold is no answer. */
+START_TEST(fp16_overflow_is_an_error)
+{
+    const oct_plan_options o = { .threads = 1, .backend = &oct_backend_cuda, .floats = OCT_F16 };
+    static const struct { float x; oct_status status; } cases[] = {
+        { 65519, OCT_OK }, { 65520, OCT_ERR_DEVICE }, { -1e9f, OCT_ERR_DEVICE }, { 1, OCT_OK },
+        { NAN, OCT_OK }, /* the caller's own: it comes back */
+    };
+    oct_plan *p;
+    net t;
+    net_open(&t);
+    net_output(&t, net_act(&t, "relu", net_rows(&t, 2, 3), OCT_ACT_RELU));
+    ck_assert_msg(oct_plan_build(&t.g, &o, &p) == OCT_OK, "%s", oct_last_error());
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ((float *)p->in[0].data)[4] = cases[i].x;
+        ck_assert_int_eq(oct_plan_run_all(p, NULL, 2), cases[i].status);
+        if (cases[i].status)
+            ck_assert_msg(strstr(oct_last_error(), "beyond FP16") != NULL, "%s", oct_last_error());
+    }
+    oct_plan_free(p);
+    net_close(&t);
+}
+END_TEST
+
+/* ---- FP16: attention ---- */
+
+typedef struct heads { int d, heads; } heads;
+static const heads attentions[] = { { 96, 3 }, { 64, 1 }, { 104, 1 }, { 48, 2 }, { 20, 2 } };
+enum { N_ATTENTIONS = sizeof attentions / sizeof *attentions };
+
+/* Row i of a text of n tokens, column c of the heads side by side, in double; *most bounds what the
+ * device may be off. */
+static double attend(const float *x, int d, int width, int n, int i, int c, double *most)
+{
+    double score[200], total[200], top = -INFINITY, e = 0, z = 0, y = 0, size = 0;
+    const int head = c / width * width;
+    for (int t = 0; t < n; t++) {
+        score[t] = total[t] = 0;
+        for (int k = head; k < head + width; k++) {
+            const double p = (double)x[i * 3 * d + k] * (double)x[t * 3 * d + d + k];
+            score[t] += p / sqrt(width);
+            total[t] += fabs(p) / sqrt(width);
+        }
+        if (score[t] > top) top = score[t];
+        if (total[t] > e) e = total[t];
+    }
+    for (int t = 0; t < n; t++) z += exp(score[t] - top);
+    for (int t = 0; t < n; t++) {
+        const double v = (double)x[t * 3 * d + 2 * d + c];
+        y += exp(score[t] - top) / z * v;
+        size += exp(score[t] - top) / z * fabs(v);
+    }
+    *most = (0x1p-10 + 2 * (width + 3) * 0x1p-23 * e + 0x1p-18) * size + 0x1p-24;
+    return y;
+}
+
+START_TEST(fp16_attention_is_within_its_bound)
+{
+    enum { N = 3, TOKENS = 1 + 70 + 130 };
+    static const int32_t begins[N + 1] = { 0, 1, 71, TOKENS };
+    const int d = attentions[_i].d, width = d / attentions[_i].heads;
+    const oct_attention_attr attr = { attentions[_i].heads, 130 };
+    const oct_tensor rows = { .dtype = OCT_F32, .rank = 2, .dim = { TOKENS + 5, 3 * d } };
+    const oct_tensor texts = { .dtype = OCT_S32, .rank = 1, .dim = { N + 2 } };
+    oct_tensor *x, *starts, *y;
+    net t;
+    net_open(&t);
+    ck_assert_int_eq(oct_graph_input(&t.g, &rows, &x), OCT_OK);
+    ck_assert_int_eq(oct_graph_input(&t.g, &texts, &starts), OCT_OK);
+    t.g.starts = starts;
+    ck_assert_int_eq(oct_graph_add(&t.g, OCT_OP_ATTENTION, "attention", &attr, sizeof attr,
+                                   (oct_tensor *[OCT_MAX_IN]){ x, starts }, &y), OCT_OK);
+    net_output(&t, y);
+    const oct_plan_options o = { .threads = 1, .backend = &oct_backend_cuda, .floats = OCT_F16 };
+    oct_plan *p;
+    ck_assert_msg(oct_plan_build(&t.g, &o, &p) == OCT_OK, "%s", oct_last_error());
+    ck_assert_str_eq(p->step[0].kernel, width % 8 ? "attention/cuda" : "attention_f16/cuda");
+    fill(&p->in[0], 11);
+    float *in = p->in[0].data;
+    for (int i = 0; i < TOKENS * 3 * d; i++) in[i] = oct_f32_of_f16(oct_f16_of_f32(in[i]));
+    memcpy(p->in[1].data, begins, sizeof begins);
+    ck_assert_int_eq(oct_plan_run_all(p, NULL, N), OCT_OK);
+    const float *got = p->out[0].data;
+    for (int text = 0; text < N; text++)
+        for (int i = begins[text]; i < begins[text + 1]; i++)
+            for (int c = 0; c < d; c++) {
+                double most;
+                const int n = begins[text + 1] - begins[text];
+                const double want = attend(in + begins[text] * 3 * d, d, width, n,
+                                           i - begins[text], c, &most);
+                ck_assert_msg(fabs((double)got[i * d + c] - want) <= most, "row %d, %d: %g, "
+                              "expected %g within %g", i, c, (double)got[i * d + c], want, most);
+            }
+    oct_plan_free(p);
+    net_close(&t);
+}
+END_TEST
+
+/* ---- groups ---- */
+
+static const int grouped[][3] = { { 96, 96, 96 }, { 120, 60, 3 }, { 66, 33, 11 } };
+enum { N_GROUPED = sizeof grouped / sizeof *grouped, KINDS = 3 };
+
+/* Two layers in groups, one of 3x3 with a stride and one of 1x1, and one that gives FP32. */
+static void build_groups(net *t, const int how[3])
+{
+    net_open(t);
+    test_seed = 9;
+    oct_tensor *x = net_conv(t, "conv1", net_image(t, 2, how[0], 5, 6), how[1], 3, 2, how[2], 1);
+    x = net_conv(t, "conv2", net_act(t, "relu", x, OCT_ACT_RELU), how[1], 1, 1, how[2], 1);
+    net_output(t, net_linear(t, "fc", net_flatten(t, "flat", x), 5));
+    net_pass(t, oct_pass_fuse);
+    net_pass(t, oct_pass_dce);
+}
+
+/* Integers: with ranges at run time, or from samples. */
+static void quantize_net(net *t, int calibrated)
+{
+    const oct_quantize_options o = { .method = OCT_METHOD_MINMAX, .qmax = 255 };
+    int changes = 0;
+    if (!calibrated) {
+        ck_assert_int_eq(oct_pass_dynamic(&t->g, (oct_keep){ NULL, 0 }, &changes), OCT_OK);
+        return;
+    }
+    oct_calibration *c;
+    oct_plan *p = net_plan(t, 1);
+    fill(&p->in[0], 3);
+    ck_assert_int_eq(oct_calibration_open(p, net_pool(), &(oct_calibrate_options){ .means = 1 },
+                                          &c), OCT_OK);
+    oct_calibration_run(c, p, net_pool(), 2);
+    ck_assert_msg(oct_pass_quantize(&t->g, c, &o, NULL, &changes) == OCT_OK, "%s",
+                  oct_last_error());
+    ck_assert_int_eq(changes, 3);
+    oct_calibration_close(c);
+    oct_plan_free(p);
+}
+
+START_TEST(groups_have_the_bits_of_the_cpu)
+{
+    net t;
+    build_groups(&t, grouped[_i / KINDS]);
+    if (_i % KINDS) quantize_net(&t, _i % KINDS == 2);
+    float *want = run_net(&t, NULL, OCT_F32), *got = run_net(&t, &oct_backend_cuda, OCT_F32);
+    for (int i = 0; i < 2 * 5; i++)
+        ck_assert_msg(want[i] == got[i], "%d: %a, expected %a", i, (double)got[i],
+                      (double)want[i]);
+    free(want);
+    free(got);
+    net_close(&t);
+}
+END_TEST
+
+int main(void)
+{
+    const suite_loop loops[] = {
+        { fp16_is_within_its_bound, N_LAYERS },
+        { fp16_overflow_is_an_error, 1 },
+        { fp16_attention_is_within_its_bound, N_ATTENTIONS },
+        { groups_have_the_bits_of_the_cpu, N_GROUPED * KINDS },
+    };
+    return suite_run_loops("cuda_layers", loops, sizeof loops / sizeof *loops);
+}
