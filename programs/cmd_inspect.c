@@ -36,9 +36,10 @@ static double density_of(const oct_node *node)
     return n ? (double)kept / (double)n : NAN;
 }
 
-static stored count_stored(const oct_graph *g, const oct_node *node)
+/* planned: the plan has packed the constants and given their data back. */
+static stored count_stored(const oct_graph *g, const oct_node *node, int planned)
 {
-    stored s = { .dtype = "", .density = density_of(node) };
+    stored s = { .dtype = "", .density = planned ? NAN : density_of(node) };
     for (int i = 0; i < OCT_MAX_IN; i++) {
         const oct_tensor *t = node->args.in[i];
         if (!t || is_activation(g, t)) continue;
@@ -51,13 +52,13 @@ static stored count_stored(const oct_graph *g, const oct_node *node)
 
 /* ---- JSON ---- */
 
-static json_t *json_of_layers(const oct_graph *g)
+static json_t *json_of_layers(const oct_graph *g, int planned)
 {
     json_t *list = json_array();
     for (int i = 0; i < g->n_nodes; i++) {
         const oct_node *node = &g->node[i];
         if (node->dead) continue;
-        const stored s = count_stored(g, node);
+        const stored s = count_stored(g, node, planned);
         json_array_append_new(list, json_pack(
             "{s:o, s:s, s:o, s:o, s:I, s:I, s:o}", "name", report_string(node->name),
             "op", oct_ops[node->kind]->name, "shape", report_shape(node->args.out),
@@ -134,7 +135,7 @@ static void print_json(const char *path, const oct_weights *w, const oct_model *
         json_object_set_new(o, "recipe_is_guess", json_boolean(m->recipe_is_guess));
         json_object_set_new(o, "in_doubt", doubts);
         json_object_set_new(o, "labels", labels);
-        json_object_set_new(o, "layers", json_of_layers(&m->graph));
+        json_object_set_new(o, "layers", json_of_layers(&m->graph, m->plan != NULL));
         if (m->plan) json_object_set_new(o, "plan", json_of_plan(m->plan));
     }
     json_object_set_new(o, "metadata", json_of_metadata(w));
@@ -162,7 +163,7 @@ static void print_layers(const oct_graph *g)
     for (int i = 0; i < g->n_nodes; i++) {
         const oct_node *node = &g->node[i];
         if (node->dead) continue;
-        const stored s = count_stored(g, node);
+        const stored s = count_stored(g, node, 0);
         cli_escape(node->name, name, sizeof name);
         oct_tensor_shape(node->args.out, shape, sizeof shape);
         printf("%-*s %-11s ", width, name, oct_ops[node->kind]->name);
