@@ -43,12 +43,13 @@ typedef struct oct_options {    /* zero means default, so { 0 } is always valid 
     oct_pool *pool;             /* NULL: our own;  else the caller's, and threads is ignored */
     const char *device;         /* NULL: "cpu";  "cuda": floats as fp16, unless precision is fp32 */
     const char *isa;            /* NULL: best;  "ref", "avx2" ... for comparison */
-    const char *gemm;           /* NULL: ours;  "openblas" for FP32 */
+    const char *gemm;           /* NULL: ours;  "openblas" for FP32;  on cuda "cublas" for FP16 */
     const char *precision;      /* NULL: the file's, "fp32" or "int8";  of an FP32 file "fp16": */
                                 /* weights in half, "bf16": both operands, sums and activations */
                                 /* stay FP32; "int8": weights now, activations as they come */
     const char *passes;         /* NULL: all;  "none";  "fold_bn,fuse" */
     int keep_values;            /* 1: every layer's output can be read after a run */
+    int watch;                  /* 1: of each layer's outputs the largest is found, NaN counted */
 } oct_options;
 
 /* *out is the caller's, to be freed with oct_model_free; on failure it is NULL.  Does everything

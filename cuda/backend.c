@@ -8,14 +8,17 @@
 
 enum { SAMPLES, TEXTS, OVERFLOW, COUNTS }; /* what a run is told, and tells */
 
-static oct_status open(oct_dtype floats, oct_device **out)
+static oct_status open(const oct_device_options *options, oct_device **out)
 {
     void *count = NULL, *host = NULL;
     *out = NULL;
     oct_device *d = calloc(1, sizeof *d);
     if (!d) return oct_fail(OCT_ERR_MEMORY, "device 'cuda': out of memory");
-    d->floats = floats;
+    d->floats = d->step_floats = options->floats;
+    d->watch = options->watch;
+    d->library = options->library;
     oct_status status = oct_cuda_open(&d->cuda);
+    if (!status && d->library) status = oct_cuda_open_cublas(d->cuda);
     if (!status) status = oct_cuda_alloc(d->cuda, COUNTS * sizeof *d->count, &count);
     if (!status) status = oct_cuda_pin(d->cuda, 2 * COUNTS * sizeof *d->count, &host);
     d->count = count;
@@ -29,7 +32,7 @@ static void close(oct_device *d)
 {
     if (!d) return;
     oct_cuda_close(d->cuda);
-    oct_arena_free(&d->arena);
+    free(d->wide);
     free(d->step);
     free(d);
 }
@@ -38,7 +41,22 @@ static void close(oct_device *d)
 
 static oct_dtype type_of(const oct_device *d, const oct_tensor *t)
 {
-    return t->dtype == OCT_F32 ? d->floats : t->dtype;
+    if (t->dtype != OCT_F32) return t->dtype;
+    return oct_cuda_is_wide(d, t) ? OCT_F32 : d->step_floats;
+}
+
+static oct_status widen(oct_device *d, const oct_tensor *t)
+{
+    if (d->floats == OCT_F32) return OCT_OK;
+    if (d->n_wide == d->max_wide) {
+        const int most = d->max_wide ? 2 * d->max_wide : 16;
+        const oct_tensor **list = realloc(d->wide, (size_t)most * sizeof *list);
+        if (!list) return oct_fail(OCT_ERR_MEMORY, "device 'cuda': out of memory");
+        d->wide = list;
+        d->max_wide = most;
+    }
+    d->wide[d->n_wide++] = t;
+    return OCT_OK;
 }
 
 int oct_cuda_pitch(oct_dtype type, int cols)
@@ -75,6 +93,8 @@ static oct_status place(oct_device *d, size_t bytes, unsigned char **base)
     void *memory;
     OCT_TRY(oct_cuda_alloc(d->cuda, bytes, &memory));
     *base = memory;
+    d->values = memory;
+    d->value_size = bytes;
     return OCT_OK;
 }
 
@@ -93,6 +113,7 @@ oct_status oct_cuda_add_step(oct_device *d, const oct_tensor *y, int per_text, o
     memset(*out, 0, sizeof **out);
     (*out)->y = oct_cuda_value_of(d, y);
     (*out)->rows = oct_cuda_rows_of(d, y, per_text);
+    (*out)->owner = d->n_prepared;
     return OCT_OK;
 }
 
@@ -156,6 +177,25 @@ oct_status oct_cuda_constant(oct_device *d, const oct_tensor *t, oct_prepare *ho
     return status;
 }
 
+static int launch_count(void *stream, const oct_cuda_step *s)
+{
+    return oct_cuda_count_bad(stream, s->rows, s->x, s->bad);
+}
+
+static oct_status prepare(oct_device *d, oct_op_kind kind, const oct_args *args, int per_text,
+                          oct_prepare *how)
+{
+    oct_cuda_step *s;
+    OCT_TRY(oct_cuda_prepare(d, kind, args, per_text, how));
+    if (d->watch && args->out->dtype == OCT_F32) {
+        OCT_TRY(oct_cuda_add_step(d, args->out, per_text, &s));
+        s->x = s->y;
+        s->launch = launch_count;
+    }
+    d->n_prepared++;
+    return OCT_OK;
+}
+
 /* ---- ports ---- */
 
 static oct_status add_port(oct_cuda_port *list, int *n, const oct_tensor *t, size_t row,
@@ -204,6 +244,7 @@ static oct_status output(oct_device *d, const oct_tensor *t, int per_text, void 
     OCT_TRY(oct_cuda_add_step(d, t, per_text, &s));
     s->x = s->y;
     s->to = p->device;
+    s->owner = -1;
     s->launch = launch_export;
     *host = p->host;
     return OCT_OK;
@@ -230,15 +271,31 @@ static void mark_starts(oct_device *d)
                 d->in[k].per_text = d->in[k].extra = 1;
 }
 
+static size_t bad_size(const oct_device *d) { return 2 * (size_t)d->n_prepared * sizeof *d->bad; }
+
+static oct_status make_counters(oct_device *d)
+{
+    void *bad, *host;
+    if (!d->watch) return OCT_OK;
+    OCT_TRY(oct_cuda_alloc(d->cuda, bad_size(d), &bad));
+    OCT_TRY(oct_cuda_pin(d->cuda, bad_size(d), &host));
+    d->bad = bad;
+    d->host_bad = host;
+    for (int i = 0; i < d->n_steps; i++)
+        if (d->step[i].owner >= 0) d->step[i].bad = d->bad + 2 * d->step[i].owner;
+    return OCT_OK;
+}
+
 static oct_status seal(oct_device *d)
 {
     static const int nothing[COUNTS]; /* rows: the first launches find none and end */
     mark_starts(d);
+    OCT_TRY(make_counters(d));
     OCT_TRY(oct_cuda_upload(d->cuda, d->count, nothing, sizeof nothing));
     return oct_cuda_capture(d->cuda, launch_all, d);
 }
 
-static oct_status run(oct_device *d, int rows, int texts)
+static oct_status send_all(oct_device *d, int rows, int texts)
 {
     d->host_count[SAMPLES] = rows;
     d->host_count[TEXTS] = texts;
@@ -248,22 +305,61 @@ static oct_status run(oct_device *d, int rows, int texts)
         const int n = (p->per_text ? texts : rows) + p->extra;
         OCT_TRY(oct_cuda_send(d->cuda, p->device, p->host, (size_t)n * p->row));
     }
+    if (!d->watch) return OCT_OK;
+    memset(d->host_bad, 0, bad_size(d));
+    return oct_cuda_send(d->cuda, d->bad, d->host_bad, bad_size(d));
+}
+
+static oct_status run(oct_device *d, int rows, int texts)
+{
+    OCT_TRY(send_all(d, rows, texts));
     OCT_TRY(oct_cuda_replay(d->cuda));
     for (const oct_cuda_port *p = d->out; p < d->out + d->n_outs; p++) {
         const int n = p->per_text ? texts : rows;
         OCT_TRY(oct_cuda_receive(d->cuda, p->host, p->device, (size_t)n * p->row));
     }
-    int *told = d->host_count + COUNTS;
+    const int *told = d->host_count + COUNTS;
     if (d->floats == OCT_F16)
-        OCT_TRY(oct_cuda_receive(d->cuda, told, d->count, COUNTS * sizeof *told));
+        OCT_TRY(oct_cuda_receive(d->cuda, d->host_count + COUNTS, d->count,
+                                 COUNTS * sizeof *told));
+    if (d->watch) OCT_TRY(oct_cuda_receive(d->cuda, d->host_bad, d->bad, bad_size(d)));
     OCT_TRY(oct_cuda_wait(d->cuda));
-    return d->floats == OCT_F16 && told[OVERFLOW]
+    return d->floats == OCT_F16 && told[OVERFLOW] && !d->watch
         ? oct_fail(OCT_ERR_DEVICE, "device 'cuda': %d values are beyond FP16's 65504 "
-                   "(--precision fp32 has room for them)", told[OVERFLOW])
+                   "(--precision fp32 has room for them, octet eval -o finds out which)",
+                   told[OVERFLOW])
         : OCT_OK;
 }
 
+static void watched(const oct_device *d, int step, int *nan, int *infinite)
+{
+    *nan = d->host_bad[2 * step];
+    *infinite = d->host_bad[2 * step + 1];
+}
+
+static int launch_one(void *arg, void *stream, int i)
+{
+    const oct_device *d = arg;
+    return d->step[i].launch(stream, &d->step[i]);
+}
+
+static oct_status time_steps(oct_device *d, int rows, int texts, float *ms)
+{
+    float *each = calloc((size_t)d->n_steps + 1, sizeof *each);
+    if (!each) return oct_fail(OCT_ERR_MEMORY, "device 'cuda': out of memory");
+    oct_status status = send_all(d, rows, texts);
+    if (!status) status = oct_cuda_time(d->cuda, launch_one, d, d->n_steps, each);
+    for (int i = 0; i < d->n_prepared; i++) ms[i] = 0;
+    for (int i = 0; i < d->n_steps; i++)
+        if (d->step[i].owner >= 0) ms[d->step[i].owner] += each[i];
+    free(each);
+    return status;
+}
+
+static oct_peaks peaks(const oct_device *d) { return oct_cuda_peaks(d->cuda); }
+
 const oct_backend oct_backend_cuda = {
-    .name = "cuda", .open = open, .size = size, .place = place, .input = input,
-    .prepare = oct_cuda_prepare, .output = output, .seal = seal, .run = run, .close = close,
+    .name = "cuda", .open = open, .widen = widen, .size = size, .place = place, .input = input,
+    .prepare = prepare, .output = output, .seal = seal, .run = run, .watched = watched,
+    .time = time_steps, .peaks = peaks, .close = close,
 };

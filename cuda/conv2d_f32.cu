@@ -2,7 +2,7 @@
  *
  *   for each pixel                     grid.x, 8 of a block
  *     for each channel                 grid.y, 32 of a block: neighbours read neighbouring weights
- *       for each block of 64 c (the group's), ky, kx, c                                       thread
+ *       for each block of 64 c (its group's), ky, kx, c                          thread
  * One thread, one sum: its order is the contract, its speed is not. */
 #include "cuda/common.cuh"
 

@@ -1,12 +1,12 @@
-/* conv2d in groups, half or bytes: kernels.h has the contract, conv2d_mma.cuh what becomes of a sum.
+/* conv2d in groups, half or bytes: kernels.h has the contract, conv2d.cuh what becomes of a sum.
  *
  *   for each pixel                     grid.x, 8 of a block
  *     for each channel                 grid.y, 32 of a block: of depthwise layers neighbours
  *       for each ky, kx                read neighbouring x                          thread
  *         for each channel of the group
- * A group is seldom as wide as a tile of tensor cores, and of depthwise layers it is one channel: the
- * sums are plain, integers exact, halves one chain of FMAs in FP32. */
-#include "cuda/conv2d_mma.cuh"
+ * A group is seldom as wide as a tile of tensor cores, and of depthwise layers it is one channel:
+ * the sums are plain, integers exact, halves one chain of FMAs in FP32. */
+#include "cuda/conv2d.cuh"
 
 namespace groups {
 

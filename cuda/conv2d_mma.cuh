@@ -20,6 +20,7 @@
  *
  * A thread copies the same column of 16 bytes (of four) in every row it has, so it knows one tap at
  * a time: (ky, kx, chunk) moves on by four chunks a step. */
+#include "cuda/conv2d.cuh"
 #include "cuda/mma.cuh"
 
 namespace conv {
@@ -27,19 +28,6 @@ namespace conv {
 enum { THREADS = 128, WARPS_N = 2, BN = OCT_CUDA_N, NT = BN / WARPS_N / 8, SUM_PITCH = BN + 4,
        STAGES = 3, STEP = OCT_CUDA_STEP, PITCH = STEP + 16, COLUMNS = STEP / OCT_CUDA_CHUNK,
        ROWS = THREADS / COLUMNS /* that all threads copy together */ };
-
-/* The output pixel that row m of the product is: its sample, and the input pixel of tap (0, 0). */
-struct pixel { int sample, y, x; };
-
-static __host__ __device__ inline pixel pixel_of(const oct_cuda_conv &c, int m)
-{
-    const int sample = m / c.rows.per, p = m - sample * c.rows.per;
-    const int oy = p / c.ow, ox = p - oy * c.ow;
-    return pixel{ sample, oy * c.stride[0] - c.pad[0], ox * c.stride[1] - c.pad[1] };
-}
-
-/* The chunk of k that a thread is at. */
-struct place { int ky, kx, chunk; };
 
 static __host__ __device__ inline place place_of(const oct_cuda_conv &c, int chunk)
 {
@@ -54,53 +42,6 @@ static __host__ __device__ inline void advance(const oct_cuda_conv &c, place &p,
         p.chunk -= c.chunks;
         if (++p.kx == c.kernel[1]) p.kx = 0, p.ky++;
     }
-}
-
-/* Where the 16 bytes of a tap lie: in x, or the fill beyond the image and beyond k. */
-static __host__ __device__ inline const char *source(const oct_cuda_conv &c, const pixel &q,
-                                                     const place &p, bool inside)
-{
-    const int y = q.y + p.ky * c.dilation[0], x = q.x + p.kx * c.dilation[1];
-    if (!inside || p.ky >= c.kernel[0] || y < 0 || y >= c.h || x < 0 || x >= c.width)
-        return (const char *)c.fill + (inside ? (size_t)q.sample * (size_t)c.fill_step : 0);
-    const size_t at = ((size_t)q.sample * (size_t)c.h + (size_t)y) * (size_t)c.width + (size_t)x;
-    return (const char *)c.x + at * (size_t)c.x_pitch + (size_t)p.chunk * OCT_CUDA_CHUNK;
-}
-
-/* What becomes of a sum; F16 values. */
-static __device__ inline void finish(const oct_cuda_conv &c, int m, int n, float sum)
-{
-    float y = sum * c.scale[n] + ((const float *)c.bias)[n];
-    if (c.residual)
-        y = y + load((const oct_half *)c.residual + (size_t)m * (size_t)c.residual_pitch + n);
-    store(c.rows, (oct_half *)c.y + (size_t)m * (size_t)c.y_pitch + n,
-          n < c.n ? activate(y, c.act) : 0);
-}
-
-/* ... and of an integer: requant.h. */
-static __device__ inline void finish(const oct_cuda_conv &c, int m, int n, int32_t sum)
-{
-    const int32_t acc = sum + ((const int32_t *)c.bias)[n];
-    const size_t at = (size_t)m * (size_t)c.y_pitch + n;
-    const size_t from = (size_t)m * (size_t)c.residual_pitch + n;
-    if (c.out.kind == OCT_REQUANT_U8) {
-        float y = ((float)acc + c.fbias[n]) * c.scale[n];
-        if (c.residual) y = oct_requant_add(y, ((const uint8_t *)c.residual)[from], &c.out);
-        ((uint8_t *)c.y)[at] = oct_requant_u8(y, &c.out);
-        return;
-    }
-    float y;
-    if (c.sample) {
-        const oct_qparams p = c.sample[m / c.rows.per];
-        y = (float)(acc - p.zero * c.colsum[n]) * c.scale[n];
-        y = y * p.scale;
-    } else {
-        y = (float)acc * c.scale[n];
-    }
-    y = y + c.fbias[n];
-    if (c.residual) y = y + ((const float *)c.residual)[from];
-    y = oct_requant_act(y, c.out.act);
-    ((float *)c.y)[at] = n < c.n ? activate(y, c.act) : 0;
 }
 
 static __host__ __device__ inline size_t partial_at(const oct_cuda_conv &c, int part, int m, int n)
@@ -224,6 +165,14 @@ template <class Sum> static __global__ void join(oct_cuda_conv c)
     finish(c, (int)m, n, sum);
 }
 
+template <class Sum> static inline int launch_join(void *stream, const oct_cuda_conv *c)
+{
+    const long long rows = (long long)c->rows.most * c->rows.per;
+    OCT_LAUNCH(join<Sum>, dim3(blocks_for(rows, c->y_pitch, THREADS)), dim3(THREADS), 0, stream,
+               *c);
+    return OCT_LAUNCHED();
+}
+
 /* The large tile where there are blocks of it for every multiprocessor (an H200 has 132): then k is
  * not cut. */
 template <class Sum> static inline int launch(void *stream, const oct_cuda_conv *c)
@@ -236,10 +185,7 @@ template <class Sum> static inline int launch(void *stream, const oct_cuda_conv 
     else
         OCT_LAUNCH((tile<Sum, 64>), dim3(blocks_for(rows, 1, 64), n, (unsigned)c->splits),
                    dim3(THREADS), 0, stream, *c);
-    if (c->splits > 1)
-        OCT_LAUNCH(join<Sum>, dim3(blocks_for(rows, c->y_pitch, THREADS)), dim3(THREADS), 0, stream,
-                   *c);
-    return OCT_LAUNCHED();
+    return c->splits > 1 ? launch_join<Sum>(stream, c) : OCT_LAUNCHED();
 }
 
 }

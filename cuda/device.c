@@ -15,6 +15,7 @@ typedef struct block {
 struct oct_cuda {
     cudaStream_t stream;
     cudaGraphExec_t graph;
+    oct_cublas *cublas;
     block *blocks;
 };
 
@@ -79,6 +80,7 @@ void oct_cuda_close(oct_cuda *c)
     if (!c) return;
     if (c->stream) cudaStreamSynchronize(c->stream);
     if (c->graph) cudaGraphExecDestroy(c->graph);
+    oct_cublas_close(c->cublas);
     while (c->blocks) {
         block *b = c->blocks;
         c->blocks = b->next;
@@ -148,6 +150,81 @@ oct_status oct_cuda_capture(oct_cuda *c, oct_cuda_launch *launch, void *arg)
     if (graph) cudaGraphDestroy(graph);
     if (!status) status = check("capture", cudaGraphUpload(c->graph, c->stream));
     return status;
+}
+
+oct_status oct_cuda_open_cublas(oct_cuda *c)
+{
+    void *workspace;
+    OCT_TRY(oct_cuda_alloc(c, OCT_CUBLAS_WORKSPACE, &workspace));
+    return oct_cublas_open(c->stream, workspace, &c->cublas);
+}
+
+int oct_cuda_multiply(oct_cuda *c, const oct_cuda_product *p)
+{
+    return oct_cublas_product(c->cublas, p);
+}
+
+/* ---- how fast ---- */
+
+static cudaError_t time_all(oct_cuda *c, oct_cuda_launch_one *launch, void *arg, int n,
+                            cudaEvent_t *event, float *ms)
+{
+    cudaError_t error = cudaSuccess;
+    for (int i = 0; i <= n && !error; i++) error = cudaEventCreate(&event[i]);
+    if (!error) error = cudaEventRecord(event[0], c->stream);
+    for (int i = 0; i < n && !error; i++) {
+        error = (cudaError_t)launch(arg, c->stream, i);
+        if (!error) error = cudaEventRecord(event[i + 1], c->stream);
+    }
+    if (!error) error = cudaStreamSynchronize(c->stream);
+    for (int i = 0; i < n && !error; i++)
+        error = cudaEventElapsedTime(&ms[i], event[i], event[i + 1]);
+    return error;
+}
+
+oct_status oct_cuda_time(oct_cuda *c, oct_cuda_launch_one *launch, void *arg, int n, float *ms)
+{
+    cudaEvent_t *event = calloc((size_t)n + 1, sizeof *event);
+    if (!event) return oct_fail(OCT_ERR_MEMORY, "device 'cuda': out of memory");
+    const cudaError_t error = time_all(c, launch, arg, n, event, ms);
+    for (int i = 0; i <= n; i++)
+        if (event[i]) cudaEventDestroy(event[i]);
+    free(event);
+    return check("timing", error);
+}
+
+/* Operations of a multiprocessor in a cycle, dense, sums in FP32 or int32: twice the multiply-adds
+ * of NVIDIA's "CUDA C++ Programming Guide", Arithmetic Instructions, and of the white papers on the
+ * architectures.  GeForce cards have half the FP16 of 8.6 and 8.9. */
+static const struct rate { int major, minor, fp32, fp16, int8; } rates[] = {
+    { 8, 0, 128, 2048, 4096 },   { 8, 6, 256, 1024, 2048 },   { 8, 9, 256, 1024, 2048 },
+    { 9, 0, 256, 4096, 8192 },   { 10, 0, 256, 8192, 16384 }, { 12, 0, 256, 1024, 2048 },
+};
+enum { N_RATES = sizeof rates / sizeof *rates };
+
+static int attribute(enum cudaDeviceAttr which)
+{
+    int value = 0;
+    return cudaDeviceGetAttribute(&value, which, 0) == cudaSuccess ? value : 0;
+}
+
+oct_peaks oct_cuda_peaks(const oct_cuda *c)
+{
+    enum { BITS = 8, PER_CYCLE = 2 /* of memory: both edges */ };
+    const int major = attribute(cudaDevAttrComputeCapabilityMajor);
+    const int minor = attribute(cudaDevAttrComputeCapabilityMinor);
+    const double cycles = attribute(cudaDevAttrClockRate) * 1e-6 * /* kHz */
+                          attribute(cudaDevAttrMultiProcessorCount);
+    oct_peaks p = { .bytes = attribute(cudaDevAttrMemoryClockRate) * 1e-6 * PER_CYCLE *
+                             attribute(cudaDevAttrGlobalMemoryBusWidth) / BITS };
+    (void)c;
+    for (const struct rate *r = rates; r < rates + N_RATES; r++)
+        if (r->major == major && r->minor == minor) {
+            p.fp32 = cycles * r->fp32;
+            p.fp16 = cycles * r->fp16;
+            p.int8 = cycles * r->int8;
+        }
+    return p;
 }
 
 oct_status oct_cuda_send(oct_cuda *c, void *to, const void *from, size_t size)

@@ -3,7 +3,8 @@
 
 #include <stddef.h>
 
-#include "tensor/status.h"
+#include "cuda/cublas.h"
+#include "ops/op.h"
 
 /* The CUDA runtime, as much of it as the backend uses: one device, one stream, memory that lives as
  * long as they do, one captured graph.  Nothing waits but oct_cuda_upload and oct_cuda_wait.
@@ -25,6 +26,18 @@ OCT_MUST_CHECK oct_status oct_cuda_upload(oct_cuda *c, void *to, const void *fro
  * part of the capture. */
 typedef int oct_cuda_launch(void *arg, void *stream);
 OCT_MUST_CHECK oct_status oct_cuda_capture(oct_cuda *c, oct_cuda_launch *launch, void *arg);
+
+/* cublas.h's: open until c is closed; on the stream. */
+OCT_MUST_CHECK oct_status oct_cuda_open_cublas(oct_cuda *c);
+int oct_cuda_multiply(oct_cuda *c, const oct_cuda_product *p);
+
+/* Runs launches 0 .. n - 1 one after the other, not captured: ms[i] is what launch i took, on the
+ * device. */
+typedef int oct_cuda_launch_one(void *arg, void *stream, int i);
+OCT_MUST_CHECK oct_status oct_cuda_time(oct_cuda *c, oct_cuda_launch_one *launch, void *arg, int n,
+                                        float *ms);
+/* From its number of multiprocessors, clocks and width of the memory bus. */
+oct_peaks oct_cuda_peaks(const oct_cuda *c);
 
 /* On the stream, from and to pinned memory. */
 OCT_MUST_CHECK oct_status oct_cuda_send(oct_cuda *c, void *to, const void *from, size_t size);

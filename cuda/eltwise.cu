@@ -64,6 +64,23 @@ static __global__ void export_rows(oct_cuda_rows rows, oct_cuda_value x, float *
     y[(size_t)e.row * (size_t)x.cols + (size_t)e.col] = load(at<E>(x, e.row, e.col));
 }
 
+template <class From, class To>
+static __global__ void convert(oct_cuda_rows rows, oct_cuda_value x, oct_cuda_value y)
+{
+    element e;
+    if (!find(rows, y, e)) return;
+    store(rows, at<To>(y, e.row, e.col), e.col < y.cols ? load(at<From>(x, e.row, e.col)) : 0);
+}
+
+template <class E>
+static __global__ void count_bad(oct_cuda_rows rows, oct_cuda_value x, int *bad)
+{
+    element e;
+    if (!find(rows, x, e) || e.col >= x.cols) return;
+    const float size = fabsf(load(at<E>(x, e.row, e.col)));
+    if (!(size < INFINITY)) atomicAdd(bad + (size > 1), 1);
+}
+
 template <class E>
 static __global__ void act(oct_cuda_rows rows, oct_act f, oct_cuda_value x, oct_cuda_value y)
 {
@@ -126,8 +143,8 @@ template <class E> static __global__ void copy_cols(oct_cuda_rows rows, oct_cuda
 }
 
 /* vec_u8.h's steps; NaN becomes 0 of U8's range */
-static __global__ void quantize(oct_cuda_rows rows, float inverse, oct_quant q, oct_cuda_value x,
-                                oct_cuda_value y)
+static __global__ void quantize(oct_cuda_rows rows, float inverse, const float *each, oct_quant q,
+                                oct_cuda_value x, oct_cuda_value y)
 {
     element e;
     if (!find(rows, y, e)) return;
@@ -136,7 +153,7 @@ static __global__ void quantize(oct_cuda_rows rows, float inverse, oct_quant q, 
         return;
     }
     const float lo = (float)-q.zero, hi = (float)(q.max - q.zero);
-    float v = *at<float>(x, e.row, e.col) * inverse;
+    float v = *at<float>(x, e.row, e.col) * (each ? each[e.col] : inverse);
     v = v > lo ? v : lo;
     v = v < hi ? v : hi;
     *at<uint8_t>(y, e.row, e.col) = (uint8_t)((int)lrintf(v) + q.zero);
@@ -190,6 +207,17 @@ int oct_cuda_export(void *stream, oct_cuda_rows rows, oct_cuda_value x, float *y
     LAUNCH(OCT_FOR_FLOAT(x, export_rows), x, x, y);
 }
 
+int oct_cuda_convert(void *stream, oct_cuda_rows rows, oct_cuda_value x, oct_cuda_value y)
+{
+    if (y.type == OCT_F16) LAUNCH((convert<float, oct_half>), y, x, y);
+    LAUNCH((convert<oct_half, float>), y, x, y);
+}
+
+int oct_cuda_count_bad(void *stream, oct_cuda_rows rows, oct_cuda_value x, int *bad)
+{
+    LAUNCH(OCT_FOR_FLOAT(x, count_bad), x, x, bad);
+}
+
 int oct_cuda_act(void *stream, oct_cuda_rows rows, oct_act f, oct_cuda_value x, oct_cuda_value y)
 {
     LAUNCH(OCT_FOR_FLOAT(y, act), y, f, x, y);
@@ -220,10 +248,10 @@ int oct_cuda_copy_cols(void *stream, oct_cuda_rows rows, oct_cuda_copy c)
     LAUNCH(copy_cols<float>, c.y, c, 0.0f);
 }
 
-int oct_cuda_quantize(void *stream, oct_cuda_rows rows, oct_quant q, oct_cuda_value x,
-                      oct_cuda_value y)
+int oct_cuda_quantize(void *stream, oct_cuda_rows rows, oct_quant q, const float *inverse,
+                      oct_cuda_value x, oct_cuda_value y)
 {
-    LAUNCH(quantize, y, 1 / q.scale, q, x, y);
+    LAUNCH(quantize, y, 1 / q.scale, inverse, q, x, y);
 }
 
 int oct_cuda_dequantize(void *stream, oct_cuda_rows rows, oct_quant q, oct_cuda_value x,

@@ -108,6 +108,8 @@ static inline int oct_cuda_conv_splits(long long rows, int n_pad, int steps)
 
 int oct_cuda_conv2d_f16(void *stream, const oct_cuda_conv *c); /* groups 1 */
 int oct_cuda_conv2d_s8(void *stream, const oct_cuda_conv *c);
+/* The second half of conv2d_f16: the parts in c->partial, done by another, become y. */
+int oct_cuda_conv2d_join_f16(void *stream, const oct_cuda_conv *c);
 /* conv2d_groups.cu: any number of groups, a thread for each sum; splits 1.  chunks and k_pad are
  * those of a group's channels. */
 int oct_cuda_conv2d_groups_f16(void *stream, const oct_cuda_conv *c);
@@ -128,6 +130,10 @@ int oct_cuda_flatten(void *stream, oct_cuda_rows rows, int pixels, oct_cuda_valu
 /* FP32 rows without pitch <-> a value's */
 int oct_cuda_import(void *stream, oct_cuda_rows rows, const float *x, oct_cuda_value y);
 int oct_cuda_export(void *stream, oct_cuda_rows rows, oct_cuda_value x, float *y);
+/* F16 <-> F32, between FP32 islands and the rest */
+int oct_cuda_convert(void *stream, oct_cuda_rows rows, oct_cuda_value x, oct_cuda_value y);
+/* Of x's values, F16 or F32, those that are NaN are added to bad[0], infinite ones to bad[1]. */
+int oct_cuda_count_bad(void *stream, oct_cuda_rows rows, oct_cuda_value x, int *bad);
 int oct_cuda_act(void *stream, oct_cuda_rows rows, oct_act act, oct_cuda_value x, oct_cuda_value y);
 int oct_cuda_add(void *stream, oct_cuda_rows rows, oct_act act, oct_cuda_value a, oct_cuda_value b,
                  oct_cuda_value y); /* act(a + b) */
@@ -145,8 +151,9 @@ typedef struct oct_cuda_copy {
     int w, ow, stride[2], h;  /* pixels; rows.per = oh * ow */
 } oct_cuda_copy;
 int oct_cuda_copy_cols(void *stream, oct_cuda_rows rows, oct_cuda_copy c);
-int oct_cuda_quantize(void *stream, oct_cuda_rows rows, oct_quant q, oct_cuda_value x,
-                      oct_cuda_value y);
+/* x F32; inverse [cols], a reciprocal of the scale for each column, or NULL: all have q's */
+int oct_cuda_quantize(void *stream, oct_cuda_rows rows, oct_quant q, const float *inverse,
+                      oct_cuda_value x, oct_cuda_value y);
 int oct_cuda_dequantize(void *stream, oct_cuda_rows rows, oct_quant q, oct_cuda_value x,
                         oct_cuda_value y);
 

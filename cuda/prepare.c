@@ -231,7 +231,7 @@ static oct_status make_pad(const making *m)
 
 static int launch_quantize(void *stream, const oct_cuda_step *s)
 {
-    return oct_cuda_quantize(stream, s->rows, s->quant, s->x, s->y);
+    return oct_cuda_quantize(stream, s->rows, s->quant, s->gamma, s->x, s->y);
 }
 
 static int launch_dequantize(void *stream, const oct_cuda_step *s)
@@ -239,15 +239,31 @@ static int launch_dequantize(void *stream, const oct_cuda_step *s)
     return oct_cuda_dequantize(stream, s->rows, s->quant, s->x, s->y);
 }
 
+/* by over the scale, as ops/quantize.c has it */
+static oct_status put_inverse(const making *m, const oct_tensor *by, float scale,
+                              const float **out)
+{
+    const size_t n = (size_t)by->dim[0];
+    const void *there = NULL;
+    float *inverse = malloc(n * sizeof *inverse);
+    if (!inverse) return oct_fail(OCT_ERR_MEMORY, "quantize: out of memory");
+    for (size_t i = 0; i < n; i++) inverse[i] = ((const float *)by->data)[i] / scale;
+    const oct_status status = oct_cuda_put(m->d, inverse, n * sizeof *inverse, m->how, &there);
+    free(inverse);
+    *out = there;
+    return status;
+}
+
 static oct_status make_quantize(const making *m, const oct_tensor *quantized)
 {
     oct_cuda_step *s;
     const int to_bytes = quantized == m->args->out;
-    if (to_bytes && m->args->in[OCT_QUANTIZE_BY])
-        return oct_fail(OCT_ERR_UNSUPPORTED, "quantize: the GPU has no kernel for smoothed "
-                        "activations");
+    const oct_tensor *by = to_bytes ? m->args->in[OCT_QUANTIZE_BY] : NULL;
+    const float *inverse = NULL;
+    if (by) OCT_TRY(put_inverse(m, by, *quantized->scale, &inverse));
     OCT_TRY(add(m, to_bytes ? launch_quantize : launch_dequantize,
                 to_bytes ? "quantize/cuda" : "dequantize/cuda", &s));
+    s->gamma = inverse;
     s->quant = (oct_quant){ *quantized->scale, quantized->zero, quantized->max };
     return OCT_OK;
 }
@@ -346,9 +362,10 @@ static oct_status make_attention(const making *m)
         .x = s->x, .y = s->y };
     if (q) s->u.attention.q = oct_cuda_value_of(m->d, q);
     const int width = m->args->out->dim[1] / attr->heads;
-    if (m->d->floats == OCT_F16 && !q && width % 8 == 0 && width <= OCT_CUDA_WIDTH) {
+    if (s->x.type == OCT_F16 && !q && width % 8 == 0 && width <= OCT_CUDA_WIDTH) {
         s->launch = launch_attention_f16;
         m->how->kernel = "attention_f16/cuda";
+        m->how->type = OCT_F16;
     }
     m->how->macs = 2.0 * attr->length * m->args->out->dim[1];
     return OCT_OK;
@@ -367,8 +384,8 @@ static oct_status make_first(const making *m)
     return OCT_OK;
 }
 
-oct_status oct_cuda_prepare(oct_device *d, oct_op_kind kind, const oct_args *args, int per_text,
-                            oct_prepare *how)
+oct_status oct_cuda_prepare_op(oct_device *d, oct_op_kind kind, const oct_args *args, int per_text,
+                               oct_prepare *how)
 {
     const making m = { d, args, how, per_text };
     how->type = OCT_F32;

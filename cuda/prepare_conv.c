@@ -12,8 +12,8 @@ static oct_cuda_shape linear_shape(const oct_args *args)
     const int image = x->layout == OCT_BLOCKED;
     const int h = image ? x->dim[1] : 1, width = image ? x->dim[2] : 1;
     return (oct_cuda_shape){ .op = "linear", .c = x->dim[x->rank - 1], .h = h, .w = width,
-                             .out = w->dim[0], .groups = 1, .kernel = { h, width }, .stride = { 1, 1 },
-                             .dilation = { 1, 1 } };
+                             .out = w->dim[0], .groups = 1, .kernel = { h, width },
+                             .stride = { 1, 1 }, .dilation = { 1, 1 } };
 }
 
 static oct_cuda_shape conv_shape(const oct_conv2d_shape *c)
@@ -29,6 +29,7 @@ static oct_cuda_shape conv_shape(const oct_conv2d_shape *c)
 static oct_status check_conv(const oct_device *d, const oct_conv2d_shape *c, const oct_tensor *x,
                              const oct_tensor *w)
 {
+    /* the CPU's bits are not promised in an island of an F16 plan */
     const int fp32 = d->floats == OCT_F32 && x->dtype == OCT_F32 && w->dtype != OCT_S8;
     if (fp32 && oct_conv2d_winograd_pick(c))
         return oct_fail(OCT_ERR_UNSUPPORTED, "conv2d: in FP32 this layer is Winograd's, which the "
@@ -90,6 +91,34 @@ static int launch_groups_f16(void *stream, const oct_cuda_step *s)
 static int launch_groups_s8(void *stream, const oct_cuda_step *s)
 {
     return oct_cuda_conv2d_groups_s8(stream, &s->u.conv);
+}
+
+static int launch_library(void *stream, const oct_cuda_step *s)
+{
+    const int error = oct_cuda_multiply(s->cuda, &s->product);
+    return error ? error : oct_cuda_conv2d_join_f16(stream, &s->u.conv);
+}
+
+/* cuBLAS can do it: x's rows, as they lie, are what is multiplied. */
+static int is_product(const oct_cuda_conv *c)
+{
+    return c->groups == 1 && c->kernel[0] == 1 && c->kernel[1] == 1 && c->stride[0] == 1 &&
+           c->stride[1] == 1 && !c->pad[0] && !c->pad[1];
+}
+
+/* All rows that there may be: their number is not known when the launch is captured.  k runs over
+ * x's pitch, zeros at its end. */
+static void use_library(oct_device *d, oct_cuda_step *step, oct_prepare *how)
+{
+    enum { HALVES = OCT_CUDA_STEP / 2 };
+    const oct_cuda_conv *c = &step->u.conv;
+    step->cuda = d->cuda;
+    step->product = (oct_cuda_product){
+        .m = c->rows.most * c->rows.per, .n = c->n_pad, .k = step->x.pitch, .x = c->x, .w = c->w,
+        .y = c->partial, .x_pitch = step->x.pitch, .w_pitch = c->steps * HALVES,
+        .y_pitch = c->n_pad };
+    step->launch = launch_library;
+    how->kernel = "conv2d_f16/cublas";
 }
 
 static void choose(oct_cuda_step *step, const oct_args *args, oct_act act, oct_prepare *how)
@@ -159,13 +188,16 @@ oct_status oct_cuda_prepare_conv(oct_device *d, oct_op_kind kind, const oct_args
         c.dilation[i] = shape.dilation[i];
     }
     const long long rows = (long long)c.rows.most * c.rows.per;
-    c.splits = from.type == OCT_F32 || c.groups > 1 ? 1 : oct_cuda_conv_splits(rows, c.n_pad, c.steps);
-    if (c.splits > 1)
+    const int library = d->library && from.type == OCT_F16 && is_product(&c);
+    c.splits = from.type == OCT_F32 || c.groups > 1 || library
+        ? 1 : oct_cuda_conv_splits(rows, c.n_pad, c.steps);
+    if (c.splits > 1 || library)
         OCT_TRY(oct_cuda_scratch(d, OCT_CUDA_PARTS, (size_t)rows * (size_t)c.n_pad *
                                  (size_t)c.splits * sizeof(float), &c.partial));
     step->u.conv = c;
     choose(step, args, conv ? ((const oct_conv2d_attr *)args->attr)->act
                             : ((const oct_linear_attr *)args->attr)->act, how);
+    if (library) use_library(d, step, how);
     how->macs = (double)c.rows.per * shape.out * shape.c * shape.kernel[0] * shape.kernel[1];
     return OCT_OK;
 }

@@ -19,11 +19,15 @@ struct oct_cuda_step {
     const int32_t *starts;
     oct_qparams *sample;
     uint8_t *fill;
+    int *bad;                    /* counters of oct_cuda_count_bad */
+    int owner;                   /* the plan's step that it belongs to; -1: none */
     oct_act act;
     float eps, scale_a;
     int zero_a, pixels;
     oct_quant quant;
     oct_requant out;
+    oct_cuda *cuda;              /* that does the product first, whose epilogue u.conv is */
+    oct_cuda_product product;
     union {
         oct_cuda_conv conv;
         oct_cuda_pool pool;
@@ -43,12 +47,21 @@ typedef struct oct_cuda_port {
     int per_text, extra;         /* rows of each run beyond their number: starts has one */
 } oct_cuda_port;
 
-typedef enum oct_cuda_use { OCT_CUDA_BYTES, OCT_CUDA_PARTS, OCT_CUDA_SCRATCHES } oct_cuda_use;
+/* OCT_CUDA_ISLAND + k: operand k of a step in FP32, OCT_MAX_IN: its output. */
+typedef enum oct_cuda_use { OCT_CUDA_BYTES, OCT_CUDA_PARTS, OCT_CUDA_ISLAND,
+                            OCT_CUDA_SCRATCHES = OCT_CUDA_ISLAND + OCT_MAX_IN + 1 } oct_cuda_use;
 
 struct oct_device {
     oct_cuda *cuda;
-    oct_dtype floats;
-    oct_arena arena;
+    oct_dtype floats;            /* of FP32 values that are not wide */
+    oct_dtype step_floats;       /* of the step that is being prepared: F32 in an island */
+    const oct_tensor **wide;     /* [n_wide] */
+    int n_wide, max_wide;
+    const unsigned char *values; /* [value_size] on the device, all of the plan's */
+    size_t value_size;
+    int library;                 /* cuBLAS is open */
+    int watch, *bad, *host_bad;  /* [n_prepared][2]: NaN, infinite; on the device, pinned */
+    int n_prepared;              /* steps of the plan */
     int *count, *host_count;     /* see backend.c; on the device, pinned */
     oct_cuda_step *step;
     int n_steps, max_steps;
@@ -69,7 +82,7 @@ OCT_MUST_CHECK oct_status oct_cuda_add_step(oct_device *d, const oct_tensor *y, 
 /* Rows of FP32 without pitch, raw, become y. */
 int oct_cuda_launch_import(void *stream, const oct_cuda_step *s);
 
-/* How t lies on the device. */
+/* How t lies on the device: while a step is prepared FP32 values are step_floats. */
 oct_cuda_value oct_cuda_value_of(const oct_device *d, const oct_tensor *t);
 oct_cuda_rows oct_cuda_rows_of(const oct_device *d, const oct_tensor *t, int per_text);
 int oct_cuda_pitch(oct_dtype type, int cols);
@@ -90,7 +103,13 @@ OCT_MUST_CHECK oct_status oct_cuda_put(oct_device *d, const void *from, size_t s
 OCT_MUST_CHECK oct_status oct_cuda_prepare_conv(oct_device *d, oct_op_kind kind,
                                                 const oct_args *args, int per_text,
                                                 oct_prepare *how);
-/* prepare.c: all operators */
+/* prepare.c: all operators, in step_floats */
+OCT_MUST_CHECK oct_status oct_cuda_prepare_op(oct_device *d, oct_op_kind kind,
+                                              const oct_args *args, int per_text,
+                                              oct_prepare *how);
+int oct_cuda_is_wide(const oct_device *d, const oct_tensor *t);
+/* island.c: the same; a step with a wide operand or a wide output is computed in FP32, and what is
+ * not wide is converted before or after. */
 OCT_MUST_CHECK oct_status oct_cuda_prepare(oct_device *d, oct_op_kind kind, const oct_args *args,
                                            int per_text, oct_prepare *how);
 

@@ -4,4 +4,5 @@ liboctet_core_la_SOURCES += \
 	graph/pass_fold_bn.c graph/pass_fuse.c graph/pass_dce.c \
 	graph/boundary.h graph/pass_boundary.c \
 	graph/mask.h graph/mask.c graph/groups.h graph/groups.c \
-	graph/plan.h graph/plan.c graph/plan_slice.c graph/plan_memory.c graph/plan_dump.c graph/run.c
+	graph/plan.h graph/plan.c graph/plan_slice.c graph/plan_memory.c graph/plan_dump.c graph/watch.c \
+	graph/run.c

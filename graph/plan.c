@@ -57,6 +57,10 @@ static oct_status make_steps(work *w)
         if (!p->in) return out_of_memory();
         memcpy(p->in, w->value, (size_t)g->n_ins * sizeof *p->in);
     }
+    if (w->options->watch) {
+        p->watched = oct_arena_zalloc(&p->arena, (nodes + 1) * sizeof *p->watched);
+        if (!p->watched) return out_of_memory();
+    }
     p->n_values = w->n_values;
     p->value = oct_arena_zalloc(&p->arena, ((size_t)w->n_values + 1) * sizeof *p->value);
     return p->value ? OCT_OK : out_of_memory();
@@ -340,8 +344,28 @@ static oct_status open_device(work *w)
 {
     oct_plan *p = w->plan;
     if (!w->options->backend) return OCT_OK;
-    OCT_TRY(w->options->backend->open(w->options->floats, &p->device));
+    const oct_device_options how = { .floats = w->options->floats, .watch = w->options->watch,
+                                     .library = w->options->library };
+    OCT_TRY(w->options->backend->open(&how, &p->device));
     p->backend = w->options->backend;
+    return OCT_OK;
+}
+
+static int is_wide(const oct_plan_options *o, const char *node)
+{
+    for (int i = 0; i < o->n_wide; i++)
+        if (strcmp(o->wide[i], node) == 0) return 1;
+    return 0;
+}
+
+static oct_status widen(const work *w)
+{
+    const oct_plan *p = w->plan;
+    for (int i = 0; p->backend && i < p->n_steps; i++) {
+        const oct_tensor *t = &w->value[w->g->n_ins + i];
+        if (t->dtype == OCT_F32 && is_wide(w->options, p->step[i].node->name))
+            OCT_TRY(p->backend->widen(p->device, t));
+    }
     return OCT_OK;
 }
 
@@ -370,6 +394,7 @@ static oct_status build(work *w)
     OCT_TRY(oct_graph_verify(w->g));
     OCT_TRY(open_device(w));
     OCT_TRY(make_steps(w));
+    OCT_TRY(widen(w));
     OCT_TRY(find_texts(w));
     OCT_TRY(make_groups(w));
     find_lifetimes(w);

@@ -28,6 +28,10 @@ typedef struct oct_plan_options {
     oct_sgemm *sgemm;      /* NULL: our own FP32 kernels; else models/openblas.c's */
     const oct_backend *backend; /* runs the steps; NULL: the CPU.  Then keep_values, given are 0 */
     oct_dtype floats;      /* of a backend: F16 or F32, what it holds FP32 values as */
+    int library;           /* of a backend: its library does the products, oct_device_options */
+    const char *const *wide; /* [n_wide] nodes whose values it holds as FP32 even so */
+    int n_wide;
+    int watch;             /* oct_plan_run_all looks at what each step wrote: oct_plan.watched */
     int keep_values;       /* every value keeps its own place: all can be read after a run */
     int whole;             /* no slices: steps can be run from the middle, oct_plan_run_between */
     /* called with each constant as soon as no later step needs its data; NULL is fine */
@@ -53,6 +57,12 @@ typedef struct oct_plan_value {
     size_t step;               /* bytes to the next sample; 0: holds a slice only */
 } oct_plan_value;
 
+/* The FP32 values that a step wrote in all runs so far. */
+typedef struct oct_watched {
+    float most;                /* the largest |x| of the finite ones; of a backend not known, 0 */
+    long long nan, infinite;   /* how many were */
+} oct_watched;
+
 typedef struct oct_plan {
     oct_step *step;
     int n_steps;
@@ -67,6 +77,7 @@ typedef struct oct_plan {
     size_t value_size;         /* activations: offsets planned by lifetime, reused */
     size_t workspace_size;     /* the largest step's */
     oct_run how;               /* workspace */
+    oct_watched *watched;      /* [n_steps]; NULL: nobody asked */
     const oct_backend *backend; /* NULL: the CPU; else value and how are the device's */
     oct_device *device;
     oct_arena arena;
@@ -106,6 +117,9 @@ void oct_plan_run_between(oct_plan *plan, oct_pool *pool, int n, int first, int 
 
 /* The type a step computes with, "F32": its weights', where these are narrower than its output. */
 const char *oct_step_type(const oct_step *step);
+
+/* graph/watch.c: an oct_plan_hook that adds what the step wrote to arg, the plan's watched. */
+void oct_plan_watch(void *watched, const oct_plan *plan, int step, int n);
 
 /* One line a step: op, shape, type, kernel, multiply-adds, bytes; then the totals. */
 void oct_plan_dump(const oct_plan *plan, FILE *to);

@@ -49,10 +49,17 @@ void oct_plan_run(oct_plan *plan, oct_pool *pool, int n, oct_plan_hook *after, v
 oct_status oct_plan_run_all(oct_plan *plan, oct_pool *pool, int n)
 {
     if (!plan->backend) {
-        oct_plan_run(plan, pool, n, NULL, NULL);
+        oct_plan_run(plan, pool, n, plan->watched ? oct_plan_watch : NULL, plan->watched);
         return OCT_OK;
     }
     const int texts = plan->starts ? n : 0;
     const int rows = texts ? ((const int32_t *)plan->starts->data)[texts] : n;
-    return plan->backend->run(plan->device, rows, texts);
+    OCT_TRY(plan->backend->run(plan->device, rows, texts));
+    for (int i = 0; plan->watched && i < plan->n_steps; i++) {
+        int nan, infinite;
+        plan->backend->watched(plan->device, i, &nan, &infinite);
+        plan->watched[i].nan += nan;
+        plan->watched[i].infinite += infinite;
+    }
+    return OCT_OK;
 }

@@ -34,6 +34,9 @@ AC_DEFUN([OCT_CHECK_CUDA], [
     CPPFLAGS="$CPPFLAGS $CUDA_CPPFLAGS"
     AC_CHECK_HEADER([cuda_runtime_api.h], [],
       [AC_MSG_ERROR([--with-cuda: no cuda_runtime_api.h in $oct_cuda_dir/include])])
+    # Optional, for --gemm cublas; the library itself is opened when it is asked for.
+    AC_CHECK_HEADER([cublas_v2.h],
+      [AC_DEFINE([HAVE_CUBLAS], [1], [Define to 1 if cuBLAS has its headers here.])])
     oct_cuda_lib=$oct_cuda_dir/lib64
     test -d "$oct_cuda_lib" || oct_cuda_lib=$oct_cuda_dir/lib
     CUDA_LIBS="-L$oct_cuda_lib -lcudart_static -lrt -ldl -lpthread"

@@ -10,7 +10,7 @@ liboctet_all_la_SOURCES += \
 	models/save_meta.h models/save_meta.c models/sparse.h models/sparse.c \
 	models/prune.h models/prune.c models/prune_channels.h models/prune_channels.c \
 	models/prune_repair.h models/prune_repair.c \
-	models/vocab_tensor.h models/vocab_tensor.c \
+	models/ranges.h models/ranges.c models/vocab_tensor.h models/vocab_tensor.c \
 	models/encoder.h models/encoder.c models/encoder_config.c models/encoder_input.c \
 	models/distilbert.c models/bert.c \
 	models/compiled.h models/compiled_read.c models/compiled_save.c models/compiled_texts.c \

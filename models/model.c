@@ -12,6 +12,7 @@
 #include "models/metadata.h"
 #include "models/openblas.h"
 #include "models/quantized.h"
+#include "models/ranges.h"
 #include "quant/pass_dynamic.h"
 #include "tensor/cpu.h"
 
@@ -307,9 +308,9 @@ oct_status oct_model_precision(const char *name, oct_dtype *out)
 /* What a device other than the CPU cannot do. */
 static oct_status check_device(const oct_model *m, const oct_options *o)
 {
-    if (o->gemm || o->isa)
-        return oct_fail(OCT_ERR_UNSUPPORTED, "device '%.80s': gemm and isa are the CPU's",
-                        o->device);
+    if ((o->gemm && strcmp(o->gemm, "ours") && strcmp(o->gemm, "cublas")) || o->isa)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "device '%.80s': %s is the CPU's", o->device,
+                        o->isa ? o->isa : o->gemm);
     if (o->keep_values || m->pack_only)
         return oct_fail(OCT_ERR_UNSUPPORTED, "device '%.80s': it runs models, all else is the "
                         "CPU's", o->device);
@@ -333,8 +334,9 @@ static oct_status choose_machine(oct_model *m, const oct_options *o, oct_plan_op
 {
     OCT_TRY(oct_backend_find(o->device, &plan->backend));
     if (plan->backend) OCT_TRY(check_device(m, o));
+    plan->library = plan->backend && o->gemm && strcmp(o->gemm, "cublas") == 0;
     if (o->gemm && strcmp(o->gemm, "openblas") == 0) OCT_TRY(oct_openblas_open(&plan->sgemm));
-    else if (o->gemm && strcmp(o->gemm, "ours") != 0)
+    else if (o->gemm && strcmp(o->gemm, "ours") != 0 && !plan->library)
         return oct_fail(OCT_ERR_UNSUPPORTED, "gemm '%.80s' is neither 'ours' nor 'openblas'",
                         o->gemm);
     if (o->isa && m->pack_only) OCT_TRY(oct_cpu_isa_any(o->isa, &m->cpu));
@@ -354,6 +356,7 @@ static oct_status choose_machine(oct_model *m, const oct_options *o, oct_plan_op
                  : plan->precision == OCT_S8 ? "int8" : "fp32";
     plan->cpu = m->cpu;
     plan->keep_values = o->keep_values;
+    plan->watch = o->watch;
     return OCT_OK;
 }
 
@@ -381,6 +384,11 @@ static oct_status make_plan(oct_model *m, const oct_options *o, oct_plan_options
         return oct_fail(OCT_ERR_UNSUPPORTED, "device '%.80s': compiled for the CPU's %s", o->device,
                         m->isa);
     settle_floats(m, o, plan);
+    if (plan->library && plan->floats != OCT_F16)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "gemm cublas: precision %s, expected fp16",
+                        m->precision);
+    if (plan->backend && plan->floats == OCT_F16)
+        OCT_TRY(oct_ranges_wide(m, &plan->wide, &plan->n_wide));
     plan->threads = m->pool->threads;
     plan->packed = m->isa ? NULL : packed;
     plan->arg = m;

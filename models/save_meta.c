@@ -47,7 +47,7 @@ oct_status oct_save_meta_make(const oct_model *m, const oct_save_info *info,
                               const oct_save_meta *own, int n_own, oct_arena *arena,
                               oct_save_meta **out, int *n)
 {
-    enum { ARCH, FORMAT, INPUT, LABELS, ORIGIN, N_COMMON };
+    enum { ARCH, FORMAT, INPUT, LABELS, ORIGIN, RANGES, N_COMMON };
     const char *key, *value;
     int all = N_COMMON + n_own, kept = 0;
     const int first = all;
@@ -59,6 +59,7 @@ oct_status oct_save_meta_make(const oct_model *m, const oct_save_info *info,
     meta[INPUT] = (oct_save_meta){ "octet.input", info->recipe };
     meta[LABELS] = (oct_save_meta){ "octet.labels", NULL };
     meta[ORIGIN] = (oct_save_meta){ "octet.origin", NULL };
+    meta[RANGES] = (oct_save_meta){ "octet.ranges", NULL }; /* of the source; who has some adds it */
     if (info->label) OCT_TRY(write_labels(m, info->label, arena, &meta[LABELS].value));
     OCT_TRY(write_origin(m, info, arena, &meta[ORIGIN].value));
     for (int i = 0; i < n_own; i++) meta[N_COMMON + i] = own[i];

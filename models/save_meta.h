@@ -5,7 +5,8 @@
 #include "models/model.h"
 
 /* The metadata of a model file that octet writes: octet.format, arch, input, labels and origin,
- * what the writer adds, and every key of the source that is none of these. */
+ * what the writer adds, and every key of the source that is none of these, nor octet.ranges: they
+ * are of the source's weights (models/ranges.h). */
 typedef struct oct_save_info {
     const char *recipe;         /* octet.input, or NULL */
     char *const *label;         /* [classes], or NULL */

@@ -128,10 +128,17 @@ OCT_OP_LIST(X)
 
 extern const oct_op *const oct_ops[OCT_OP_COUNT];
 
+/* What a device can do at most, 10^9 a second: operations (two a multiply-add) of each type, bytes
+ * from and to its memory; 0 where that is not known. */
+typedef struct oct_peaks {
+    double fp32, fp16, int8, bytes;
+} oct_peaks;
+
 /* A device other than the CPU that runs a plan's steps: cuda/ fills such a record,
  * models/backends.c knows its name, graph/plan.c asks it in this order.
- *   open     the device, for plans whose FP32 values it holds as `floats` (F16 or F32).
- *            ERR_DEVICE: there is none, or it is of no use
+ *   open     the device.  ERR_DEVICE: there is none, or it is of no use.  ERR_UNSUPPORTED: there is
+ *            no library for products
+ *   widen    value t is held as FP32, whatever floats is: half has no room for it
  *   size     bytes of a value in the device's memory; as the caller has it if it is an input
  *   place    *base: device memory for all values, size bytes; freed by close
  *   input    *host: where the caller writes t, an input at its place in the device's memory
@@ -140,12 +147,22 @@ extern const oct_op *const oct_ops[OCT_OP_COUNT];
  *            macs and weight_size.  ERR_UNSUPPORTED: the device has no kernel for it
  *   output   *host: where the caller reads t
  *   seal     no more steps will come
- *   run      from host to host: rows samples or tokens, texts of them or 0
+ *   run      from host to host: rows samples or tokens, texts of them or 0.  ERR_DEVICE also if a
+ *            value that was finite is not as a half; not if the device watches
+ *   watched  *nan, *infinite: how many values of prepared step `step` were so in the last run
+ *   time     as run, but ms[i] is what prepared step i took; nothing is given back
+ *   peaks    what the device can do
  *   close    frees everything; NULL is fine */
+typedef struct oct_device_options {
+    oct_dtype floats;      /* F16 or F32: what it holds FP32 values as */
+    int watch;             /* runs count, see watched */
+    int library;           /* its maker's library does the products of halves that it can do */
+} oct_device_options;
 typedef struct oct_device oct_device;
 typedef struct oct_backend {
     const char *name;      /* "cuda" */
-    OCT_MUST_CHECK oct_status (*open)(oct_dtype floats, oct_device **out);
+    OCT_MUST_CHECK oct_status (*open)(const oct_device_options *options, oct_device **out);
+    OCT_MUST_CHECK oct_status (*widen)(oct_device *d, const oct_tensor *t);
     size_t (*size)(const oct_device *d, const oct_tensor *t, int is_input);
     OCT_MUST_CHECK oct_status (*place)(oct_device *d, size_t size, unsigned char **base);
     OCT_MUST_CHECK oct_status (*input)(oct_device *d, const oct_tensor *t, void **host);
@@ -155,6 +172,9 @@ typedef struct oct_backend {
                                         void **host);
     OCT_MUST_CHECK oct_status (*seal)(oct_device *d);
     OCT_MUST_CHECK oct_status (*run)(oct_device *d, int rows, int texts);
+    void (*watched)(const oct_device *d, int step, int *nan, int *infinite);
+    OCT_MUST_CHECK oct_status (*time)(oct_device *d, int rows, int texts, float *ms);
+    oct_peaks (*peaks)(const oct_device *d);
     void (*close)(oct_device *d);
 } oct_backend;
 

@@ -210,14 +210,18 @@ const cli_command cmd_bench = {
         "copies included. GOP/s counts two operations a multiply-add of the network, at the\n"
         "median; peak is the share of what these threads can do at most, measured here with the\n"
         "innermost loops of the matrix products, FP32 and INT8. Winograd convolutions need fewer\n"
-        "multiply-adds and can go beyond 100 %; of a GPU the peak is not known. Texts have\n"
-        "--length tokens each (default 128, or what the model takes at most), those of --data (a\n"
-        "TSV of text<TAB>label) their own: then length is the mean of the batch.\n"
+        "multiply-adds and can go beyond 100 %. With --device, peak is the share of what its tensor\n"
+        "cores and FP32 units can do by their number and clock, and memory the share of the bytes\n"
+        "a second of its bus that weights and activations take, each read and written once a\n"
+        "layer; --by-layer times each layer's launches one after the other, outside the graph.\n"
+        "Texts have --length tokens each (default 128, or what the model takes at most), those of\n"
+        "--data (a TSV of text<TAB>label) their own: then length is the mean of the batch.\n"
         "--json prints one object a row: batch length threads isa precision device ms_min\n"
-        "ms_p50 ms_p99 per_second gops peak_share.",
+        "ms_p50 ms_p99 per_second gops peak_share memory_share.",
     .examples =
         "  octet bench mnist_cnn.safetensors\n"
         "  octet bench cifar_cnn.safetensors --batch 1,64 --threads 1,2 --isa avx2,avx512\n"
         "  octet bench cifar_cnn.safetensors --batch 8 --by-layer --data test_batch.bin\n"
-        "  octet bench distilbert_sst2 --length 16,128,512 --precision fp32,int8\n",
+        "  octet bench distilbert_sst2 --length 16,128,512 --precision fp32,int8\n"
+        "  octet bench resnet50.pth --device cuda --batch 1,8,64,256 --by-layer\n",
 };

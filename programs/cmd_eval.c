@@ -1,6 +1,8 @@
 /* octet eval: how often a model is right, how sure it is, how long it takes. */
+#include "models/ranges.h"
 #include "programs/cmd.h"
 #include "programs/evaluate.h"
+#include "programs/origin.h"
 #include "programs/report.h"
 
 enum { DEFAULT_BATCH = 64 };
@@ -22,20 +24,101 @@ static void print(const eval_result *r)
     printf("peak memory  %.0f bytes\n", r->peak_bytes);
 }
 
-static int show(const cli_args *a, int code, eval_result *result)
+/* What --check found: of all layers, and the first that has any. */
+typedef struct found {
+    long long nan, infinite;
+    const char *first;        /* its name; NULL: every value is finite */
+} found;
+
+static found find(const oct_plan *plan)
 {
-    if (!code && a->json) report_json_line(eval_json(result));
-    else if (!code) print(result);
+    found f = { 0 };
+    for (int i = 0; i < plan->n_steps; i++) {
+        const oct_watched *w = &plan->watched[i];
+        if (!f.first && (w->nan || w->infinite)) f.first = plan->step[i].node->name;
+        f.nan += w->nan;
+        f.infinite += w->infinite;
+    }
+    return f;
+}
+
+static void print_found(const found *f)
+{
+    char name[200];
+    printf("not finite   %lld NaN, %lld infinite", f->nan, f->infinite);
+    if (f->first) cli_escape(f->first, name, sizeof name), printf(", first in %s", name);
+    putchar('\n');
+}
+
+static json_t *json_of_found(json_t *o, const found *f)
+{
+    json_object_set_new(o, "nan", json_integer(f->nan));
+    json_object_set_new(o, "infinite", json_integer(f->infinite));
+    json_object_set_new(o, "first_not_finite", f->first ? report_string(f->first) : json_null());
+    return o;
+}
+
+static int show(const cli_args *a, const oct_model *m, int code, eval_result *result)
+{
+    if (!code && a->json) {
+        json_t *o = eval_json(result);
+        const found f = a->check ? find(m->plan) : (found){ 0 };
+        report_json_line(a->check ? json_of_found(o, &f) : o);
+    } else if (!code) {
+        print(result);
+        const found f = a->check ? find(m->plan) : (found){ 0 };
+        if (a->check) print_found(&f);
+    }
     eval_free(result);
     return code;
 }
+
+/* ---- -o OUT ---- */
+
+static int check_usage(const cli_args *a)
+{
+    if (!a->output) return CLI_OK;
+    if (a->passes) return cli_usage(a->command, "--passes: -o OUT names what all passes leave");
+    if (origin_is(a->arg[0], a->output))
+        return cli_usage(a->command, "--output '%s': the model itself", a->output);
+    return CLI_OK;
+}
+
+/* Before samples are run. */
+static int check_model(const cli_args *a, const oct_model *m)
+{
+    const oct_status status = a->output ? oct_ranges_check(m) : OCT_OK;
+    return status ? cli_fail(a, a->arg[0], status) : CLI_OK;
+}
+
+/* info has what the kind of model needs. */
+static int save(const cli_args *a, const oct_model *m, oct_save_info *info, oct_arena *arena,
+                const eval_result *r)
+{
+    info->label = m->label;
+    info->command = origin_command(a, arena);
+    if (!info->command) return cli_refuse(a, NULL, OCT_ERR_MEMORY, "out of memory");
+    const oct_ranges_data data = { r->samples, r->sha256 };
+    const oct_status status = oct_ranges_save(m, a->output, info, data);
+    return status ? cli_fail(a, a->output, status) : CLI_OK;
+}
+
+/* ---- in order ---- */
 
 static int run_texts(const cli_args *a, job_settings *how, eval_settings *s)
 {
     text_job j;
     eval_result result = { 0 };
+    oct_arena arena = { 0 };
+    oct_save_info info = { .recipe = NULL };
     int code = text_job_open(a, how, 0, &j);
-    if (!code) code = show(a, eval_run_texts(a, &j, s, &result), &result);
+    if (!code) code = check_model(a, j.model);
+    if (!code) code = eval_run_texts(a, &j, s, &result);
+    const oct_status status = !code && a->output ? text_job_save_info(&j, &arena, &info) : OCT_OK;
+    if (status) code = cli_fail(a, a->arg[0], status);
+    if (!code && a->output) code = save(a, j.model, &info, &arena, &result);
+    code = show(a, j.model, code, &result);
+    oct_arena_free(&arena);
     text_job_close(&j);
     return code;
 }
@@ -44,9 +127,17 @@ static int run_images(const cli_args *a, job_settings *how, eval_settings *s)
 {
     job j;
     eval_result result = { 0 };
+    oct_arena arena = { 0 };
+    oct_save_info info = { .recipe = NULL };
     how->source = s->source;
     int code = job_open(a, how, &j);
-    if (!code) code = show(a, eval_run(a, &j, s, &result), &result);
+    if (!code) code = check_model(a, j.model);
+    if (!code) code = eval_run(a, &j, s, &result);
+    const oct_status status = !code && a->output ? job_recipe(a, &j, &arena, &info.recipe) : OCT_OK;
+    if (status) code = cli_fail(a, a->arg[0], status);
+    if (!code && a->output) code = save(a, j.model, &info, &arena, &result);
+    code = show(a, j.model, code, &result);
+    oct_arena_free(&arena);
     job_close(&j);
     return code;
 }
@@ -55,9 +146,12 @@ static int run(const cli_args *a)
 {
     oct_source *source = NULL;
     if (!a->data) return cli_usage(a->command, "--data DATA expected");
+    int code = check_usage(a);
+    if (code) return code;
     const int texts = job_takes_texts(a, a->arg[0]);
-    int code = job_open_source(a, texts, a->data, &source);
+    code = job_open_source(a, texts, a->data, &source);
     job_settings how = job_defaults(a, a->arg[0], DEFAULT_BATCH);
+    how.watch = a->check || a->output;
     eval_settings s = {
         .path = a->arg[0], .data = a->data, .source = source, .logits = a->logits,
     };
@@ -80,5 +174,6 @@ const cli_command cmd_eval = {
         "  octet eval mnist_cnn.safetensors --data t10k-images-idx3-ubyte.gz\n"
         "  octet eval cifar_cnn.safetensors --data test_batch.bin --batch 32 --json\n"
         "  octet eval distilbert_sst2 --data dev.tsv --precision int8\n"
-        "  octet eval resnet20.th --data photos-by-class/ --logits logits.npy\n",
+        "  octet eval resnet20.th --data photos-by-class/ --logits logits.npy\n"
+        "  octet eval resnet50.pth --data val/ --check -o resnet50-ranges.safetensors\n",
 };

@@ -24,7 +24,7 @@ typedef struct job_settings {
     int batch, sequence;          /* sequence 0: the model's own, most tokens of a text */
     int threads;                  /* 0: default */
     const char *isa, *passes, *precision; /* NULL: default */
-    int keep_values;
+    int keep_values, watch;       /* of oct_options */
     int pack;                     /* oct_model_pack: for octet compile, not to be run */
     const oct_source *source;     /* records of a fixed size may decide the input's; NULL: none */
 } job_settings;

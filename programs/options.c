@@ -43,6 +43,11 @@ static const option_row rows[] = {
       "repair on N samples of --calib, evenly of all there are (default 256)" },
     { "output", "OUT", CLI_COMPILE | CLI_QUANTIZE | CLI_PRUNE, TEXT, AT(output), 1, 0, 0,
       "the file to write (also -o OUT)" },
+    { "output", "OUT", CLI_EVAL, TEXT, AT(output), 1, 0, 0,
+      "also write the model there (or -o OUT), with how large its values became on DATA:\n"
+      "FP16 on a GPU then computes those that half has no room for in FP32" },
+    { "check", NULL, CLI_EVAL, FLAG, AT(check), 1, 0, 0,
+      "count values that are NaN or infinite, in every layer" },
     { "report", "FILE", CLI_QUANTIZE, TEXT, AT(report), 1, 0, 0,
       "also write the report, as FILE.html or FILE.json" },
     { "report", "FILE.json", CLI_PRUNE, TEXT, AT(report), 1, 0, 0, "also write the report there" },
@@ -106,7 +111,8 @@ static const option_row rows[] = {
       "ref avx2 avxvnni avx512 neon neondot neoni8mm: use nothing newer\n"
       "(default: the environment's OCT_CPU, else the best this CPU has)" },
     { "gemm", "NAME", CLI_ALL & ~(CLI_QUANTIZE | CLI_PRUNE), TEXT, AT(gemm), 1, 0, 0,
-      "FP32 matrix products: ours (default) or openblas" },
+      "FP32 matrix products: ours (default) or openblas; with --device cuda, FP16's: ours\n"
+      "or cublas" },
     { "precision", "NAME", CLI_ALL & ~(CLI_QUANTIZE | CLI_PRUNE), WORDS, AT(precision), 0, 0, 0,
       "of an FP32 file: fp32 (default), fp16 (weights in half, half the memory),\n"
       "bf16 (operands in bfloat16; fast with AVX-512 BF16), int8 (activation ranges\n"
@@ -238,10 +244,11 @@ static int check_names(const cli_command *c, cli_args *a)
     }
     const oct_backend *backend;
     if (oct_backend_find(a->device, &backend)) return cli_usage(c, "--%s", oct_last_error());
-    if (backend && (a->isa.n || a->gemm || a->by_layer))
-        return cli_usage(c, "--device %s: --isa, --gemm and --by-layer are the CPU's", a->device);
-    if (a->gemm && strcmp(a->gemm, "ours") && strcmp(a->gemm, "openblas"))
-        return cli_usage(c, "--gemm '%s': unknown; ours or openblas expected", a->gemm);
+    const char *other = backend ? "cublas" : "openblas";
+    if (backend && a->isa.n)
+        return cli_usage(c, "--device %s: --isa is the CPU's", a->device);
+    if (a->gemm && strcmp(a->gemm, "ours") && strcmp(a->gemm, other))
+        return cli_usage(c, "--gemm '%s': unknown; ours or %s expected", a->gemm, other);
     if (a->gemm && !strcmp(a->gemm, "openblas") && narrow)
         return cli_usage(c, "--gemm openblas: --precision fp32 expected");
     oct_sgemm *sgemm;

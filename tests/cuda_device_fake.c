@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cuda/device.h"
+#include "tensor/f16.h"
 
 typedef struct block { struct block *next; void *memory; } block;
 
@@ -78,6 +79,44 @@ oct_status oct_cuda_receive(oct_cuda *c, void *to, const void *from, size_t size
 oct_status oct_cuda_replay(oct_cuda *c)
 {
     return c->launch(c->arg, NULL) ? oct_fail(OCT_ERR_DEVICE, "fake device: run") : OCT_OK;
+}
+
+oct_status oct_cuda_open_cublas(oct_cuda *c)
+{
+    (void)c;
+    return OCT_OK;
+}
+
+int oct_cuda_multiply(oct_cuda *c, const oct_cuda_product *p)
+{
+    const uint16_t *x = p->x, *w = p->w;
+    (void)c;
+    for (int i = 0; i < p->m; i++)
+        for (int j = 0; j < p->n; j++) {
+            float sum = 0;
+            for (int k = 0; k < p->k; k++)
+                sum += oct_f32_of_f16(x[(size_t)i * (size_t)p->x_pitch + (size_t)k]) *
+                       oct_f32_of_f16(w[(size_t)j * (size_t)p->w_pitch + (size_t)k]);
+            p->y[(size_t)i * (size_t)p->y_pitch + (size_t)j] = sum;
+        }
+    return 0;
+}
+
+/* Launch i takes i + 1 ms. */
+oct_status oct_cuda_time(oct_cuda *c, oct_cuda_launch_one *launch, void *arg, int n, float *ms)
+{
+    (void)c;
+    for (int i = 0; i < n; i++) {
+        if (launch(arg, NULL, i)) return oct_fail(OCT_ERR_DEVICE, "fake device: run");
+        ms[i] = (float)(i + 1);
+    }
+    return OCT_OK;
+}
+
+oct_peaks oct_cuda_peaks(const oct_cuda *c)
+{
+    (void)c;
+    return (oct_peaks){ .fp32 = 1, .fp16 = 2, .int8 = 4, .bytes = 8 };
 }
 
 oct_status oct_cuda_wait(oct_cuda *c)

@@ -30,7 +30,7 @@ program_tests = tests/test_cli.sh tests/accuracy_mnist.sh tests/accuracy_mnist_c
 	tests/accuracy_cifar.sh tests/accuracy_cifar_resnets.sh tests/accuracy_resnet.sh \
 	tests/accuracy_resnet_fp32.sh tests/accuracy_int8.sh tests/accuracy_distilbert.sh \
 	tests/test_resnet_cli.sh tests/bits.sh tests/compile.sh tests/lint.sh tests/quantize.sh \
-	tests/bits_int8.sh tests/text.sh tests/text_tools.sh tests/prune.sh \
+	tests/bits_int8.sh tests/text.sh tests/text_tools.sh tests/prune.sh tests/eval_ranges.sh \
 	tests/cuda_sass.sh
 TESTS      += $(program_tests)
 EXTRA_DIST += $(program_tests) tests/programs.sh
@@ -273,14 +273,15 @@ tests_test_lint_LDADD  = libprograms.la $(LDADD) $(CHECK_LIBS)
 # The CUDA backend: its kernels' sources on the CPU, on a device that is memory.
 EXTRA_DIST += tests/cuda_emulate.h tests/cuda_emulate.cc
 if HAVE_CUDA
-unit_tests += tests/test_cuda tests/test_cuda_layers
+unit_tests += tests/test_cuda tests/test_cuda_layers tests/test_cuda_islands tests/test_cuda_bench
 cuda_emulated = $(cuda_kernels:.cu=.emu) tests/cuda_emulate.emu
 CLEANFILES += $(cuda_emulated) test_cuda-*
 cuda_host = $(NVCC) -I$(top_srcdir) -std=c++17 -O2 -g -x c++ \
 	-Xcompiler -fno-exceptions,-fno-rtti,-fno-threadsafe-statics,-ffp-contract=off \
 	-Xcompiler -fno-strict-aliasing -Xcompiler -U_FORTIFY_SOURCE,-Wno-unknown-pragmas
 $(cuda_emulated): $(srcdir)/tests/cuda_emulate.h $(srcdir)/cuda/common.cuh \
-	$(srcdir)/cuda/kernels.h $(srcdir)/cuda/mma.cuh $(srcdir)/cuda/conv2d_mma.cuh
+	$(srcdir)/cuda/kernels.h $(srcdir)/cuda/mma.cuh $(srcdir)/cuda/conv2d.cuh \
+	$(srcdir)/cuda/conv2d_mma.cuh
 SUFFIXES += .cc .emu
 .cu.emu:
 	@$(MKDIR_P) $(@D)
@@ -288,11 +289,30 @@ SUFFIXES += .cc .emu
 .cc.emu:
 	@$(MKDIR_P) $(@D)
 	$(AM_V_GEN)$(cuda_host) -c -o $@ $<
-cuda_emulation = tests/cuda_device_fake.c cuda/backend.c cuda/pack.c cuda/prepare.c \
-	cuda/prepare_conv.c
-tests_test_cuda_SOURCES = tests/test_cuda.c $(cuda_emulation)
+cuda_emulation = tests/cuda_device_fake.c cuda/backend.c cuda/island.c cuda/pack.c \
+	cuda/prepare.c cuda/prepare_conv.c
+tests_test_cuda_SOURCES = tests/test_cuda.c tests/cuda_case.h $(cuda_emulation)
 tests_test_cuda_LDADD   = $(cuda_emulated) $(LDADD) $(CHECK_LIBS)
 tests_test_cuda_layers_SOURCES = tests/graph_case.h tests/graph_case.c tests/test_cuda_layers.c \
 	$(cuda_emulation)
+tests_test_cuda_islands_SOURCES = tests/graph_case.h tests/graph_case.c tests/test_cuda_islands.c \
+	$(cuda_emulation)
+tests_test_cuda_islands_LDADD  = $(cuda_emulated) $(LDADD) $(CHECK_LIBS)
 tests_test_cuda_layers_LDADD   = $(cuda_emulated) $(LDADD) $(CHECK_LIBS)
+tests_test_cuda_bench_SOURCES = tests/test_cuda_bench.c programs/cmd_bench.c programs/bench.c \
+	$(cuda_emulation)
+tests_test_cuda_bench_CFLAGS  = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
+tests_test_cuda_bench_LDADD   = $(cuda_emulated) libprograms.la $(LDADD) $(CHECK_LIBS)
+
+# The same tests of the real device; skipped where there is none.
+unit_tests += tests/device_cuda tests/device_cuda_layers tests/device_cuda_islands
+tests_device_cuda_SOURCES  = tests/test_cuda.c
+tests_device_cuda_CPPFLAGS = $(AM_CPPFLAGS) -DOCT_CUDA_DEVICE
+tests_device_cuda_LDADD    = $(LDADD) $(CHECK_LIBS)
+tests_device_cuda_layers_SOURCES  = tests/graph_case.c tests/test_cuda_layers.c
+tests_device_cuda_layers_CPPFLAGS = $(AM_CPPFLAGS) -DOCT_CUDA_DEVICE
+tests_device_cuda_layers_LDADD    = $(LDADD) $(CHECK_LIBS)
+tests_device_cuda_islands_SOURCES  = tests/graph_case.c tests/test_cuda_islands.c
+tests_device_cuda_islands_CPPFLAGS = $(AM_CPPFLAGS) -DOCT_CUDA_DEVICE
+tests_device_cuda_islands_LDADD    = $(LDADD) $(CHECK_LIBS)
 endif

@@ -72,7 +72,6 @@ refuse 1 "unknown option '--device'" ./octet diff "$good" "$good" --device cuda
 if ! grep -q 'define HAVE_CUDA 1' config.h; then
     refuse 1 "--device 'cuda': this build was made without CUDA" ./octet bench "$good" --device cuda
 else
-    refuse 1 "--by-layer" ./octet bench "$good" --device cuda --by-layer
     refuse 1 "--isa" ./octet bench "$good" --device cuda --isa ref
     [ -e /dev/nvidiactl ] || refuse 3 "no NVIDIA driver" ./octet inspect "$good" --plan --device cuda
 fi

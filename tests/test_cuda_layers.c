@@ -3,14 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cuda/cuda.h"
 #include "quant/calibrate.h"
 #include "quant/pass_dynamic.h"
 #include "quant/pass_quantize.h"
 #include "tensor/cpu.h"
 #include "tensor/f16.h"
+#include "tests/cuda_case.h"
 #include "tests/graph_case.h"
-#include "tests/suite.h"
 
 /* Samples like normalized images. */
 static void fill(oct_tensor *x, uint64_t seed)
@@ -55,10 +54,10 @@ static void build(net *t, const layer *l)
 }
 
 /* absolute: of its input, too */
-static float *run(const net *t, const oct_backend *backend, oct_dtype floats, int absolute)
+static float *run(const net *t, oct_plan_options o, int absolute)
 {
-    const oct_plan_options o = { .cpu = 0, .threads = 1, .backend = backend, .floats = floats };
     oct_plan *p;
+    o.threads = 1;
     ck_assert_msg(oct_plan_build(&t->g, &o, &p) == OCT_OK, "%s", oct_last_error());
     fill(&p->in[0], 3);
     float *x = p->in[0].data;
@@ -76,7 +75,7 @@ static float *run(const net *t, const oct_backend *backend, oct_dtype floats, in
 
 static float *run_net(const net *t, const oct_backend *backend, oct_dtype floats)
 {
-    return run(t, backend, floats, 0);
+    return run(t, (oct_plan_options){ .backend = backend, .floats = floats }, 0);
 }
 
 /* All constants become their absolute values. */
@@ -101,20 +100,39 @@ static void round_constants(const net *t)
     }
 }
 
+/* cuBLAS does the layers that are plain products, and those only; 0: it is not there. */
+static int check_library(const net *t, const layer *l)
+{
+    const oct_plan_options o = { .backend = &oct_backend_cuda, .floats = OCT_F16, .library = 1 };
+    const int product = !l->out || (l->kernel == 1 && l->groups == 1);
+    const char *kernel = product ? "conv2d_f16/cublas"
+                         : l->groups > 1 ? "conv2d_groups_f16/cuda" : "conv2d_f16/cuda";
+    oct_plan *p;
+    const oct_status status = oct_plan_build(&t->g, &o, &p);
+    if (status == OCT_ERR_UNSUPPORTED) return 0;
+    ck_assert_msg(status == OCT_OK, "%s", oct_last_error());
+    ck_assert_str_eq(p->step[l->out ? 1 : 0].kernel, kernel);
+    oct_plan_free(p);
+    return 1;
+}
+
 /* docs/cuda.md, of rounded operands: sums within (K + 3) 2^-23, the CPU's within K 2^-24; the
  * store. */
 START_TEST(fp16_is_within_its_bound)
 {
-    const layer *l = &layers[_i];
+    const layer *l = &layers[_i % N_LAYERS];
     const double k = l->out ? l->c / l->groups * l->kernel * l->kernel : l->c;
     const double of_sum = (k + 3) * (0x1p-23 + 0x1p-24);
     net t;
     build(&t, l);
     round_constants(&t);
     const size_t n = oct_tensor_count(t.g.out[0]);
-    float *want = run_net(&t, NULL, OCT_F32), *got = run_net(&t, &oct_backend_cuda, OCT_F16);
+    const oct_plan_options o = { .backend = &oct_backend_cuda, .floats = OCT_F16,
+                                 .library = _i / N_LAYERS };
+    if (o.library && !check_library(&t, l)) return;
+    float *want = run_net(&t, NULL, OCT_F32), *got = run(&t, o, 0);
     make_absolute(&t);
-    float *sum = run(&t, NULL, OCT_F32, 1);
+    float *sum = run(&t, (oct_plan_options){ 0 }, 1);
     int exact = 0;
     for (size_t i = 0; i < n; i++) {
         const double most = of_sum * (double)sum[i] + 0x1p-11 * fabs((double)want[i]) +
@@ -286,10 +304,11 @@ END_TEST
 int main(void)
 {
     const suite_loop loops[] = {
-        { fp16_is_within_its_bound, N_LAYERS },
+        { fp16_is_within_its_bound, 2 * N_LAYERS }, /* then with cuBLAS */
         { fp16_overflow_is_an_error, 1 },
         { fp16_attention_is_within_its_bound, N_ATTENTIONS },
         { groups_have_the_bits_of_the_cpu, N_GROUPED * KINDS },
     };
+    if (cuda_case_skipped()) return TEST_SKIP;
     return suite_run_loops("cuda_layers", loops, sizeof loops / sizeof *loops);
 }

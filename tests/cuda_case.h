@@ -1,0 +1,29 @@
+#ifndef OCT_TESTS_CUDA_CASE_H
+#define OCT_TESTS_CUDA_CASE_H
+
+/* The tests of cuda/ are compiled twice: for a CPU that plays the GPU (cuda_emulate.h), and, with
+ * OCT_CUDA_DEVICE, for the real one, tests/device_cuda*, which are skipped where there is none. */
+#include "cuda/cuda.h"
+#include "tests/suite.h"
+
+#ifdef OCT_CUDA_DEVICE
+static inline void cuda_emulate_order(int down) { (void)down; }
+
+/* 1: there is no device.  A CUDA context does not live through a fork, so tests get none. */
+static inline int cuda_case_skipped(void)
+{
+    oct_device *d;
+    setenv("CK_FORK", "no", 1);
+    if (oct_backend_cuda.open(&(oct_device_options){ .floats = OCT_F32 }, &d)) {
+        printf("skipped: %s\n", oct_last_error());
+        return 1;
+    }
+    oct_backend_cuda.close(d);
+    return 0;
+}
+#else
+void cuda_emulate_order(int down); /* 1: threads run from the last to the first */
+static inline int cuda_case_skipped(void) { return 0; }
+#endif
+
+#endif
