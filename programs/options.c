@@ -44,8 +44,8 @@ static const option_row rows[] = {
     { "output", "OUT", CLI_COMPILE | CLI_QUANTIZE | CLI_PRUNE, TEXT, AT(output), 1, 0, 0,
       "the file to write (also -o OUT)" },
     { "output", "OUT", CLI_EVAL, TEXT, AT(output), 1, 0, 0,
-      "also write the model there (or -o OUT), with how large its values became on DATA:\n"
-      "FP16 on a GPU then computes those that half has no room for in FP32" },
+      "also write the model there (also -o OUT), with the ranges of its values:\n"
+      "FP16 on a GPU then computes in FP32 what half has no room for" },
     { "check", NULL, CLI_EVAL, FLAG, AT(check), 1, 0, 0,
       "count values that are NaN or infinite, in every layer" },
     { "report", "FILE", CLI_QUANTIZE, TEXT, AT(report), 1, 0, 0,
@@ -111,8 +111,8 @@ static const option_row rows[] = {
       "ref avx2 avxvnni avx512 neon neondot neoni8mm: use nothing newer\n"
       "(default: the environment's OCT_CPU, else the best this CPU has)" },
     { "gemm", "NAME", CLI_ALL & ~(CLI_QUANTIZE | CLI_PRUNE), TEXT, AT(gemm), 1, 0, 0,
-      "FP32 matrix products: ours (default) or openblas; with --device cuda, FP16's: ours\n"
-      "or cublas" },
+      "FP32 matrix products: ours (default) or openblas;\n"
+      "with --device cuda FP16's: ours or cublas" },
     { "precision", "NAME", CLI_ALL & ~(CLI_QUANTIZE | CLI_PRUNE), WORDS, AT(precision), 0, 0, 0,
       "of an FP32 file: fp32 (default), fp16 (weights in half, half the memory),\n"
       "bf16 (operands in bfloat16; fast with AVX-512 BF16), int8 (activation ranges\n"
