@@ -73,9 +73,15 @@ if ! grep -q 'define HAVE_CUDA 1' config.h; then
     refuse 1 "--device 'cuda': this build was made without CUDA" ./octet bench "$good" --device cuda
 else
     refuse 1 "--isa" ./octet bench "$good" --device cuda --isa ref
+    refuse 1 "ours or cublas" ./octet bench "$good" --device cuda --gemm openblas
+    [ -e /dev/nvidiactl ] ||
+        refuse 3 "no NVIDIA driver" ./octet bench "$good" --device cuda --gemm cublas \
+            --quiet
     [ -e /dev/nvidiactl ] || refuse 3 "no NVIDIA driver" ./octet inspect "$good" --plan --device cuda
 fi
 refuse 1 "--gemm 'mkl'" ./octet bench "$good" --gemm mkl
+refuse 1 "ours or openblas" ./octet bench "$good" --gemm cublas
+refuse 1 "the model itself" ./octet eval "$good" --data "$image" -o "$good"
 refuse 1 "--channels 'XYZ'" ./cnn_infer "$good" "$image" --channels XYZ
 refuse 1 "--passes" ./octet diff "$good" --passes folding
 refuse 1 "--input" ./octet inspect "$good" --layers "flatten fc1"
