@@ -1,29 +1,10 @@
 /* Where sparse blocks beat the dense integer kernels: a table of what was measured. */
 #include "ops/conv2d_sparse_s8.h"
-#include "ops/kernels/sparse_s8.h"
 #include "tensor/cpu.h"
 
 int oct_conv2d_sparse_s8_can(const oct_conv2d_shape *c)
 {
     return c->groups == 1 && c->c % 4 == 0;
-}
-
-int oct_conv2d_sparse_s8_isa(unsigned cpu)
-{
-    static const int newest[] = { OCT_CPU_AVX512, OCT_CPU_AVXVNNI, OCT_CPU_AVX2, OCT_CPU_NEONI8MM,
-                                  OCT_CPU_NEONDOT, OCT_CPU_NEON };
-    for (size_t i = 0; i < sizeof newest / sizeof *newest; i++)
-        if (cpu & (unsigned)newest[i]) return newest[i];
-    return 0;
-}
-
-double oct_conv2d_sparse_s8_density(const oct_tensor *w)
-{
-    const oct_sparse_s8_weights rows = { .b = w->data, .n = w->dim[0], .c = w->dim[1],
-                                         .taps = w->dim[2] * w->dim[3] };
-    double blocks = 0;
-    for (int j = 0; j < rows.n; j++) blocks += oct_sparse_s8_count(&rows, j);
-    return blocks / ((double)rows.n * (rows.c / 4) * rows.taps);
 }
 
 /* Densities below which it is faster: the break-even densities of bench/RESULTS.md, less a tenth of
@@ -66,9 +47,4 @@ double oct_conv2d_sparse_s8_limit(const oct_conv2d_shape *c, int isa, int x_max)
         if (rules[i].isa == isa)
             return limit_of(&rules[i], c) * (x_max > 127 ? rules[i].bytes : 1);
     return 0;
-}
-
-int oct_conv2d_sparse_s8_pays(const oct_conv2d_shape *c, int isa, int x_max, double density)
-{
-    return density < oct_conv2d_sparse_s8_limit(c, isa, x_max);
 }

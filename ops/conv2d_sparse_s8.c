@@ -57,7 +57,7 @@ int oct_conv2d_sparse_s8_pick(const oct_args *args, const oct_prepare *how)
 {
     const oct_conv2d_shape c = oct_conv2d_shape_of(args);
     const oct_conv2d_attr *attr = args->attr;
-    return (attr->sparse & oct_conv2d_sparse_s8_isa(how->cpu)) && oct_conv2d_sparse_s8_can(&c);
+    return (attr->sparse & oct_sparse_isa(how->cpu)) && oct_conv2d_sparse_s8_can(&c);
 }
 
 /* ---- geometry ---- */

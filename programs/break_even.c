@@ -103,7 +103,7 @@ static void make_weights(subject *s, double density)
 
 static oct_status plan(subject *s, int sparse, planned *out)
 {
-    s->attr.sparse = sparse ? oct_conv2d_sparse_s8_isa(s->cpu) : 0;
+    s->attr.sparse = sparse ? oct_sparse_isa(s->cpu) : 0;
     *out = (planned){ .how = { .cpu = s->cpu, .threads = s->pool->threads,
                                .arena = &s->arena } };
     OCT_TRY(oct_op_conv2d.prepare(&s->args, &out->how, &out->state));
@@ -209,7 +209,7 @@ static oct_status measure_row(const oct_model *m, row *r)
     const oct_status status = measure(&s, r);
     oct_arena_free(&s.arena);
     r->even = crossing(r);
-    r->limit = oct_conv2d_sparse_s8_limit(&r->c, oct_conv2d_sparse_s8_isa(m->cpu), 127);
+    r->limit = oct_conv2d_sparse_s8_limit(&r->c, oct_sparse_isa(m->cpu), 127);
     return status;
 }
 

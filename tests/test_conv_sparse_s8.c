@@ -1,5 +1,6 @@
 /* conv2d with sparse blocks has the bytes of the dense way, which ref computes: any shape, each
  * ISA, any threads, weights packed here or before. */
+#include <math.h>
 #include <string.h>
 
 #include "ops/attr.h"
@@ -86,7 +87,7 @@ static void on_isa(unsigned cpu, void *arg)
     s->attr.sparse = 0;
     run_one(s);
     ck_assert_ptr_null(strstr(s->op.how.kernel, "sparse_s8/"));
-    s->attr.sparse = oct_conv2d_sparse_s8_isa(cpu);
+    s->attr.sparse = oct_sparse_isa(cpu);
     for (s->op.threads = 1; s->op.threads <= 5; s->op.threads += 2) run_one(s);
     ck_assert(!s->attr.sparse == !strstr(s->op.how.kernel, "sparse_s8/"));
     const oct_packed piece = s->op.how.packed[0];
@@ -133,25 +134,38 @@ START_TEST(the_rule)
                                    .kernel = { 1, 1 }, .stride = { 1, 1 }, .dilation = { 1, 1 },
                                    .groups = 1 };
     oct_conv2d_shape other = one;
-    ck_assert_int_eq(oct_conv2d_sparse_s8_isa(0), 0);
-    ck_assert_int_eq(oct_conv2d_sparse_s8_isa(OCT_CPU_AVX2 | OCT_CPU_AVXVNNI), OCT_CPU_AVXVNNI);
-    ck_assert_int_eq(oct_conv2d_sparse_s8_isa(OCT_CPU_AVX2 | OCT_CPU_AVX512), OCT_CPU_AVX512);
-    ck_assert(oct_conv2d_sparse_s8_pays(&one, OCT_CPU_AVX2, 127, .05));
-    ck_assert(!oct_conv2d_sparse_s8_pays(&one, OCT_CPU_AVX2, 127, 1));
-    ck_assert(!oct_conv2d_sparse_s8_pays(&one, 0, 127, 0));
+    ck_assert_int_eq(oct_sparse_isa(0), 0);
+    ck_assert_int_eq(oct_sparse_isa(OCT_CPU_AVX2 | OCT_CPU_AVXVNNI), OCT_CPU_AVXVNNI);
+    ck_assert_int_eq(oct_sparse_isa(OCT_CPU_AVX2 | OCT_CPU_AVX512), OCT_CPU_AVX512);
+    ck_assert(oct_conv2d_sparse_s8_limit(&one, OCT_CPU_AVX2, 127) > .05);
+    ck_assert(oct_conv2d_sparse_s8_limit(&one, OCT_CPU_AVX2, 127) <= 1);
+    ck_assert(oct_conv2d_sparse_s8_limit(&one, 0, 127) <= 0);
     other.groups = 2;
-    ck_assert(!oct_conv2d_sparse_s8_pays(&other, OCT_CPU_AVX2, 127, 0));
+    ck_assert(oct_conv2d_sparse_s8_limit(&other, OCT_CPU_AVX2, 127) <= 0);
     other.groups = 1, other.c = 255;
-    ck_assert(!oct_conv2d_sparse_s8_pays(&other, OCT_CPU_AVX2, 127, 0));
+    ck_assert(oct_conv2d_sparse_s8_limit(&other, OCT_CPU_AVX2, 127) <= 0);
+}
+END_TEST
+
+/* What is there twice in a block is one; -128 and a NaN are no zeros, -0 is one. */
+START_TEST(the_blocks)
+{
     int8_t w[2 * 8 * 2] = { 0 }; /* [2, 8, 1, 2]: 8 blocks */
-    w[1] = 1, w[3] = -1, w[31] = 1; /* one block twice, another */
+    w[1] = 1, w[3] = -1, w[31] = -128;
     const oct_tensor t = { .dtype = OCT_S8, .rank = 4, .dim = { 2, 8, 1, 2 }, .data = w };
-    ck_assert_double_eq(oct_conv2d_sparse_s8_density(&t), .25);
+    ck_assert_uint_eq(oct_sparse_blocks(&t), 2);
+    float f[2 * 8] = { [0] = -0.f, [4] = (float)NAN, [15] = 1e-45f };
+    oct_tensor u = { .dtype = OCT_F32, .rank = 2, .dim = { 2, 8 }, .data = f };
+    ck_assert_uint_eq(oct_sparse_blocks(&u), 2);
+    uint16_t h[8] = { [1] = 0x8000, [7] = 1 };
+    const oct_tensor v = { .dtype = OCT_F16, .rank = 2, .dim = { 1, 8 }, .data = h };
+    ck_assert_uint_eq(oct_sparse_blocks(&v), 1);
 }
 END_TEST
 
 int main(void)
 {
-    const suite_loop loops[] = { { the_dense_bytes, 2 * N_SHAPES }, { the_rule, 1 } };
+    const suite_loop loops[] = { { the_dense_bytes, 2 * N_SHAPES }, { the_rule, 1 },
+                                 { the_blocks, 1 } };
     return suite_run_loops("conv_sparse_s8", loops, sizeof loops / sizeof *loops);
 }
