@@ -4,6 +4,8 @@
 
 #include "ops/attr.h"
 #include "ops/conv2d_sparse_s8.h"
+#include "ops/linear_sparse_s8.h"
+#include "ops/quantized.h"
 #include "tensor/cpu.h"
 
 static const char key[] = "octet.sparse";
@@ -61,6 +63,9 @@ static double limit_of(const layer *l, int isa)
         c.c = l->in * c.groups;
         if (x->dtype == OCT_U8 && w->dtype == OCT_S8)
             return oct_conv2d_sparse_s8_limit(&c, isa, x->max);
+    } else if (w->dtype == OCT_S8 && oct_linear_sparse_s8_can(x, w)) {
+        const int x_max = x->dtype == OCT_U8 ? x->max : OCT_DYNAMIC_MAX;
+        return oct_linear_sparse_s8_limit(l->out, l->in, isa, x_max);
     }
     return 0;
 }

@@ -1,5 +1,6 @@
 /* Where sparse blocks beat the dense integer kernels: a table of what was measured. */
 #include "ops/conv2d_sparse_s8.h"
+#include "ops/linear_sparse_s8.h"
 #include "tensor/cpu.h"
 
 int oct_conv2d_sparse_s8_can(const oct_conv2d_shape *c)
@@ -47,4 +48,12 @@ double oct_conv2d_sparse_s8_limit(const oct_conv2d_shape *c, int isa, int x_max)
         if (rules[i].isa == isa)
             return limit_of(&rules[i], c) * (x_max > 127 ? rules[i].bytes : 1);
     return 0;
+}
+
+double oct_linear_sparse_s8_limit(int n, int k, int isa, int x_max)
+{
+    const oct_conv2d_shape c = { .c = k, .h = 1, .w = 2 * SMALL, .out = n, .oh = 1, .ow = 2 * SMALL,
+                                 .kernel = { 1, 1 }, .stride = { 1, 1 }, .dilation = { 1, 1 },
+                                 .groups = 1 };
+    return oct_conv2d_sparse_s8_limit(&c, isa, x_max);
 }

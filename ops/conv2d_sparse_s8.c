@@ -184,19 +184,6 @@ static oct_status make_packed(const oct_args *args, oct_prepare *how, state *s, 
     return OCT_OK;
 }
 
-/* In as many chunks as keep each in L1, but not with too few blocks in each: sums are loaded and
- * stored once more for every one. */
-static int32_t choose_chunk(const state *s, size_t packed_size)
-{
-    enum { L1 = 32 << 10, FEW = 5 };
-    const size_t quad = s->plane * (size_t)s->n_phases, quads = (size_t)s->c.c / 4;
-    const size_t per_column = packed_size / sizeof(oct_sparse_s8_block) / (size_t)s->c.out;
-    size_t chunks = (strip_size(s) + L1 - 1) / L1;
-    if (strip_size(s) <= L1 + L1 / 4 || per_column < 2 * FEW) return 0;
-    if (chunks > per_column / FEW) chunks = per_column / FEW;
-    return (int32_t)((quads + chunks - 1) / chunks * quad);
-}
-
 oct_status oct_conv2d_sparse_s8_prepare(const oct_args *args, oct_prepare *how, void **out)
 {
     const oct_conv2d_attr *attr = args->attr;
@@ -212,15 +199,10 @@ oct_status oct_conv2d_sparse_s8_prepare(const oct_args *args, oct_prepare *how, 
     oct_arena_free(&tmp);
     if (status) return status;
     how->thread_size = strip_size(s);
-    s->chunk = choose_chunk(s, how->weight_size);
-    int bounded = 1, plain = 1;
-    for (int p = 0; p < s->n_panels; p++) { /* they differ in size */
-        oct_gemm_s8_classify(&s->out, s->g->nr, oct_sparse_s8_panel(s->packed, p), 0, 1);
-        bounded &= s->out.bounded;
-        plain &= s->out.plain;
-    }
-    s->out.bounded = bounded;
-    s->out.plain = plain;
+    const size_t quad = s->plane * (size_t)s->n_phases;
+    const size_t blocks = how->weight_size / sizeof(oct_sparse_s8_block);
+    s->chunk = oct_sparse_s8_chunk(s->c.c / 4, quad, quad, (int)(blocks / (size_t)s->c.out));
+    oct_sparse_s8_classify(s->g, s->packed, s->n_panels, &s->out);
     return oct_kernel_name(how, "sparse_s8", s->g->isa);
 }
 

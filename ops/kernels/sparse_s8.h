@@ -62,6 +62,8 @@ typedef struct oct_sparse_s8_args {
     void *c;
     const void *residual;      /* or NULL */
     size_t ldc;                /* elements */
+    const float *row_scale;    /* of each pixel of the strip, or NULL; as gemm_s8.h's, F32 only */
+    const int32_t *row_zero;   /* both or neither; panels are packed with zero = 0 */
     const oct_requant *out;
 } oct_sparse_s8_args;
 
@@ -127,6 +129,13 @@ size_t oct_sparse_s8_given(const oct_sparse_s8 *g, int n, const void *packed, si
  * is 0 .. most, so no kernel reads outside the strip; all else is numbers.  ERR_FORMAT. */
 OCT_MUST_CHECK oct_status oct_sparse_s8_check(const oct_sparse_s8 *g, int n, int32_t most,
                                               const void *packed, size_t size);
+
+/* bounded and plain of q, as oct_gemm_s8_classify finds them, of all n panels together. */
+void oct_sparse_s8_classify(const oct_sparse_s8 *g, const void *packed, int n, oct_requant *q);
+/* args.chunk: so many that what columns with per_column blocks read of one, `used` bytes of each
+ * quad's `plane`, stays in L1, but not with too few blocks in each: sums are loaded and stored once
+ * more for every one. */
+int32_t oct_sparse_s8_chunk(int quads, size_t used, size_t plane, int per_column);
 
 static inline const void *oct_sparse_s8_panel(const void *packed, int p)
 {

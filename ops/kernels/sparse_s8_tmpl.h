@@ -107,6 +107,8 @@ static void tile(const oct_sparse_s8_args *t)
             to.rows = (last < until ? last : until) - first;
             to.c[0] = element(t, t->c, at);
             to.residual[0] = element(t, t->residual, at);
+            to.row_scale[0] = t->row_scale ? t->row_scale + first : NULL;
+            to.row_zero[0] = t->row_scale ? t->row_zero + first : NULL;
             finish(&to, (const int32_t (*)[NR])(acc + (first - from)));
             if (last > until) break;
         }
