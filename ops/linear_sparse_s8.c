@@ -136,9 +136,9 @@ static void item(void *arg, int i, int thread)
     const int rows = min_int(w->rows - first, w->vecs * s->g->lanes);
     const int vecs = ceil_div(rows, s->g->lanes);
     unsigned char *planes = oct_run_scratch(w->r, thread);
-    const oct_sparse_s8_run run = { 0, rows, 0 };
-    s->g->input(&(oct_sparse_s8_in){ .x = w->x->q + (size_t)first * (size_t)s->k,
-                                     .pixel = (size_t)s->k, .n = rows, .quads = s->k / 4,
+    const oct_sparse_run run = { 0, rows, 0 };
+    s->g->input(&(oct_sparse_in){ .x = w->x->q + (size_t)first * (size_t)s->k,
+                                     .pixel = (size_t)s->k, .n = rows, .planes = s->k / 4,
                                      .to = planes, .step = s->plane });
     oct_sparse_s8_args t = { .x = planes, .size = (int32_t)strip_size(s), .vecs = vecs,
                              .run = &run, .n_runs = 1, .ldc = (size_t)s->n, .out = &s->out,

@@ -75,6 +75,7 @@ endif
 # Sparse weights: blocks of 4 inputs.
 liboctet_core_la_SOURCES += \
 	ops/sparse.h ops/sparse.c ops/linear_sparse_s8.h ops/linear_sparse_s8.c \
+	ops/conv2d_strips.h ops/conv2d_strips.c ops/kernels/sparse_pixels.h \
 	ops/conv2d_sparse_s8.h ops/conv2d_sparse_s8.c ops/conv2d_sparse_rule.c \
 	ops/kernels/sparse_s8.h ops/kernels/sparse_s8.c \
 	ops/kernels/sparse_s8_ref.c ops/kernels/sparse_s8_tmpl.h ops/kernels/sparse_s8_dot.h \

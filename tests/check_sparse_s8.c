@@ -21,7 +21,7 @@ typedef struct sample {
     oct_sparse_s8_weights weights;
     oct_requant out;
     const void *residual;
-    oct_sparse_s8_run run[MOST_RUNS];
+    oct_sparse_run run[MOST_RUNS];
     int n_runs;
 } sample;
 
@@ -66,7 +66,7 @@ static void make_runs(sample *s)
     for (int at = (int)(check_rand() % 3); s->n_runs < MOST_RUNS && at < s->pixels; s->n_runs++) {
         int count = check_up_to(check_rand() % 2 ? s->pixels : 9);
         if (count > s->pixels - at) count = s->pixels - at;
-        s->run[s->n_runs] = (oct_sparse_s8_run){ at, count, (size_t)at * s->ldc };
+        s->run[s->n_runs] = (oct_sparse_run){ at, count, (size_t)at * s->ldc };
         at += count + (int)(check_rand() % 4);
     }
 }
@@ -112,9 +112,9 @@ static unsigned char *planar(const oct_sparse_s8 *g, const sample *s)
     for (int i = 0, count; i < n; i += count) { /* in runs of any length */
         count = check_up_to(check_rand() % 2 ? n : 5);
         if (count > n - i) count = n - i;
-        g->input(&(oct_sparse_s8_in){ .x = s->x + (size_t)i * 4 * (size_t)s->quads,
+        g->input(&(oct_sparse_in){ .x = s->x + (size_t)i * 4 * (size_t)s->quads,
                                       .pixel = 4 * (size_t)s->quads, .n = count,
-                                      .quads = s->quads, .to = strip + 4 * (size_t)i,
+                                      .planes = s->quads, .to = strip + 4 * (size_t)i,
                                       .step = plane });
     }
     for (int q = 0; q < s->quads; q++)
@@ -160,7 +160,7 @@ static unsigned char *compute(const oct_sparse_s8 *g, const sample *s)
     for (int first = 0; first < s->pixels; first += per_tile)
         for (int n0 = 0; n0 < s->n; n0 += g->nr) {
             const int left = (s->pixels - first) / g->lanes, end = first + per_tile;
-            oct_sparse_s8_run run[MOST_RUNS];
+            oct_sparse_run run[MOST_RUNS];
             oct_sparse_s8_args t = { .x = strip + 4 * (size_t)first, .run = run, .out = &out,
                                      .vecs = left < g->vecs ? left : g->vecs, .ldc = s->ldc,
                                      .panel = oct_sparse_s8_panel(packed, n0 / g->nr),
@@ -170,7 +170,7 @@ static unsigned char *compute(const oct_sparse_s8 *g, const sample *s)
             if (s->chunk) t.chunk = (int32_t)plane * s->chunk;
             if (s->residual) t.residual = (const char *)s->residual + (size_t)n0 * element(s);
             for (int r = 0; r < s->n_runs; r++) { /* what of the runs lies in the tile */
-                oct_sparse_s8_run cut = s->run[r];
+                oct_sparse_run cut = s->run[r];
                 const int before = first > cut.first ? first - cut.first : 0;
                 cut.count -= before, cut.at += (size_t)before * s->ldc;
                 cut.first += before;
@@ -318,7 +318,7 @@ static void bench(int v)
         oct_sparse_s8_pack(g, &w, packed);
         oct_requant out = { .kind = OCT_REQUANT_U8, .hi = 127, .bounded = 1 };
         oct_requant_spread(&out);
-        const oct_sparse_s8_run run = { 0, pixels, 0 };
+        const oct_sparse_run run = { 0, pixels, 0 };
         timed t = { g, { .x = planar(g, &s), .vecs = g->vecs, .run = &run, .n_runs = 1,
                          .panel = oct_sparse_s8_panel(packed, 0), .cols = g->nr, .out = &out,
                          .c = check_out((size_t)(pixels * g->nr), 64), .ldc = (size_t)g->nr } };

@@ -3,9 +3,9 @@
 
 enum { NR = 8, LANES = 4, VECS = 14 };
 
-static void input(const oct_sparse_s8_in *t)
+static void input(const oct_sparse_in *t)
 {
-    for (int q = 0; q < t->quads; q++)
+    for (int q = 0; q < t->planes; q++)
         for (int i = 0; i < 4 * t->n; i++)
             t->to[(size_t)q * t->step + (size_t)i] =
                 t->x[(size_t)(i / 4) * t->pixel + (size_t)(4 * q + i % 4)];
