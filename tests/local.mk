@@ -18,6 +18,7 @@ tests_check_kernels_SOURCES = tests/check_kernels.h tests/check_kernels.c \
 	tests/check_buffers.c tests/check_gemm_f32.c tests/check_gemm_s8.c tests/check_vec.c \
 	tests/check_vec_u8.c \
 	tests/check_winograd_f32.c tests/check_winograd_s8.c tests/check_sparse_s8.c \
+	tests/check_sparse_f32.c \
 	tests/winograd_matrices.h
 
 # Readers of files against what fuzzing found; with libFuzzer, the fuzzers themselves.

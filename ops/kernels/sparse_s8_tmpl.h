@@ -24,7 +24,7 @@ DEFINE_TRANSPOSE(part)
 
 /* Pixels i .. i + LANES, and i .. i + 4, all quads: 4 of them at a time. */
 #define DEFINE_PIXELS(type, rows)                                                    \
-    INLINE void type##_pixels(const oct_sparse_in *t, int i)                      \
+    INLINE void type##_pixels(const oct_sparse_in *t, int i)                         \
     {                                                                                \
         const uint8_t *x = t->x + (size_t)i * t->pixel;                              \
         unsigned char *to = t->to + 4 * (size_t)i;                                   \
