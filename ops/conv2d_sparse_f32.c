@@ -7,10 +7,10 @@
  * infinity or a NaN is computed with all products, since 0 times these is a NaN. */
 #include "ops/conv2d_sparse_f32.h"
 
-#include "ops/conv2d_sparse_s8.h"
 #include "ops/conv2d_strips.h"
 #include "ops/conv2d_winograd.h"
 #include "ops/kernels/sparse_f32.h"
+#include "ops/sparse.h"
 
 enum { NR = OCT_SPARSE_F32_NR };
 
@@ -31,7 +31,7 @@ int oct_conv2d_sparse_f32_pick(const oct_args *args, const oct_prepare *how)
 {
     const oct_conv2d_shape c = oct_conv2d_shape_of(args);
     const oct_conv2d_attr *attr = args->attr;
-    return (attr->sparse & oct_conv2d_sparse_s8_isa(how->cpu)) && oct_conv2d_sparse_f32_can(&c) &&
+    return (attr->sparse & oct_sparse_isa(how->cpu)) && oct_conv2d_sparse_f32_can(&c) &&
            how->precision != OCT_F16 && how->precision != OCT_BF16;
 }
 
@@ -52,18 +52,6 @@ static void order(const state *s, int32_t *perm)
             }
 }
 
-/* As many chunks as keep each part of the strip in L1, but not with too few weights of a column in
- * each: sums are loaded and stored once more for every one. */
-static int choose_chunks(const state *s, const oct_sparse_f32_weights *w)
-{
-    enum { L1 = 32 << 10, FEW = 5 };
-    const oct_sparse_f32_count n = oct_sparse_f32_count_of(w);
-    const size_t read = 4 * (size_t)s->k * (size_t)s->strips.vecs * (size_t)s->strips.lanes;
-    const int want = (int)((read + L1 - 1) / L1), most = (int)((n.singles + 4 * n.quads) / w->n) /
-                                                         FEW;
-    return want < 1 || most < 1 ? 1 : want < most ? want : most;
-}
-
 static oct_status pack(const oct_args *args, oct_prepare *how, state *s, oct_arena *tmp)
 {
     const oct_tensor *b = args->in[OCT_CONV2D_BIAS];
@@ -82,7 +70,7 @@ static oct_status pack(const oct_args *args, oct_prepare *how, state *s, oct_are
     if (!how->given) {
         w.rows = oct_arena_alloc(tmp, (NR + 1) * k * sizeof(float));
         if (!w.rows) return oct_fail(OCT_ERR_MEMORY, "conv2d: out of memory");
-        chunks = choose_chunks(s, &w);
+        chunks = oct_sparse_f32_chunks_for(&w, (size_t)(s->strips.vecs * s->strips.lanes));
         size = oct_sparse_f32_size(&w, chunks);
     }
     how->type = OCT_F32;

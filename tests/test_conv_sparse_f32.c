@@ -5,7 +5,7 @@
 
 #include "ops/attr.h"
 #include "ops/conv2d_sparse_f32.h"
-#include "ops/conv2d_sparse_s8.h"
+#include "ops/sparse.h"
 #include "tensor/cpu.h"
 #include "tensor/f16.h"
 #include "tests/run_op.h"
@@ -118,7 +118,7 @@ static void on_isa(unsigned cpu, void *arg)
     s->attr.sparse = 0;
     run_one(s);
     ck_assert_ptr_null(strstr(s->op.how.kernel, "sparse_f32/"));
-    s->attr.sparse = oct_conv2d_sparse_s8_isa(cpu);
+    s->attr.sparse = oct_sparse_isa(cpu);
     for (s->op.threads = 1; s->op.threads <= 5; s->op.threads += 2) run_one(s);
     ck_assert(!s->attr.sparse == !strstr(s->op.how.kernel, "sparse_f32/"));
     const oct_packed piece = s->op.how.packed[0];

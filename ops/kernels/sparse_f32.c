@@ -93,6 +93,17 @@ oct_sparse_f32_count oct_sparse_f32_count_of(const oct_sparse_f32_weights *w)
     return sum;
 }
 
+int oct_sparse_f32_chunks_for(const oct_sparse_f32_weights *w, size_t pixels)
+{
+    enum { L1 = 32 << 10, FEW = 5 };
+    const oct_sparse_f32_count n = oct_sparse_f32_count_of(w);
+    const size_t read = 4 * pixels * (size_t)w->k;
+    const double most = (n.singles + 4 * n.quads) / w->n / FEW;
+    const double want = (double)((read + L1 - 1) / L1), chunks = want < most ? want : most;
+    return chunks < 1 ? 1 : chunks > OCT_SPARSE_F32_MAX_CHUNKS ? OCT_SPARSE_F32_MAX_CHUNKS
+                                                               : (int)chunks;
+}
+
 /* ---- packing ---- */
 
 size_t oct_sparse_f32_size(const oct_sparse_f32_weights *w, int chunks)

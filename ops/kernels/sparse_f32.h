@@ -102,6 +102,10 @@ typedef struct oct_sparse_f32_count {
 } oct_sparse_f32_count;
 oct_sparse_f32_count oct_sparse_f32_count_of(const oct_sparse_f32_weights *w);
 
+/* So many that what columns read of one chunk of a strip of `pixels` stays in L1, but not with too
+ * few weights in each: sums are loaded and stored once more for every one. */
+int oct_sparse_f32_chunks_for(const oct_sparse_f32_weights *w, size_t pixels);
+
 /* Packed: uint32 chunks, begin[panels + 1], in bytes from the start, multiples of 64, the last one
  * the size, then the panels.  Every byte of it is written.  Layout: the same for all variants. */
 size_t oct_sparse_f32_size(const oct_sparse_f32_weights *w, int chunks);
