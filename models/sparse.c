@@ -6,6 +6,7 @@
 #include "ops/conv2d_sparse_s8.h"
 #include "ops/linear_sparse_s8.h"
 #include "ops/quantized.h"
+#include "ops/sparse_f32.h"
 #include "tensor/cpu.h"
 
 static const char key[] = "octet.sparse";
@@ -32,42 +33,62 @@ _Static_assert((int)OCT_CONV2D_W == (int)OCT_LINEAR_W, "one name for both");
 typedef struct layer {
     const oct_node *node;
     int out, in;
-    double blocks, all;
+    double weights;
+    double blocks;             /* of S8 */
+    oct_sparse_f32_count count; /* of floats */
 } layer;
 
-static void add_weight(layer *l, const oct_tensor *w)
+static oct_status add_weight(layer *l, const oct_tensor *w)
 {
     l->out += w->dim[0];
     l->in = w->dim[1];
-    l->all += (double)(oct_tensor_count(w) / 4);
+    l->weights += (double)oct_tensor_count(w);
+    if (w->dtype != OCT_S8) return oct_sparse_f32_add(w, &l->count);
     if (w->dim[1] % 4 == 0) l->blocks += (double)oct_sparse_blocks(w);
+    return OCT_OK;
 }
 
-static void find_weights(layer *l, const oct_model *m, const oct_save_tensor *tensors, int n)
+static oct_status find_weights(layer *l, const oct_model *m, const oct_save_tensor *tensors, int n)
 {
     const oct_tensor *w = l->node->args.in[OCT_CONV2D_W];
-    if (w->dtype == OCT_S8) add_weight(l, w);
-    for (int i = 0; i < m->n_constants && w->dtype != OCT_S8; i++)
+    if (w->dtype == OCT_S8) return add_weight(l, w);
+    for (int i = 0; i < m->n_constants; i++)
         for (int k = 0; k < n && m->constant[i].tensor == w; k++)
-            if (strcmp(tensors[k].name, m->constant[i].name) == 0) add_weight(l, tensors[k].tensor);
+            if (strcmp(tensors[k].name, m->constant[i].name) == 0)
+                OCT_TRY(add_weight(l, tensors[k].tensor));
+    return OCT_OK;
 }
 
-/* The density below which sparse blocks are faster on this ISA; 0: never. */
+static oct_conv2d_shape shape_of(const layer *l)
+{
+    oct_conv2d_shape c = oct_conv2d_shape_of(&l->node->args);
+    c.out = l->out;
+    c.c = l->in * c.groups;
+    return c;
+}
+
+/* Of S8 the density below which sparse blocks are faster on this ISA; 0: never. */
 static double limit_of(const layer *l, int isa)
 {
-    const oct_node *node = l->node;
-    const oct_tensor *x = node->args.in[OCT_CONV2D_X], *w = node->args.in[OCT_CONV2D_W];
-    if (node->kind == OCT_OP_CONV2D) {
-        oct_conv2d_shape c = oct_conv2d_shape_of(&node->args);
-        c.out = l->out;
-        c.c = l->in * c.groups;
-        if (x->dtype == OCT_U8 && w->dtype == OCT_S8)
-            return oct_conv2d_sparse_s8_limit(&c, isa, x->max);
-    } else if (w->dtype == OCT_S8 && oct_linear_sparse_s8_can(x, w)) {
-        const int x_max = x->dtype == OCT_U8 ? x->max : OCT_DYNAMIC_MAX;
-        return oct_linear_sparse_s8_limit(l->out, l->in, isa, x_max);
+    const oct_tensor *x = l->node->args.in[OCT_CONV2D_X], *w = l->node->args.in[OCT_CONV2D_W];
+    const int x_max = x->dtype == OCT_U8 ? x->max : OCT_DYNAMIC_MAX;
+    const int conv = l->node->kind == OCT_OP_CONV2D;
+    if (conv && x->dtype == OCT_U8) {
+        const oct_conv2d_shape c = shape_of(l);
+        return oct_conv2d_sparse_s8_limit(&c, isa, x_max);
     }
-    return 0;
+    return !conv && oct_linear_sparse_s8_can(x, w)
+         ? oct_linear_sparse_s8_limit(l->out, l->in, isa, x_max) : 0;
+}
+
+static int pays(const layer *l, int isa)
+{
+    if (l->node->args.in[OCT_CONV2D_W]->dtype == OCT_S8)
+        return 4 * l->blocks < l->weights * limit_of(l, isa);
+    if (l->node->kind == OCT_OP_LINEAR)
+        return oct_sparse_f32_pays(oct_linear_sparse_f32_limit(isa), &l->count, l->weights);
+    const oct_conv2d_shape c = shape_of(l);
+    return oct_sparse_f32_pays(oct_conv2d_sparse_f32_limit(&c, isa), &l->count, l->weights);
 }
 
 /* NULL: memory; an empty list: always dense. */
@@ -75,9 +96,23 @@ static json_t *isas_of(const layer *l)
 {
     json_t *list = json_array();
     for (int i = 0; i < N_ISAS; i++)
-        if (l->blocks < l->all * limit_of(l, flag_of(isas[i])))
+        if (pays(l, flag_of(isas[i])))
             list = oct_json_append(list, json_string(isas[i]));
     return list;
+}
+
+static oct_status decide(const oct_model *m, const oct_save_tensor *tensors, int n,
+                         json_t **layers)
+{
+    for (int i = 0; i < m->graph.n_nodes; i++) {
+        layer l = { .node = &m->graph.node[i] };
+        if (!can_be_sparse(l.node)) continue;
+        OCT_TRY(find_weights(&l, m, tensors, n));
+        json_t *list = isas_of(&l);
+        if (list && json_array_size(list) == 0) json_decref(list);
+        else *layers = oct_json_put(*layers, l.node->name, list);
+    }
+    return OCT_OK;
 }
 
 oct_status oct_sparse_decide(const oct_model *m, const oct_save_tensor *tensors, int n,
@@ -85,13 +120,10 @@ oct_status oct_sparse_decide(const oct_model *m, const oct_save_tensor *tensors,
 {
     json_t *layers = json_object();
     *out = NULL;
-    for (int i = 0; i < m->graph.n_nodes; i++) {
-        layer l = { .node = &m->graph.node[i] };
-        if (!can_be_sparse(l.node)) continue;
-        find_weights(&l, m, tensors, n);
-        json_t *list = isas_of(&l);
-        if (list && json_array_size(list) == 0) json_decref(list);
-        else layers = oct_json_put(layers, l.node->name, list);
+    const oct_status status = decide(m, tensors, n, &layers);
+    if (status) {
+        json_decref(layers);
+        return status;
     }
     if (layers && json_object_size(layers) == 0) {
         json_decref(layers);

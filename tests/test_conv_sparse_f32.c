@@ -1,11 +1,12 @@
-/* conv2d in FP32 with zeros left out has the bits of the dense way, which ref computes: any shape,
- * any x, each ISA, any threads, weights packed here or before. */
+/* conv2d and linear in FP32 with zeros left out have the bits of the dense way, which ref computes:
+ * any shape, any x, each ISA, any threads, weights packed here or before. */
 #include <math.h>
 #include <string.h>
 
 #include "ops/attr.h"
 #include "ops/conv2d_sparse_f32.h"
 #include "ops/sparse.h"
+#include "ops/sparse_f32.h"
 #include "tensor/cpu.h"
 #include "tensor/f16.h"
 #include "tests/run_op.h"
@@ -70,6 +71,17 @@ static void make_weights(subject *s, const shape *c, int kind)
     s->w.data = half;
     s->w.dtype = OCT_F16;
     s->w.scale = scale;
+}
+
+static void fill_x(subject *s, int kind)
+{
+    test_op_fill(&s->op, &s->x);
+    float *x = s->x.data;
+    const size_t n = oct_tensor_count(&s->x);
+    for (size_t i = 0; i < n; i++) {
+        if (test_rand() % 4 == 0) x[i] = -1e-44f; /* sums that underflow to -0 */
+        if (kind == ODD && test_rand() % (unsigned)(n / 2) == 0) x[i] = i % 3 ? INFINITY : NAN;
+    }
 }
 
 /* The bits, but for those of a NaN. */
@@ -141,13 +153,7 @@ START_TEST(the_dense_bits)
     make_weights(&s, c, kind);
     s.x = (oct_tensor){ .dtype = OCT_F32, .layout = OCT_BLOCKED, .rank = 4,
                         .dim = { c->batch, c->h, c->w, c->c } };
-    test_op_fill(&s.op, &s.x);
-    float *x = s.x.data;
-    const size_t n = oct_tensor_count(&s.x);
-    for (size_t i = 0; i < n; i++) {
-        if (test_rand() % 4 == 0) x[i] = -1e-44f; /* sums that underflow to -0 */
-        if (kind == ODD && test_rand() % (unsigned)(n / 2) == 0) x[i] = i % 3 ? INFINITY : NAN;
-    }
+    fill_x(&s, kind);
     s.args = (oct_args){ &s.attr, { &s.x, &s.w, &s.b }, &s.y };
     ck_assert_int_eq(oct_op_conv2d.infer(&s.args), OCT_OK);
     if (c->residual) {
@@ -157,6 +163,85 @@ START_TEST(the_dense_bits)
     }
     test_each_isa(on_isa, &s);
     oct_arena_free(&s.op.arena);
+}
+END_TEST
+
+/* linear: rows as pixels, few of them dense; x in order or an image of h x w pixels. */
+typedef struct rows {
+    int m, n, k, per_cent, columns, side, residual;
+    oct_act act;
+} rows;
+
+static const rows linears[] = {
+    { 33, 70, 67, 25, 1, 0, 0, OCT_ACT_NONE }, { 300, 40, 132, 30, 4, 0, 1, OCT_ACT_RELU },
+    { 230, 33, 768, 25, 1, 0, 1, OCT_ACT_GELU }, { 64, 10, 3, 50, 1, 2, 0, OCT_ACT_RELU },
+    { 40, 65, 80, 20, 4, 3, 1, OCT_ACT_RELU6 }, { 40, 5, 16, 0, 1, 0, 0, OCT_ACT_TANH },
+};
+enum { N_LINEARS = sizeof linears / sizeof *linears };
+
+typedef struct linear {
+    subject s;
+    oct_linear_attr attr;
+    int rows;
+} linear;
+
+static void run_rows(linear *t, int n)
+{
+    subject *s = &t->s;
+    const size_t count = oct_tensor_count(&s->y);
+    s->y.data = NULL;
+    test_op_run(&s->op, OCT_OP_LINEAR, &s->args, n);
+    if (!s->want) {            /* ref, dense, all rows: the first */
+        s->want = oct_arena_alloc(&s->op.arena, count * sizeof *s->want);
+        memcpy(s->want, s->y.data, count * sizeof *s->want);
+    }
+    same(s->y.data, s->want, count / (size_t)t->rows * (size_t)n);
+}
+
+static void linear_on_isa(unsigned cpu, void *arg)
+{
+    linear *t = arg;
+    subject *s = &t->s;
+    void *const weights = s->w.data, *const biases = s->b.data;
+    s->op.cpu = cpu, s->op.threads = 1;
+    t->attr.sparse = 0;
+    run_rows(t, t->rows);
+    t->attr.sparse = oct_sparse_isa(cpu);
+    for (s->op.threads = 1; s->op.threads <= 3; s->op.threads += 2)
+        for (int n = t->rows; n > 0; n = n > 20 ? n - 19 : n / 3) run_rows(t, n);
+    ck_assert(!t->attr.sparse == !strstr(s->op.how.kernel, "sparse_f32"));
+    ck_assert_int_eq(s->op.how.n_packed, t->attr.sparse ? 2 : 1);
+    const oct_packed piece[2] = { s->op.how.packed[0], s->op.how.packed[1] };
+    s->op.given = piece, s->op.n_given = s->op.how.n_packed;
+    s->w.data = s->b.data = oct_no_data;
+    run_rows(t, t->rows);
+    s->op.given = NULL, s->op.n_given = 0;
+    s->w.data = weights, s->b.data = biases;
+}
+
+START_TEST(linear_bits)
+{
+    const rows *c = &linears[_i / KINDS];
+    const int kind = _i % KINDS, pixels = c->side ? c->side * c->side : 1;
+    linear t = { .rows = c->m, .attr.act = c->act };
+    subject *s = &t.s;
+    s->op.threads = 1;
+    make_weights(s, &(shape){ .c = c->k * pixels, .out = c->n, .kernel = { 1, 1 },
+                              .per_cent = c->per_cent, .columns = c->columns }, kind);
+    s->w.rank = 2;
+    s->x = (oct_tensor){ .dtype = OCT_F32, .rank = 2, .dim = { c->m, c->k } };
+    if (c->side) s->x = (oct_tensor){ .dtype = OCT_F32, .layout = OCT_BLOCKED, .rank = 4,
+                                      .dim = { c->m, c->side, c->side, c->k } };
+    fill_x(s, kind);
+    s->args = (oct_args){ &t.attr, { &s->x, &s->w, &s->b }, &s->y };
+    ck_assert_int_eq(oct_op_linear.infer(&s->args), OCT_OK);
+    if (c->residual) {
+        s->r = s->y;
+        test_op_fill(&s->op, &s->r);
+        s->args.in[OCT_LINEAR_RESIDUAL] = &s->r;
+    }
+    test_each_isa(linear_on_isa, &t);
+    oct_arena_free(&s->op.arena);
 }
 END_TEST
 
@@ -174,8 +259,35 @@ START_TEST(others_stay_dense)
 }
 END_TEST
 
+/* Who writes a file asks the table. */
+START_TEST(the_rule)
+{
+    oct_conv2d_shape c = { .c = 256, .h = 14, .w = 14, .out = 64, .oh = 14, .ow = 14,
+                           .kernel = { 1, 1 }, .stride = { 1, 1 }, .dilation = { 1, 1 },
+                           .groups = 1 };
+    float w[8 * 6] = { 0 };    /* rows 0 .. 3 share their weights, the others do not */
+    const oct_tensor t = { .dtype = OCT_F32, .rank = 2, .dim = { 8, 6 }, .data = w };
+    oct_sparse_f32_count n = { 0, 0 };
+    for (int j = 0; j < 4; j++) w[j * 6 + 1] = w[j * 6 + 4] = 1, w[(4 + j) * 6 + j] = -1;
+    w[5 * 6] = -0.f;
+    ck_assert_int_eq(oct_sparse_f32_add(&t, &n), OCT_OK);
+    ck_assert_int_eq(oct_sparse_f32_add(&t, &n), OCT_OK);
+    ck_assert(n.quads == 4 && n.singles == 8); /* twice as many: it adds */
+    const oct_sparse_f32_limit limit = oct_conv2d_sparse_f32_limit(&c, OCT_CPU_AVX2);
+    ck_assert(limit.singles > 0 && limit.singles <= limit.quads && limit.quads < 1);
+    ck_assert(!oct_sparse_f32_pays(limit, &n, 8 + 16));
+    ck_assert(oct_sparse_f32_pays(limit, &n, 20 * (8 + 16)));
+    ck_assert(!oct_sparse_f32_pays(oct_conv2d_sparse_f32_limit(&c, 0), &n, 1e9));
+    ck_assert(oct_sparse_f32_pays(oct_linear_sparse_f32_limit(OCT_CPU_NEON), &n, 1e9));
+    c.groups = 2;
+    ck_assert(!oct_sparse_f32_pays(oct_conv2d_sparse_f32_limit(&c, OCT_CPU_AVX2), &n, 1e9));
+}
+END_TEST
+
 int main(void)
 {
-    const suite_loop loops[] = { { the_dense_bits, KINDS * N_SHAPES }, { others_stay_dense, 1 } };
+    const suite_loop loops[] = { { the_dense_bits, KINDS * N_SHAPES },
+                                 { linear_bits, KINDS * N_LINEARS }, { others_stay_dense, 1 },
+                                 { the_rule, 1 } };
     return suite_run_loops("conv_sparse_f32", loops, sizeof loops / sizeof *loops);
 }
