@@ -5,7 +5,6 @@
 #include "ops/attr.h"
 #include "ops/conv2d_sparse_s8.h"
 #include "ops/linear_sparse_s8.h"
-#include "ops/quantized.h"
 #include "ops/sparse_f32.h"
 #include "tensor/cpu.h"
 
@@ -71,14 +70,12 @@ static oct_conv2d_shape shape_of(const layer *l)
 static double limit_of(const layer *l, int isa)
 {
     const oct_tensor *x = l->node->args.in[OCT_CONV2D_X], *w = l->node->args.in[OCT_CONV2D_W];
-    const int x_max = x->dtype == OCT_U8 ? x->max : OCT_DYNAMIC_MAX;
     const int conv = l->node->kind == OCT_OP_CONV2D;
     if (conv && x->dtype == OCT_U8) {
         const oct_conv2d_shape c = shape_of(l);
-        return oct_conv2d_sparse_s8_limit(&c, isa, x_max);
+        return oct_conv2d_sparse_s8_limit(&c, isa, x->max);
     }
-    return !conv && oct_linear_sparse_s8_can(x, w)
-         ? oct_linear_sparse_s8_limit(l->out, l->in, isa, x_max) : 0;
+    return !conv && oct_linear_sparse_s8_can(x, w) ? oct_linear_sparse_s8_limit(isa) : 0;
 }
 
 static int pays(const layer *l, int isa)

@@ -21,6 +21,7 @@ struct oct_linear_sparse_s8 {
     int n, k, n_panels;
     size_t plane;              /* bytes */
     int per_column;            /* blocks, on the average */
+    double density, limit;     /* of its blocks; that below which it pays */
     const void *packed;
 };
 
@@ -30,7 +31,7 @@ static int min_int(int a, int b) { return a < b ? a : b; }
 int oct_linear_sparse_s8_can(const oct_tensor *x, const oct_tensor *w)
 {
     const int in_order = x->layout != OCT_BLOCKED || (x->dim[1] == 1 && x->dim[2] == 1);
-    return w->dtype == OCT_S8 && w->dim[1] % 4 == 0 && in_order;
+    return w->dim[1] % 4 == 0 && in_order;
 }
 
 int oct_linear_sparse_s8_pick(const oct_args *args, const oct_prepare *how)
@@ -101,6 +102,8 @@ oct_status oct_linear_sparse_s8_make(const oct_args *args, oct_prepare *how, int
     oct_arena_free(&tmp);
     if (status) return status;
     how->thread_size = strip_size(s);
+    s->density = 4.0 * s->per_column / s->k;
+    s->limit = oct_linear_sparse_s8_limit(oct_sparse_isa(how->cpu));
     oct_sparse_s8_classify(s->g, s->packed, s->n_panels, &s->out);
     const oct_tensor *x = args->in[OCT_LINEAR_X];
     if (!oct_linear_sparse_s8_takes(s, x->dim[0])) return OCT_OK;
@@ -110,7 +113,9 @@ oct_status oct_linear_sparse_s8_make(const oct_args *args, oct_prepare *how, int
 
 int oct_linear_sparse_s8_takes(const oct_linear_sparse_s8 *s, int rows)
 {
-    return rows >= 2 * s->g->lanes;
+    enum { LEAST = 24 };
+    const int padded = ceil_div(rows, s->g->lanes) * s->g->lanes;
+    return rows >= LEAST && s->density * padded <= s->limit * rows;
 }
 
 /* ---- run ---- */

@@ -12,8 +12,8 @@
 /* Whether there is such a way: 4 divides the inputs, which lie in memory in the weight's order. */
 int oct_linear_sparse_s8_can(const oct_tensor *x, const oct_tensor *w);
 
-/* As oct_conv2d_sparse_s8_limit, for [n, k] weights and as many rows as it takes. */
-double oct_linear_sparse_s8_limit(int n, int k, int isa, int x_max);
+/* As oct_conv2d_sparse_s8_limit, whatever the size and x_max. */
+double oct_linear_sparse_s8_limit(int isa);
 
 /* Is it chosen: attr->sparse has the flag of how->cpu. */
 int oct_linear_sparse_s8_pick(const oct_args *args, const oct_prepare *how);
@@ -30,7 +30,7 @@ typedef struct oct_linear_rows_s8 {
 typedef struct oct_linear_sparse_s8 oct_linear_sparse_s8;
 OCT_MUST_CHECK oct_status oct_linear_sparse_s8_make(const oct_args *args, oct_prepare *how,
                                                     int x_max, oct_linear_sparse_s8 **out);
-/* Are so many rows faster this way. */
+/* Are so many rows faster this way: those that fill up the last vector cost as much. */
 int oct_linear_sparse_s8_takes(const oct_linear_sparse_s8 *s, int rows);
 void oct_linear_sparse_s8_run(const oct_args *args, const oct_linear_sparse_s8 *s,
                               const oct_linear_rows_s8 *x, const oct_run *r);

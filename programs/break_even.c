@@ -7,21 +7,26 @@
 #include "models/model.h"
 #include "ops/attr.h"
 #include "ops/conv2d_sparse_s8.h"
+#include "ops/linear_sparse_s8.h"
 #include "programs/job.h"
 #include "programs/measured.h"
 #include "programs/report.h"
+#include "programs/text_job.h"
 #include "tensor/cpu.h"
 
-enum { N_DENSITIES = 5, TURNS = 7 };
+enum { N_DENSITIES = 5, TURNS = 7, TOKENS = 128 };
 static const double densities[N_DENSITIES] = { .05, .1, .25, .5, .75 };
 static const double turn_ms = 1.5;
 
-/* One convolution, its operands made up: seeded, so that two runs do the same. */
+/* One layer, its operands made up: seeded, so that two runs do the same. */
 typedef struct subject {
     oct_arena arena;
     oct_pool *pool;
     unsigned cpu;
-    oct_conv2d_attr attr;
+    const oct_op *op;
+    oct_conv2d_attr conv;
+    oct_linear_attr linear;
+    int *sparse;               /* of its attr */
     oct_tensor x, w, b, r, y;
     oct_args args;
     uint64_t seed;
@@ -36,6 +41,7 @@ typedef struct planned {
 typedef struct row {
     const char *layer;         /* the first of this shape */
     int layers;                /* how many have it */
+    int linear;                /* c is 1x1 then, its pixels are rows */
     oct_conv2d_shape c;
     int residual;
     char dense[64];            /* the kernel's name */
@@ -46,48 +52,80 @@ static oct_status out_of_memory(void) { return oct_fail(OCT_ERR_MEMORY, "out of 
 
 /* ---- operands ---- */
 
-static oct_status fill(subject *s, oct_tensor *t, int most)
+/* Bytes of 7 bits; FP32: these, less 64. */
+static oct_status fill(subject *s, oct_tensor *t)
 {
-    const size_t n = oct_tensor_size(t);
-    uint8_t *p = t->data = oct_arena_alloc(&s->arena, n);
+    const size_t n = oct_tensor_count(t);
+    uint8_t *p = t->data = oct_arena_alloc(&s->arena, oct_tensor_size(t));
     if (!p) return out_of_memory();
-    for (size_t i = 0; i < n; i++) 
-        p[i] = (uint8_t)((job_next_random(&s->seed) >> 40) % (uint64_t)(most + 1));
+    for (size_t i = 0; i < n; i++) {
+        const int x = (int)(job_next_random(&s->seed) >> 40 & 127);
+        if (t->dtype == OCT_F32) ((float *)t->data)[i] = (float)(x - 64);
+        else p[i] = (uint8_t)x;
+    }
     return OCT_OK;
 }
 
-/* x after a ReLU, 7 bits; weights as bell-shaped as a sum of two. */
-static oct_status make_operands(subject *s, const row *r)
+/* x after a ReLU, 7 bits, y too. */
+static void make_conv(subject *s, const row *r)
 {
     static const float scale = .05f;
     const oct_conv2d_shape *c = &r->c;
-    const size_t out = (size_t)c->out;
-    float *scales = oct_arena_alloc(&s->arena, out * sizeof *scales);
-    int32_t *bias = oct_arena_zalloc(&s->arena, out * sizeof *bias);
-    if (!scales || !bias) return out_of_memory();
-    for (size_t i = 0; i < out; i++) scales[i] = .01f;
+    s->op = &oct_op_conv2d;
     s->x = (oct_tensor){ .dtype = OCT_U8, .layout = OCT_BLOCKED, .rank = 4, .scale = &scale,
                          .max = 127, .dim = { 1, c->h, c->w, c->c } };
-    s->w = (oct_tensor){ .dtype = OCT_S8, .rank = 4, .scale = scales,
+    s->conv = (oct_conv2d_attr){ .stride = { c->stride[0], c->stride[1] },
+                                 .pad = { c->pad[0], c->pad[1] },
+                                 .dilation = { c->dilation[0], c->dilation[1] }, .groups = 1,
+                                 .act = OCT_ACT_RELU, .quant = { scale, 0, 127 } };
+    s->args.attr = &s->conv;
+    s->sparse = &s->conv.sparse;
+}
+
+/* x quantized at run time. */
+static void make_linear(subject *s, const row *r)
+{
+    s->op = &oct_op_linear;
+    s->x = (oct_tensor){ .dtype = OCT_F32, .rank = 2, .dim = { r->c.ow, r->c.c } };
+    s->linear = (oct_linear_attr){ .act = OCT_ACT_NONE };
+    s->args.attr = &s->linear;
+    s->sparse = &s->linear.sparse;
+}
+
+static oct_status make_operands(subject *s, const row *r)
+{
+    const oct_conv2d_shape *c = &r->c;
+    const size_t out = (size_t)c->out;
+    float *scales = oct_arena_alloc(&s->arena, out * sizeof *scales);
+    void *bias = oct_arena_zalloc(&s->arena, out * sizeof(int32_t));
+    if (!scales || !bias) return out_of_memory();
+    for (size_t i = 0; i < out; i++) scales[i] = .01f;
+    if (r->linear) make_linear(s, r);
+    else make_conv(s, r);
+    s->w = (oct_tensor){ .dtype = OCT_S8, .rank = r->linear ? 2 : 4, .scale = scales,
                          .dim = { c->out, c->c, c->kernel[0], c->kernel[1] } };
-    s->b = (oct_tensor){ .dtype = OCT_S32, .rank = 1, .dim = { c->out }, .data = bias };
-    s->attr.quant = (oct_quant){ scale, 0, 127 };
-    s->args = (oct_args){ &s->attr, { &s->x, &s->w, &s->b }, &s->y };
-    OCT_TRY(oct_op_conv2d.infer(&s->args));
-    OCT_TRY(fill(s, &s->x, 127));
-    OCT_TRY(fill(s, &s->y, 127));
+    s->b = (oct_tensor){ .dtype = r->linear ? OCT_F32 : OCT_S32, .rank = 1, .dim = { c->out },
+                         .data = bias };
+    s->args.in[OCT_CONV2D_X] = &s->x;
+    s->args.in[OCT_CONV2D_W] = &s->w;
+    s->args.in[OCT_CONV2D_BIAS] = &s->b;
+    s->args.out = &s->y;
+    OCT_TRY(s->op->infer(&s->args));
+    OCT_TRY(fill(s, &s->x));
+    OCT_TRY(fill(s, &s->y));
     s->r = s->y;
     if (r->residual) {
-        OCT_TRY(fill(s, &s->r, 127));
+        OCT_TRY(fill(s, &s->r));
         s->args.in[OCT_CONV2D_RESIDUAL] = &s->r;
     }
     s->w.data = oct_arena_alloc(&s->arena, oct_tensor_size(&s->w));
     return s->w.data ? OCT_OK : out_of_memory();
 }
 
+/* As bell-shaped as a sum of two. */
 static void make_weights(subject *s, double density)
 {
-    const int c = s->w.dim[1], taps = s->w.dim[2] * s->w.dim[3];
+    const int c = s->w.dim[1], taps = s->w.rank == 4 ? s->w.dim[2] * s->w.dim[3] : 1;
     int8_t *w = s->w.data;
     for (int o = 0; o < s->w.dim[0]; o++)
         for (int q = 0; q < c / 4; q++)
@@ -103,12 +141,12 @@ static void make_weights(subject *s, double density)
 
 static oct_status plan(subject *s, int sparse, planned *out)
 {
-    s->attr.sparse = sparse ? oct_sparse_isa(s->cpu) : 0;
+    *s->sparse = sparse ? oct_sparse_isa(s->cpu) : 0;
     *out = (planned){ .how = { .cpu = s->cpu, .threads = s->pool->threads,
                                .arena = &s->arena } };
-    OCT_TRY(oct_op_conv2d.prepare(&s->args, &out->how, &out->state));
+    OCT_TRY(s->op->prepare(&s->args, &out->how, &out->state));
     const size_t each = (out->how.thread_size + OCT_TAIL + OCT_ALIGN) / OCT_ALIGN * OCT_ALIGN;
-    out->run = (oct_run){ .pool = s->pool, .n = 1, .thread_stride = each,
+    out->run = (oct_run){ .pool = s->pool, .n = s->x.dim[0], .thread_stride = each,
                           .shared = oct_arena_alloc(&s->arena, out->how.shared_size),
                           .thread_base = oct_arena_alloc(&s->arena, each *
                                                          (size_t)s->pool->threads) };
@@ -130,7 +168,7 @@ static double turn(const subject *s, const planned *p)
     double best = INFINITY;
     const double begin = now_ms();
     for (double t = begin; t - begin < turn_ms; ) {
-        oct_op_conv2d.run(&s->args, p->state, &p->run);
+        s->op->run(&s->args, p->state, &p->run);
         const double end = now_ms();
         best = fmin(best, end - t);
         t = end;
@@ -174,9 +212,21 @@ static double crossing(const row *r)
 
 /* ---- the network's shapes ---- */
 
-static int same(const row *r, const oct_conv2d_shape *c, int residual)
+/* What a layer of INT8 would be; 0: it has no sparse kernel. */
+static int row_of(const oct_node *node, row *r)
 {
-    return !memcmp(&r->c, c, sizeof *c) && r->residual == residual;
+    *r = (row){ .layer = node->name, .layers = 1, .linear = node->kind == OCT_OP_LINEAR,
+                .residual = node->args.in[OCT_CONV2D_RESIDUAL] != NULL };
+    if (node->dead || (node->kind != OCT_OP_CONV2D && !r->linear)) return 0;
+    if (!r->linear) {
+        r->c = oct_conv2d_shape_of(&node->args);
+        return oct_conv2d_sparse_s8_can(&r->c);
+    }
+    const oct_tensor *x = node->args.in[OCT_LINEAR_X], *w = node->args.in[OCT_LINEAR_W];
+    r->c = (oct_conv2d_shape){ .c = w->dim[1], .h = 1, .w = TOKENS, .out = w->dim[0], .oh = 1,
+                               .ow = TOKENS, .kernel = { 1, 1 }, .stride = { 1, 1 },
+                               .dilation = { 1, 1 }, .groups = 1 };
+    return x->dim[0] >= TOKENS && oct_linear_sparse_s8_can(x, w);
 }
 
 static oct_status find_rows(const oct_model *m, oct_arena *arena, row **out, int *n)
@@ -185,31 +235,26 @@ static oct_status find_rows(const oct_model *m, oct_arena *arena, row **out, int
     if (!list) return out_of_memory();
     *n = 0;
     for (int i = 0; i < m->graph.n_nodes; i++) {
-        const oct_node *node = &m->graph.node[i];
-        if (node->dead || node->kind != OCT_OP_CONV2D) continue;
-        const oct_conv2d_shape c = oct_conv2d_shape_of(&node->args);
-        const int residual = node->args.in[OCT_CONV2D_RESIDUAL] != NULL;
+        row r;
         int k = 0;
-        if (!oct_conv2d_sparse_s8_can(&c)) continue;
-        while (k < *n && !same(&list[k], &c, residual)) k++;
-        if (k == *n)
-            list[(*n)++] = (row){ .layer = node->name, .c = c, .residual = residual };
-        list[k].layers++;
+        if (!row_of(&m->graph.node[i], &r)) continue;
+        while (k < *n && (list[k].residual != r.residual || list[k].linear != r.linear ||
+                          memcmp(&list[k].c, &r.c, sizeof r.c) != 0)) k++;
+        if (k == *n) list[(*n)++] = r;
+        else list[k].layers++;
     }
     return OCT_OK;
 }
 
 static oct_status measure_row(const oct_model *m, row *r)
 {
-    subject s = { .pool = m->pool, .cpu = m->cpu, .seed = 7,
-                  .attr = { .stride = { r->c.stride[0], r->c.stride[1] },
-                            .pad = { r->c.pad[0], r->c.pad[1] },
-                            .dilation = { r->c.dilation[0], r->c.dilation[1] }, .groups = 1,
-                            .act = OCT_ACT_RELU } };
+    subject s = { .pool = m->pool, .cpu = m->cpu, .seed = 7 };
     const oct_status status = measure(&s, r);
+    const int isa = oct_sparse_isa(m->cpu);
     oct_arena_free(&s.arena);
     r->even = crossing(r);
-    r->limit = oct_conv2d_sparse_s8_limit(&r->c, oct_sparse_isa(m->cpu), 127);
+    r->limit = r->linear ? oct_linear_sparse_s8_limit(isa)
+                         : oct_conv2d_sparse_s8_limit(&r->c, isa, 127);
     return status;
 }
 
@@ -217,8 +262,10 @@ static oct_status measure_row(const oct_model *m, row *r)
 
 static void print_head(const oct_model *m)
 {
-    printf("INT8 (7-bit activations), batch 1, %s, %d thread%s; ms, and the share of blocks of 4 "
-           "inputs that are not zero\n\n%-24s %3s %-32s %-20s %8s", oct_cpu_isa_name(m->cpu),
+    printf("INT8 (%s), %s, %d thread%s; ms, and the share of blocks of 4 "
+           "inputs that are not zero\n\n%-24s %3s %-32s %-20s %8s",
+           m->max_length ? "activations quantized at run time, 128 tokens"
+                         : "7-bit activations, batch 1", oct_cpu_isa_name(m->cpu),
            m->pool->threads, m->pool->threads > 1 ? "s" : "", "first layer", "of", "shape",
            "dense kernel", "dense");
     for (int i = 0; i < N_DENSITIES; i++) printf(" %5.0f %%", 100 * densities[i]);
@@ -230,7 +277,9 @@ static void print_row(const row *r)
     char name[100], shape[80];
     const oct_conv2d_shape *c = &r->c;
     cli_escape(r->layer, name, sizeof name);
-    snprintf(shape, sizeof shape, "%dx%d%s %d->%d @ %dx%d%s", c->kernel[0], c->kernel[1],
+    if (r->linear)
+        snprintf(shape, sizeof shape, "linear %d->%d%s", c->c, c->out, r->residual ? " +r" : "");
+    else snprintf(shape, sizeof shape, "%dx%d%s %d->%d @ %dx%d%s", c->kernel[0], c->kernel[1],
              c->stride[0] > 1 ? "/2" : "", c->c, c->out, c->oh, c->ow, r->residual ? " +r" : "");
     printf("%-24s %3d %-32s %-20s %8.4f", name, r->layers, shape, r->dense, r->dense_ms);
     for (int i = 0; i < N_DENSITIES; i++) printf(" %7.4f", r->ms[i]);
@@ -270,7 +319,7 @@ static int measure_all(const cli_args *a, const oct_model *m)
         else print_row(&r[i]);
     }
     if (!status && n == 0)
-        status = oct_fail(OCT_ERR_UNSUPPORTED, "no convolution of it has a sparse kernel");
+        status = oct_fail(OCT_ERR_UNSUPPORTED, "no layer of it has a sparse kernel");
     const int code = status ? cli_fail(a, a->arg[0], status) : CLI_OK;
     oct_arena_free(&arena);
     return code;
@@ -279,6 +328,7 @@ static int measure_all(const cli_args *a, const oct_model *m)
 int break_even_run(const cli_args *a)
 {
     job j = { .model = NULL };
+    text_job t = { .model = NULL };
     job_settings s = job_defaults(a, a->arg[0], 1);
     if (a->structure && strcmp(a->structure, "1x4"))
         return cli_usage(a->command, "--break-even: only --structure 1x4 has a sparse kernel");
@@ -286,11 +336,10 @@ int break_even_run(const cli_args *a)
         return cli_usage(a->command, "--break-even measures kernels: no -o, --amount or --eval");
     if (!strcmp(s.isa ? s.isa : "", "ref"))
         return cli_usage(a->command, "--break-even: --isa ref is always dense");
-    if (job_takes_texts(a, a->arg[0]))
-        return cli_refuse(a, a->arg[0], OCT_ERR_UNSUPPORTED, "a model of texts: only convolutions "
-                          "have sparse kernels");
-    int code = job_open(a, &s, &j);
-    if (!code) code = measure_all(a, j.model);
+    const int texts = job_takes_texts(a, a->arg[0]);
+    int code = texts ? text_job_open_ids(a, &s, &t) : job_open(a, &s, &j);
+    if (!code) code = measure_all(a, texts ? t.model : j.model);
     job_close(&j);
+    text_job_close(&t);
     return code;
 }
