@@ -1,7 +1,7 @@
 #!/bin/bash
 # Sparse as decided against all dense, end to end, at densities of 10 to 90 %: is any plan slower?
 #     bench/sparse.sh MODEL DATA|--dynamic|--float [OPTION]...   in the build folder, on a machine at rest
-# Blocks of 1x4 are pruned, each layer alike, and the model is quantized: on a few samples of DATA,
+# Blocks of 1x4 are pruned, each layer alike, and the model is quantized: on samples, DATA,
 # with activations quantized at run time, or not at all. Options go to bench/bench_sparse: --isa=LIST
 # (every ISA of the CPU by default), --batch=LIST, --lengths=LIST, --seconds=S. A line a row, then the
 # worst; where no layer runs sparse there is no row. DENSITIES: other ones; ALONE: a command that runs
@@ -16,7 +16,7 @@ quantize() {
     case $how in
     --float) cp "$work/pruned" "$work/model" ;;
     --dynamic) ./octet quantize "$work/pruned" --dynamic -o "$work/model" ;;
-    *) ./octet quantize "$work/pruned" --calib "$how" --samples 8 --force -o "$work/model" ;;
+    *) ./octet quantize "$work/pruned" --calib "$how" --force -o "$work/model" ;;
     esac
 }
 

@@ -8,9 +8,13 @@ int oct_conv2d_sparse_s8_can(const oct_conv2d_shape *c)
     return c->groups == 1 && c->c % 4 == 0;
 }
 
-/* Densities below which it is faster: the break-even densities of bench/RESULTS.md, less a tenth of
- * each and more for what differs from run to run.  Of NEON nothing was measured: by the count of
- * instructions, and half of that. */
+/* Densities below which it is faster: the break-even densities of docs/pruning.md, less a tenth of
+ * each and more for what differs from run to run, so that bench/sparse.sh finds no plan that is
+ * slower.  Of NEON nothing was measured.  By the count of instructions for a product in the inner
+ * loops, dense / sparse, the break-even would be 1.0 with dotprod, 0.4 with i8mm, whose usmmla does
+ * two dot products, and 0.35 with neither; the table has a quarter of that and less: on AVX-512,
+ * where the count says 0.8, strips, turned sums and small maps leave 0.3 to 0.5.  Winograd's layers
+ * need 2.25 to 4 times fewer products. */
 typedef struct rule {
     int isa;
     double one, winograd, other; /* 1x1; 3x3 without stride; the rest */
@@ -28,9 +32,9 @@ static const rule rules[] = {
     { OCT_CPU_AVX512, .33, .19, .33, .24, .12, .33, 1 << 14, 1 },
     { OCT_CPU_AVXVNNI, .5, .33, .5, .42, .4, .38, ANY, 1 },
     { OCT_CPU_AVX2, .65, .27, .65, .55, .5, .45, ANY, .5 },
-    { OCT_CPU_NEONI8MM, .1, .1, .1, .1, .1, .1, ANY, 1 },
-    { OCT_CPU_NEONDOT, .2, .2, .2, .2, .1, .1, ANY, 1 },
-    { OCT_CPU_NEON, .15, .08, .15, .15, .1, .1, ANY, 1 },
+    { OCT_CPU_NEONI8MM, .1, .05, .1, .1, .1, .1, ANY, 1 },
+    { OCT_CPU_NEONDOT, .2, .08, .2, .2, .1, .1, ANY, 1 },
+    { OCT_CPU_NEON, .08, .04, .08, .08, .08, .08, ANY, 1 },
 };
 
 static double limit_of(const rule *r, const oct_conv2d_shape *c)
