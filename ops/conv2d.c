@@ -5,7 +5,8 @@
  *   oh = floor((h + 2 pad - dilation (kh - 1) - 1) / stride) + 1
  *
  * x U8: w S8, b S32 or F32, y U8 or FP32, residual as y: exact, ops/conv2d_s8.c,
- * conv2d_winograd_s8.c, conv2d_sparse_s8.c.  x FP32 and w S8: x is quantized at run time, ops/conv2d_dynamic.c.
+ * conv2d_winograd_s8.c, conv2d_sparse_s8.c.  x FP32 and w S8: x is quantized at run time,
+ * ops/conv2d_dynamic.c.
  *
  * Which way FP32 is computed depends on the shape alone (and on --gemm and --precision), never on
  * the CPU, the threads or the batch: results have the same bits everywhere.  Integers are exact, so

@@ -20,6 +20,7 @@ struct oct_linear_sparse_f32 {
     const oct_sparse_f32 *g;
     int n, k, n_panels;
     int vecs;                  /* of a strip, at most */
+    int few;                   /* rows that are not worth it */
     size_t plane;              /* bytes */
     int32_t *offset;           /* [k] */
     const void *packed;
@@ -93,6 +94,8 @@ oct_status oct_linear_sparse_f32_make(const oct_args *args, oct_prepare *how,
     const oct_status status = make_packed(args, how, s, &tmp);
     oct_arena_free(&tmp);
     if (status) return status;
+    const oct_sparse_f32_count n = oct_sparse_f32_count_packed(s->n, s->packed);
+    s->few = (4 * n.quads > n.singles ? 4 : 8) * s->g->lanes - 1;
     const size_t scratch = strip_size(s) + (size_t)s->k * sizeof(float);
     if (scratch > how->thread_size) how->thread_size = scratch;
     if (!oct_linear_sparse_f32_takes(s, args->in[OCT_LINEAR_X]->dim[0])) return OCT_OK;
@@ -101,7 +104,7 @@ oct_status oct_linear_sparse_f32_make(const oct_args *args, oct_prepare *how,
 
 int oct_linear_sparse_f32_takes(const oct_linear_sparse_f32 *s, int rows)
 {
-    return rows >= 2 * s->g->lanes;
+    return rows > s->few;
 }
 
 /* ---- run ---- */

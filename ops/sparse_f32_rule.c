@@ -10,18 +10,19 @@
  * instructions, and half of that. */
 typedef struct rule {
     int isa;
-    oct_sparse_f32_limit one, taps, small, linear; /* 1x1; more taps; maps of up to SMALL outputs */
+    oct_sparse_f32_limit one, few;  /* 1x1; of up to FEW inputs: transposing weighs more */
+    oct_sparse_f32_limit taps, small, linear; /* more taps; maps of up to SMALL outputs */
 } rule;
 
-enum { SMALL = 64 };           /* outputs of maps that leave lanes unused */
+enum { FEW = 64, SMALL = 64 }; /* outputs of maps that leave lanes unused */
 
 static const rule rules[] = {
-    { OCT_CPU_AVX512, { .4, .6 }, { .3, .6 }, { .3, .6 }, { .3, .5 } },
-    { OCT_CPU_AVXVNNI, { .5, .7 }, { .4, .6 }, { .3, .6 }, { .3, .5 } },
-    { OCT_CPU_AVX2, { .5, .7 }, { .4, .6 }, { .3, .6 }, { .3, .5 } },
-    { OCT_CPU_NEONI8MM, { .3, .4 }, { .3, .4 }, { .2, .3 }, { .2, .3 } },
-    { OCT_CPU_NEONDOT, { .3, .4 }, { .3, .4 }, { .2, .3 }, { .2, .3 } },
-    { OCT_CPU_NEON, { .3, .4 }, { .3, .4 }, { .2, .3 }, { .2, .3 } },
+    { OCT_CPU_AVX512, { .43, .6 }, { .36, .55 }, { .28, .6 }, { .28, .53 }, { .3, .5 } },
+    { OCT_CPU_AVXVNNI, { .6, .65 }, { .5, .65 }, { .5, .65 }, { .5, .65 }, { .42, .6 } },
+    { OCT_CPU_AVX2, { .6, .65 }, { .5, .65 }, { .5, .65 }, { .5, .65 }, { .42, .6 } },
+    { OCT_CPU_NEONI8MM, { .2, .35 }, { .2, .35 }, { .2, .35 }, { .15, .3 }, { .15, .3 } },
+    { OCT_CPU_NEONDOT, { .2, .35 }, { .2, .35 }, { .2, .35 }, { .15, .3 }, { .15, .3 } },
+    { OCT_CPU_NEON, { .2, .35 }, { .2, .35 }, { .2, .35 }, { .15, .3 }, { .15, .3 } },
 };
 
 static const rule *rule_of(int isa)
@@ -35,8 +36,9 @@ oct_sparse_f32_limit oct_conv2d_sparse_f32_limit(const oct_conv2d_shape *c, int 
 {
     const rule *r = oct_conv2d_sparse_f32_can(c) ? rule_of(isa) : NULL;
     if (!r) return (oct_sparse_f32_limit){ 0, 0 };
+    if ((double)c->oh * c->ow <= SMALL) return r->small;
     if (c->kernel[0] * c->kernel[1] > 1) return r->taps;
-    return (double)c->oh * c->ow <= SMALL ? r->small : r->one;
+    return c->c <= FEW ? r->few : r->one;
 }
 
 oct_sparse_f32_limit oct_linear_sparse_f32_limit(int isa)

@@ -139,6 +139,9 @@ static float *compute(const oct_sparse_f32 *g, const sample *s, int every)
     float *c = check_out(y_count(s) * sizeof *c, 4);
     oct_sparse_f32_pack(&s->weights, s->chunks, packed);
     CHECK(oct_sparse_f32_given(s->n, packed, size) == size, "sparse_f32 size");
+    const oct_sparse_f32_count n = oct_sparse_f32_count_packed(s->n, packed);
+    const oct_sparse_f32_count all = oct_sparse_f32_count_of(&s->weights);
+    CHECK(s->chunks > 1 || (n.singles == all.singles && n.quads == all.quads), "sparse_f32 count");
     const int32_t most = (int32_t)plane_of(s) * (s->c - 1) + 4 * REACH;
     CHECK(oct_sparse_f32_check(s->n, most, packed, size) == OCT_OK, "%s", oct_last_error());
     const unsigned char *strip = planar(g, s);

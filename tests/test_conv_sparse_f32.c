@@ -173,9 +173,9 @@ typedef struct rows {
 } rows;
 
 static const rows linears[] = {
-    { 33, 70, 67, 25, 1, 0, 0, OCT_ACT_NONE }, { 300, 40, 132, 30, 4, 0, 1, OCT_ACT_RELU },
-    { 230, 33, 768, 25, 1, 0, 1, OCT_ACT_GELU }, { 64, 10, 3, 50, 1, 2, 0, OCT_ACT_RELU },
-    { 40, 65, 80, 20, 4, 3, 1, OCT_ACT_RELU6 }, { 40, 5, 16, 0, 1, 0, 0, OCT_ACT_TANH },
+    { 133, 70, 67, 25, 1, 0, 0, OCT_ACT_NONE }, { 300, 40, 132, 30, 4, 0, 1, OCT_ACT_RELU },
+    { 230, 33, 768, 25, 1, 0, 1, OCT_ACT_GELU }, { 128, 10, 3, 50, 1, 2, 0, OCT_ACT_RELU },
+    { 70, 65, 80, 20, 4, 3, 1, OCT_ACT_RELU6 }, { 150, 5, 16, 0, 1, 0, 0, OCT_ACT_TANH },
 };
 enum { N_LINEARS = sizeof linears / sizeof *linears };
 

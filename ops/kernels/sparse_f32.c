@@ -234,3 +234,16 @@ oct_status oct_sparse_f32_check(int n, int32_t most, const void *packed, size_t 
     }
     return OCT_OK;
 }
+
+oct_sparse_f32_count oct_sparse_f32_count_packed(int n, const void *packed)
+{
+    const int chunks = oct_sparse_f32_chunks(packed);
+    oct_sparse_f32_count sum = { 0, 0 };
+    for (int p = 0; p < panels(n); p++) {
+        const int32_t *quads = (const int32_t *)oct_sparse_f32_panel(packed, p) + NR;
+        const int32_t *singles = quads + chunks * GROUPS;
+        for (int i = 0; i < chunks * GROUPS; i++) sum.quads += quads[i];
+        for (int i = 0; i < chunks * NR; i++) sum.singles += singles[i];
+    }
+    return sum;
+}

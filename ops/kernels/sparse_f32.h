@@ -119,6 +119,9 @@ size_t oct_sparse_f32_given(int n, const void *packed, size_t size);
 OCT_MUST_CHECK oct_status oct_sparse_f32_check(int n, int32_t most, const void *packed,
                                                size_t size);
 
+/* How many of each there are, of packed weights of n columns. */
+oct_sparse_f32_count oct_sparse_f32_count_packed(int n, const void *packed);
+
 static inline int oct_sparse_f32_chunks(const void *packed)
 {
     return (int)*(const uint32_t *)packed;
