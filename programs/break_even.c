@@ -6,8 +6,10 @@
 
 #include "models/model.h"
 #include "ops/attr.h"
+#include "ops/conv2d_sparse_f32.h"
 #include "ops/conv2d_sparse_s8.h"
 #include "ops/linear_sparse_s8.h"
+#include "ops/sparse_f32.h"
 #include "programs/job.h"
 #include "programs/measured.h"
 #include "programs/report.h"
@@ -17,6 +19,15 @@
 enum { N_DENSITIES = 5, TURNS = 7, TOKENS = 128 };
 static const double densities[N_DENSITIES] = { .05, .1, .25, .5, .75 };
 static const double turn_ms = 1.5;
+
+/* What is measured, a table each. */
+typedef struct kind {
+    const char *structure;
+    int f32;                   /* or INT8 */
+    int down, across;          /* outputs and inputs of a block */
+} kind;
+static const kind kinds[] = { { "1x4", 0, 1, 4 }, { "1x4", 1, 1, 4 }, { "4x1", 1, 4, 1 } };
+enum { N_KINDS = sizeof kinds / sizeof *kinds };
 
 /* One layer, its operands made up: seeded, so that two runs do the same. */
 typedef struct subject {
@@ -39,6 +50,7 @@ typedef struct planned {
 } planned;
 
 typedef struct row {
+    const kind *kind;
     const char *layer;         /* the first of this shape */
     int layers;                /* how many have it */
     int linear;                /* c is 1x1 then, its pixels are rows */
@@ -66,7 +78,7 @@ static oct_status fill(subject *s, oct_tensor *t)
     return OCT_OK;
 }
 
-/* x after a ReLU, 7 bits, y too. */
+/* x after a ReLU, 7 bits, y too; or FP32. */
 static void make_conv(subject *s, const row *r)
 {
     static const float scale = .05f;
@@ -78,11 +90,17 @@ static void make_conv(subject *s, const row *r)
                                  .pad = { c->pad[0], c->pad[1] },
                                  .dilation = { c->dilation[0], c->dilation[1] }, .groups = 1,
                                  .act = OCT_ACT_RELU, .quant = { scale, 0, 127 } };
+    if (r->kind->f32) {
+        s->x.dtype = OCT_F32;
+        s->x.scale = NULL;
+        s->x.max = 0;
+        s->conv.quant = (oct_quant){ .scale = 0 };
+    }
     s->args.attr = &s->conv;
     s->sparse = &s->conv.sparse;
 }
 
-/* x quantized at run time. */
+/* INT8: x quantized at run time. */
 static void make_linear(subject *s, const row *r)
 {
     s->op = &oct_op_linear;
@@ -102,10 +120,11 @@ static oct_status make_operands(subject *s, const row *r)
     for (size_t i = 0; i < out; i++) scales[i] = .01f;
     if (r->linear) make_linear(s, r);
     else make_conv(s, r);
-    s->w = (oct_tensor){ .dtype = OCT_S8, .rank = r->linear ? 2 : 4, .scale = scales,
+    s->w = (oct_tensor){ .dtype = r->kind->f32 ? OCT_F32 : OCT_S8, .rank = r->linear ? 2 : 4,
+                         .scale = scales,
                          .dim = { c->out, c->c, c->kernel[0], c->kernel[1] } };
-    s->b = (oct_tensor){ .dtype = r->linear ? OCT_F32 : OCT_S32, .rank = 1, .dim = { c->out },
-                         .data = bias };
+    s->b = (oct_tensor){ .dtype = r->linear || r->kind->f32 ? OCT_F32 : OCT_S32, .rank = 1,
+                         .dim = { c->out }, .data = bias };
     s->args.in[OCT_CONV2D_X] = &s->x;
     s->args.in[OCT_CONV2D_W] = &s->w;
     s->args.in[OCT_CONV2D_BIAS] = &s->b;
@@ -122,21 +141,33 @@ static oct_status make_operands(subject *s, const row *r)
     return s->w.data ? OCT_OK : out_of_memory();
 }
 
-/* As bell-shaped as a sum of two. */
-static void make_weights(subject *s, double density)
+static double any(subject *s) /* 0 .. 1 */
 {
-    const int c = s->w.dim[1], taps = s->w.rank == 4 ? s->w.dim[2] * s->w.dim[3] : 1;
-    int8_t *w = s->w.data;
-    for (int o = 0; o < s->w.dim[0]; o++)
-        for (int q = 0; q < c / 4; q++)
-            for (int t = 0; t < taps; t++) {
-                const double u = (double)(job_next_random(&s->seed) >> 11) * 0x1p-53;
-                const uint64_t r = job_next_random(&s->seed);
-                for (int p = 0; p < 4; p++)
-                    w[((size_t)o * (size_t)c + (size_t)(4 * q + p)) * (size_t)taps + (size_t)t] =
-                        u < density ? (int8_t)((int)(r >> 16 * p & 31) +
-                                               (int)(r >> (16 * p + 5) & 31) - 31) : 0;
-            }
+    return (double)(job_next_random(&s->seed) >> 11) * 0x1p-53;
+}
+
+/* Weight p of a block of 4 at output o, inputs from q on and tap t; as bell-shaped as a sum of
+ * two, or 0. */
+static void put_weight(subject *s, const kind *k, int o, int q, int t, int p, int is)
+{
+    const size_t taps = s->w.rank == 4 ? (size_t)(s->w.dim[2] * s->w.dim[3]) : 1;
+    const int n = o + p % k->down, c = q + p % k->across;
+    const size_t at = ((size_t)n * (size_t)s->w.dim[1] + (size_t)c) * taps + (size_t)t;
+    const uint64_t r = job_next_random(&s->seed);
+    const int value = is ? (int)(r & 31) + (int)(r >> 5 & 31) - 31 : 0;
+    if (n >= s->w.dim[0] || c >= s->w.dim[1]) return;
+    if (k->f32) ((float *)s->w.data)[at] = is ? (float)value + .5f : 0;
+    else ((int8_t *)s->w.data)[at] = (int8_t)value;
+}
+
+static void make_weights(subject *s, const kind *k, double density)
+{
+    const int taps = s->w.rank == 4 ? s->w.dim[2] * s->w.dim[3] : 1;
+    for (int o = 0; o < s->w.dim[0]; o += k->down)
+        for (int q = 0; q < s->w.dim[1]; q += k->across)
+            for (int t = 0; t < taps; t++)
+                for (int p = 0, is = any(s) < density; p < 4; p++)
+                    put_weight(s, k, o, q, t, p, is);
 }
 
 static oct_status plan(subject *s, int sparse, planned *out)
@@ -181,10 +212,10 @@ static oct_status measure(subject *s, row *r)
 {
     planned dense, sparse[N_DENSITIES];
     OCT_TRY(make_operands(s, r));
-    make_weights(s, 1);
+    make_weights(s, r->kind, 1);
     OCT_TRY(plan(s, 0, &dense));
     for (int i = 0; i < N_DENSITIES; i++) {
-        make_weights(s, densities[i]);
+        make_weights(s, r->kind, densities[i]);
         OCT_TRY(plan(s, 1, &sparse[i]));
         r->ms[i] = INFINITY;
     }
@@ -212,24 +243,25 @@ static double crossing(const row *r)
 
 /* ---- the network's shapes ---- */
 
-/* What a layer of INT8 would be; 0: it has no sparse kernel. */
-static int row_of(const oct_node *node, row *r)
+/* What a layer would be; 0: it has no sparse kernel. */
+static int row_of(const oct_node *node, const kind *k, row *r)
 {
-    *r = (row){ .layer = node->name, .layers = 1, .linear = node->kind == OCT_OP_LINEAR,
+    *r = (row){ .kind = k, .layer = node->name, .layers = 1, .linear = node->kind == OCT_OP_LINEAR,
                 .residual = node->args.in[OCT_CONV2D_RESIDUAL] != NULL };
     if (node->dead || (node->kind != OCT_OP_CONV2D && !r->linear)) return 0;
     if (!r->linear) {
         r->c = oct_conv2d_shape_of(&node->args);
-        return oct_conv2d_sparse_s8_can(&r->c);
+        return k->f32 ? oct_conv2d_sparse_f32_can(&r->c) : oct_conv2d_sparse_s8_can(&r->c);
     }
     const oct_tensor *x = node->args.in[OCT_LINEAR_X], *w = node->args.in[OCT_LINEAR_W];
     r->c = (oct_conv2d_shape){ .c = w->dim[1], .h = 1, .w = TOKENS, .out = w->dim[0], .oh = 1,
                                .ow = TOKENS, .kernel = { 1, 1 }, .stride = { 1, 1 },
                                .dilation = { 1, 1 }, .groups = 1 };
-    return x->dim[0] >= TOKENS && oct_linear_sparse_s8_can(x, w);
+    return x->dim[0] >= TOKENS && (k->f32 || oct_linear_sparse_s8_can(x, w));
 }
 
-static oct_status find_rows(const oct_model *m, oct_arena *arena, row **out, int *n)
+static oct_status find_rows(const oct_model *m, const kind *of, oct_arena *arena, row **out,
+                            int *n)
 {
     row *list = *out = oct_arena_zalloc(arena, ((size_t)m->graph.n_nodes + 1) * sizeof *list);
     if (!list) return out_of_memory();
@@ -237,7 +269,7 @@ static oct_status find_rows(const oct_model *m, oct_arena *arena, row **out, int
     for (int i = 0; i < m->graph.n_nodes; i++) {
         row r;
         int k = 0;
-        if (!row_of(&m->graph.node[i], &r)) continue;
+        if (!row_of(&m->graph.node[i], of, &r)) continue;
         while (k < *n && (list[k].residual != r.residual || list[k].linear != r.linear ||
                           memcmp(&list[k].c, &r.c, sizeof r.c) != 0)) k++;
         if (k == *n) list[(*n)++] = r;
@@ -246,27 +278,36 @@ static oct_status find_rows(const oct_model *m, oct_arena *arena, row **out, int
     return OCT_OK;
 }
 
+static double limit_of(const row *r, int isa)
+{
+    const oct_sparse_f32_limit f32 = r->linear ? oct_linear_sparse_f32_limit(isa)
+                                               : oct_conv2d_sparse_f32_limit(&r->c, isa);
+    if (r->kind->f32) return r->kind->down > 1 ? f32.quads : f32.singles;
+    return r->linear ? oct_linear_sparse_s8_limit(isa)
+                     : oct_conv2d_sparse_s8_limit(&r->c, isa, 127);
+}
+
 static oct_status measure_row(const oct_model *m, row *r)
 {
     subject s = { .pool = m->pool, .cpu = m->cpu, .seed = 7 };
     const oct_status status = measure(&s, r);
-    const int isa = oct_sparse_isa(m->cpu);
     oct_arena_free(&s.arena);
     r->even = crossing(r);
-    r->limit = r->linear ? oct_linear_sparse_s8_limit(isa)
-                         : oct_conv2d_sparse_s8_limit(&r->c, isa, 127);
+    r->limit = limit_of(r, oct_sparse_isa(m->cpu));
     return status;
 }
 
 /* ---- the table ---- */
 
-static void print_head(const oct_model *m)
+static void print_head(const oct_model *m, const kind *k)
 {
-    printf("INT8 (%s), %s, %d thread%s; ms, and the share of blocks of 4 "
-           "inputs that are not zero\n\n%-24s %3s %-32s %-20s %8s",
-           m->max_length ? "activations quantized at run time, 128 tokens"
-                         : "7-bit activations, batch 1", oct_cpu_isa_name(m->cpu),
-           m->pool->threads, m->pool->threads > 1 ? "s" : "", "first layer", "of", "shape",
+    printf("%s (%s%s), %s, %d thread%s; ms, and the share of blocks of 4 "
+           "%s that are not zero\n\n%-24s %3s %-32s %-20s %8s", k->f32 ? "FP32" : "INT8",
+           k->f32 ? "" : m->max_length ? "activations quantized at run time, "
+                                       : "7-bit activations, ",
+           m->max_length ? "128 tokens" : "batch 1", oct_cpu_isa_name(m->cpu),
+           m->pool->threads, m->pool->threads > 1 ? "s" : "",
+           k->down > 1 ? "outputs" : "inputs", "first layer", "of", "shape",
            "dense kernel", "dense");
     for (int i = 0; i < N_DENSITIES; i++) printf(" %5.0f %%", 100 * densities[i]);
     printf(" %10s %10s\n", "break-even", "used below");
@@ -296,33 +337,47 @@ static void print_json(const oct_model *m, const row *r)
                                                    report_number(densities[i]), "ms",
                                                    report_number(r->ms[i])));
     report_json_line(json_pack(
-        "{s:o, s:i, s:s, s:i, s:s, s:[i,i], s:[i,i], s:i, s:i, s:[i,i], s:b, s:s, s:o, s:o, s:o,"
-        " s:o}", "layer", report_string(r->layer), "layers", r->layers,
-        "isa", oct_cpu_isa_name(m->cpu), "threads", m->pool->threads, "structure", "1x4",
+        "{s:o, s:i, s:s, s:i, s:s, s:s, s:[i,i], s:[i,i], s:i, s:i, s:[i,i], s:b, s:s, s:o, s:o,"
+        " s:o, s:o}", "layer", report_string(r->layer), "layers", r->layers,
+        "isa", oct_cpu_isa_name(m->cpu), "threads", m->pool->threads,
+        "precision", r->kind->f32 ? "fp32" : "int8", "structure", r->kind->structure,
         "kernel", c->kernel[0], c->kernel[1], "stride", c->stride[0], c->stride[1],
         "inputs", c->c, "outputs", c->out, "output_size", c->oh, c->ow, "residual", r->residual,
         "dense_kernel", r->dense, "dense_ms", report_number(r->dense_ms), "sparse", sparse,
         "break_even", report_number(r->even), "used_below", report_number(r->limit)));
 }
 
-static int measure_all(const cli_args *a, const oct_model *m)
+static oct_status measure_kind(const cli_args *a, const oct_model *m, const kind *k, int *n_rows)
 {
     oct_arena arena = { 0 };
     row *r = NULL;
     int n = 0;
-    oct_status status = find_rows(m, &arena, &r, &n);
-    if (!status && !a->json && n) print_head(m);
+    oct_status status = find_rows(m, k, &arena, &r, &n);
+    if (!status && !a->json && n) {
+        if (*n_rows) putchar('\n');
+        print_head(m, k);
+    }
     for (int i = 0; i < n && !status; i++) {
         status = measure_row(m, &r[i]);
         if (status) break;
         if (a->json) print_json(m, &r[i]);
         else print_row(&r[i]);
     }
+    oct_arena_free(&arena);
+    *n_rows += n;
+    return status;
+}
+
+static int measure_all(const cli_args *a, const oct_model *m)
+{
+    oct_status status = OCT_OK;
+    int n = 0;
+    for (int i = 0; i < N_KINDS && !status; i++)
+        if (!a->structure || !strcmp(a->structure, kinds[i].structure))
+            status = measure_kind(a, m, &kinds[i], &n);
     if (!status && n == 0)
         status = oct_fail(OCT_ERR_UNSUPPORTED, "no layer of it has a sparse kernel");
-    const int code = status ? cli_fail(a, a->arg[0], status) : CLI_OK;
-    oct_arena_free(&arena);
-    return code;
+    return status ? cli_fail(a, a->arg[0], status) : CLI_OK;
 }
 
 int break_even_run(const cli_args *a)
@@ -330,8 +385,8 @@ int break_even_run(const cli_args *a)
     job j = { .model = NULL };
     text_job t = { .model = NULL };
     job_settings s = job_defaults(a, a->arg[0], 1);
-    if (a->structure && strcmp(a->structure, "1x4"))
-        return cli_usage(a->command, "--break-even: only --structure 1x4 has a sparse kernel");
+    if (a->structure && strcmp(a->structure, "1x4") && strcmp(a->structure, "4x1"))
+        return cli_usage(a->command, "--break-even: --structure 1x4 or 4x1 expected");
     if (a->output || a->amount.n || a->eval)
         return cli_usage(a->command, "--break-even measures kernels: no -o, --amount or --eval");
     if (!strcmp(s.isa ? s.isa : "", "ref"))
