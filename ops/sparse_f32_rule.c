@@ -17,7 +17,7 @@ typedef struct rule {
 enum { FEW = 64, SMALL = 64 }; /* outputs of maps that leave lanes unused */
 
 static const rule rules[] = {
-    { OCT_CPU_AVX512, { .43, .6 }, { .36, .55 }, { .28, .6 }, { .28, .53 }, { .3, .5 } },
+    { OCT_CPU_AVX512, { .43, .6 }, { .36, .53 }, { .25, .58 }, { .26, .53 }, { .3, .5 } },
     { OCT_CPU_AVXVNNI, { .6, .65 }, { .5, .65 }, { .5, .65 }, { .5, .65 }, { .42, .6 } },
     { OCT_CPU_AVX2, { .6, .65 }, { .5, .65 }, { .5, .65 }, { .5, .65 }, { .42, .6 } },
     { OCT_CPU_NEONI8MM, { .2, .35 }, { .2, .35 }, { .2, .35 }, { .15, .3 }, { .15, .3 } },

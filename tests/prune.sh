@@ -109,6 +109,19 @@ run ./octet prune "$cifar" --break-even --structure 2:4 >/dev/null 2>"$work/err"
 [ $? -eq 1 ] && grep -q 'structure 1x4 or 4x1 expected' "$work/err" ||
     fail "--break-even --structure 2:4: $(cat "$work/err")"
 
+# ---- FP32: zeros left out, the dense bits ----
+
+prune "$model" "$work/s" --structure 4x1 --amount 0.85 --per-layer
+run ./octet inspect "$work/s" >"$work/said"
+grep -q '^metadata *octet.sparse: .*"conv2":\["avx512",' "$work/said" || fail "FP32: no octet.sparse"
+run ./octet compile "$work/s" -o "$work/packed" --quiet >/dev/null || fail "FP32: compile: exit $?"
+for how in "s --isa ref" s packed "s --gemm ours --precision fp32 --threads 3"; do
+    run ./cnn_infer "$work/"$how "$data/digits" --quiet --logits "$work/l2" >/dev/null ||
+        fail "FP32: $how: exit $?"
+    [ "$how" != "s --isa ref" ] || mv "$work/l2" "$work/l1"
+    [ "$how" = "s --isa ref" ] || cmp -s "$work/l1" "$work/l2" || fail "FP32: $how: other logits"
+done
+
 # ---- the answers ----
 
 prune "$model" "$work/b" --amount 0
