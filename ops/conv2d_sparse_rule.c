@@ -29,9 +29,9 @@ typedef struct rule {
 enum { SMALL = 64, FEW = 128, ANY = INT32_MAX };
 
 static const rule rules[] = {
-    { OCT_CPU_AVX512, .33, .19, .33, .24, .12, .33, 1 << 14, 1 },
+    { OCT_CPU_AVX512, .36, .19, .33, .24, .1, .33, 1 << 14, 1 },
     { OCT_CPU_AVXVNNI, .5, .33, .5, .42, .4, .38, ANY, 1 },
-    { OCT_CPU_AVX2, .65, .27, .65, .55, .5, .45, ANY, .5 },
+    { OCT_CPU_AVX2, .65, .33, .65, .55, .5, .45, ANY, .5 },
     { OCT_CPU_NEONI8MM, .1, .05, .1, .1, .1, .1, ANY, 1 },
     { OCT_CPU_NEONDOT, .2, .08, .2, .2, .1, .1, ANY, 1 },
     { OCT_CPU_NEON, .08, .04, .08, .08, .08, .08, ANY, 1 },

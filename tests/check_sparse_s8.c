@@ -21,6 +21,8 @@ typedef struct sample {
     oct_sparse_s8_weights weights;
     oct_requant out;
     const void *residual;
+    float *row_scale;          /* [pixels] powers of two; or NULL, and row_zero too */
+    int32_t *row_zero;
     oct_sparse_run run[MOST_RUNS];
     int n_runs;
 } sample;
@@ -90,6 +92,15 @@ static sample make(int pixels, int quads, int taps, int n, int x_max, fill fx, f
                            check_rand() % 2 || lo > 127 ? 255 : 127, 0.7f, 100,
                            (oct_act)(check_rand() % 3), .bounded = 0 };
     oct_requant_spread(&s.out);
+    if (s.out.kind == OCT_REQUANT_F32 && check_rand() % 2) {
+        s.row_scale = check_in((size_t)pixels * sizeof *s.row_scale, 4);
+        s.row_zero = check_in((size_t)pixels * sizeof *s.row_zero, 4);
+        s.weights.zero = 0;
+        for (int i = 0; i < pixels; i++) {
+            s.row_scale[i] = check_rand() % 2 ? 0.25f : 4;
+            s.row_zero[i] = (int32_t)(check_rand() % (unsigned)(x_max + 1));
+        }
+    }
     if (s.out.kind != OCT_REQUANT_S32 && check_rand() % 2) {
         uint8_t *r = check_in(y_count(&s) * element(&s), 4);
         if (element(&s) == 1) fill_bytes(r, y_count(&s), RANDOM, 0, 255);
@@ -167,6 +178,7 @@ static unsigned char *compute(const oct_sparse_s8 *g, const sample *s)
                                      .cols = s->n - n0 < g->nr ? s->n - n0 : g->nr,
                                      .c = c + (size_t)n0 * element(s) };
             t.size = (int32_t)(plane * (size_t)s->quads);
+            if (s->row_scale) t.row_scale = s->row_scale + first, t.row_zero = s->row_zero + first;
             if (s->chunk) t.chunk = (int32_t)plane * s->chunk;
             if (s->residual) t.residual = (const char *)s->residual + (size_t)n0 * element(s);
             for (int r = 0; r < s->n_runs; r++) { /* what of the runs lies in the tile */
@@ -188,9 +200,10 @@ static unsigned char *compute(const oct_sparse_s8 *g, const sample *s)
 static int64_t plain_sum(const sample *s, int i, int n)
 {
     int64_t sum = s->weights.bias ? s->weights.bias[n] : 0;
+    const int zero = s->row_zero ? s->row_zero[i] : s->weights.zero;
     for (int c = 0; c < 4 * s->quads; c++)
         for (int t = 0; t < s->taps; t++)
-            sum += (s->x[(i + s->tap[t]) * 4 * s->quads + c] - s->weights.zero) *
+            sum += (s->x[(i + s->tap[t]) * 4 * s->quads + c] - zero) *
                    s->weights.b[(n * 4 * s->quads + c) * s->taps + t];
     return sum;
 }
@@ -204,7 +217,8 @@ static unsigned char *plain(const sample *s)
                 const size_t at = (size_t)i * s->ldc + (size_t)n;
                 const int32_t acc = (int32_t)plain_sum(s, i, n);
                 const float fbias = s->weights.fbias ? s->weights.fbias[n] : 0;
-                check_requant(&s->out, acc, s->weights.scale[n], fbias, s->residual, at, c);
+                const float scale = s->weights.scale[n] * (s->row_scale ? s->row_scale[i] : 1);
+                check_requant(&s->out, acc, scale, fbias, s->residual, at, c);
             }
     return c;
 }
