@@ -20,7 +20,6 @@ struct oct_linear_sparse_s8 {
     oct_requant out;
     int n, k, n_panels;
     size_t plane;              /* bytes */
-    int per_column;            /* blocks, on the average */
     double density, limit;     /* of its blocks; that below which it pays */
     const void *packed;
 };
@@ -75,7 +74,6 @@ static oct_status make_packed(const oct_args *args, oct_prepare *how, oct_linear
     OCT_TRY(oct_prepare_packed("linear", how, size, &packed, &ready));
     s->packed = packed;
     how->weight_size = size;   /* what is read where it matters; the dense ones lie beside */
-    s->per_column = (int)(size / sizeof(oct_sparse_s8_block) / (size_t)s->n);
     const int32_t most = (int32_t)((size_t)(s->k / 4 - 1) * s->plane);
     if (ready) return oct_sparse_s8_check(s->g, s->n, most, packed, size);
     oct_sparse_s8_pack(s->g, &w, packed);
@@ -102,7 +100,8 @@ oct_status oct_linear_sparse_s8_make(const oct_args *args, oct_prepare *how, int
     oct_arena_free(&tmp);
     if (status) return status;
     how->thread_size = strip_size(s);
-    s->density = 4.0 * s->per_column / s->k;
+    const double blocks = (double)oct_sparse_s8_blocks(s->g, s->packed, s->n_panels);
+    s->density = 4 * blocks / s->k / s->n;
     s->limit = oct_linear_sparse_s8_limit(oct_sparse_isa(how->cpu));
     oct_sparse_s8_classify(s->g, s->packed, s->n_panels, &s->out);
     const oct_tensor *x = args->in[OCT_LINEAR_X];
@@ -115,7 +114,7 @@ int oct_linear_sparse_s8_takes(const oct_linear_sparse_s8 *s, int rows)
 {
     enum { LEAST = 24 };
     const int padded = ceil_div(rows, s->g->lanes) * s->g->lanes;
-    return rows >= LEAST && s->density * padded <= s->limit * rows;
+    return rows >= LEAST && rows >= 2 * s->g->lanes && s->density * padded <= s->limit * rows;
 }
 
 /* ---- run ---- */
@@ -150,7 +149,7 @@ static void item(void *arg, int i, int thread)
                              .row_scale = w->x->scale ? w->x->scale + first : NULL,
                              .row_zero = w->x->scale ? w->x->zero + first : NULL };
     t.chunk = oct_sparse_s8_chunk(s->k / 4, (size_t)(vecs * s->g->lanes) * 4, s->plane,
-                                  s->per_column);
+                                  (int)(s->density * s->k / 4));
     for (int p = p0; p < p1; p++) {
         const int n = p * s->g->nr;
         const size_t at = ((size_t)first * (size_t)s->n + (size_t)n) * w->y_size;

@@ -179,6 +179,17 @@ void oct_sparse_s8_classify(const oct_sparse_s8 *g, const void *packed, int n, o
     q->plain = plain;
 }
 
+size_t oct_sparse_s8_blocks(const oct_sparse_s8 *g, const void *packed, int n)
+{
+    const int each = g->order == OCT_SPARSE_S8_PAIRS ? 2 : 1;
+    size_t blocks = 0;
+    for (int p = 0; p < n; p++) {
+        const int32_t *fast = (const int32_t *)oct_sparse_s8_panel(packed, p) + 4 * g->nr;
+        for (int j = 0; j < g->nr; j++) blocks += (size_t)(fast[j] * each + fast[g->nr + j]);
+    }
+    return blocks;
+}
+
 int32_t oct_sparse_s8_chunk(int quads, size_t used, size_t plane, int per_column)
 {
     enum { L1 = 32 << 10, FEW = 5 };

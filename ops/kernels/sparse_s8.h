@@ -118,6 +118,8 @@ OCT_MUST_CHECK oct_status oct_sparse_s8_check(const oct_sparse_s8 *g, int n, int
 
 /* bounded and plain of q, as oct_gemm_s8_classify finds them, of all n panels together. */
 void oct_sparse_s8_classify(const oct_sparse_s8 *g, const void *packed, int n, oct_requant *q);
+/* Blocks of all n panels. */
+size_t oct_sparse_s8_blocks(const oct_sparse_s8 *g, const void *packed, int n);
 /* args.chunk: so many that what columns with per_column blocks read of one, `used` bytes of each
  * quad's `plane`, stays in L1, but not with too few blocks in each: sums are loaded and stored once
  * more for every one. */
