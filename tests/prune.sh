@@ -103,7 +103,7 @@ if [ $brief -eq 0 ]; then
     cmp -s "$work/l1" "$work/l2" || fail "sparse: other logits than ref"
     run ./octet prune "$cifar" --break-even --threads 1 --json >"$work/said" ||
         fail "--break-even: exit $?"
-    grep -q '"precision":"fp32","structure":"4x1",.*"break_even":' "$work/said" || fail "--break-even: $(head -1 "$work/said")"
+    grep -q '"precision": "fp32", "structure": "4x1",.*"break_even":' "$work/said" || fail "--break-even: $(head -1 "$work/said")"
 fi
 run ./octet prune "$cifar" --break-even --structure 2:4 >/dev/null 2>"$work/err"
 [ $? -eq 1 ] && grep -q 'structure 1x4 or 4x1 expected' "$work/err" ||

@@ -23,8 +23,8 @@ static const shape shapes[] = {
     { 64, 32, 14, 14, { 1, 1 }, { 1, 1 }, { 0, 0 }, { 1, 1 }, 1, 25, 1, 0 },
     { 64, 70, 7, 9, { 1, 1 }, { 1, 1 }, { 0, 0 }, { 1, 1 }, 3, 25, 4, 1 },
     { 67, 40, 9, 11, { 1, 1 }, { 2, 2 }, { 0, 0 }, { 1, 1 }, 2, 50, 4, 1 },
-    { 132, 24, 7, 7, { 3, 3 }, { 2, 2 }, { 1, 1 }, { 1, 1 }, 2, 10, 1, 1 },
-    { 66, 33, 30, 17, { 3, 3 }, { 2, 1 }, { 1, 1 }, { 1, 1 }, 1, 40, 4, 0 },
+    { 132, 12, 7, 7, { 3, 3 }, { 2, 2 }, { 1, 1 }, { 1, 1 }, 2, 10, 1, 1 },
+    { 66, 33, 20, 17, { 3, 3 }, { 2, 1 }, { 1, 1 }, { 1, 1 }, 1, 40, 4, 0 },
     { 3, 8, 15, 14, { 7, 7 }, { 2, 2 }, { 3, 3 }, { 1, 1 }, 2, 30, 1, 0 },
     { 4, 1, 5, 6, { 3, 3 }, { 1, 1 }, { 0, 0 }, { 1, 1 }, 1, 100, 1, 0 },
     { 8, 9, 13, 12, { 3, 2 }, { 3, 1 }, { 2, 3 }, { 2, 3 }, 2, 60, 4, 1 },
@@ -44,6 +44,9 @@ typedef struct subject {
     oct_args args;
     float *want;
 } subject;
+
+/* One kind of each shape where all is slow. */
+static int is_left_out(int i) { return test_brief() && i % KINDS != i / KINDS % KINDS; }
 
 static float any(void) { return (float)((int)(test_rand() % 20001) - 10000) / 10000.f; }
 
@@ -146,6 +149,7 @@ START_TEST(the_dense_bits)
 {
     const shape *c = &shapes[_i / KINDS];
     const int kind = _i % KINDS;
+    if (is_left_out(_i)) return;
     subject s = { .op.threads = 1 };
     s.attr = (oct_conv2d_attr){ .stride = { c->stride[0], c->stride[1] }, .groups = 1,
                                 .pad = { c->pad[0], c->pad[1] }, .act = (oct_act)(_i % 2),
@@ -173,8 +177,8 @@ typedef struct rows {
 } rows;
 
 static const rows linears[] = {
-    { 133, 70, 67, 25, 1, 0, 0, OCT_ACT_NONE }, { 300, 40, 132, 30, 4, 0, 1, OCT_ACT_RELU },
-    { 230, 33, 768, 25, 1, 0, 1, OCT_ACT_GELU }, { 128, 10, 3, 50, 1, 2, 0, OCT_ACT_RELU },
+    { 133, 70, 67, 25, 1, 0, 0, OCT_ACT_NONE }, { 240, 40, 68, 30, 4, 0, 1, OCT_ACT_RELU },
+    { 150, 33, 200, 25, 1, 0, 1, OCT_ACT_GELU }, { 128, 10, 3, 50, 1, 2, 0, OCT_ACT_RELU },
     { 70, 65, 80, 20, 4, 3, 1, OCT_ACT_RELU6 }, { 150, 5, 16, 0, 1, 0, 0, OCT_ACT_TANH },
 };
 enum { N_LINEARS = sizeof linears / sizeof *linears };
@@ -208,7 +212,7 @@ static void linear_on_isa(unsigned cpu, void *arg)
     run_rows(t, t->rows);
     t->attr.sparse = oct_sparse_isa(cpu);
     for (s->op.threads = 1; s->op.threads <= 3; s->op.threads += 2)
-        for (int n = t->rows; n > 0; n = n > 20 ? n - 19 : n / 3) run_rows(t, n);
+        for (int n = t->rows; n > 0; n = n == t->rows ? n - 19 : n / 3) run_rows(t, n);
     ck_assert(!t->attr.sparse == !strstr(s->op.how.kernel, "sparse_f32"));
     ck_assert_int_eq(s->op.how.n_packed, t->attr.sparse ? 2 : 1);
     const oct_packed piece[2] = { s->op.how.packed[0], s->op.how.packed[1] };
@@ -223,6 +227,7 @@ START_TEST(linear_bits)
 {
     const rows *c = &linears[_i / KINDS];
     const int kind = _i % KINDS, pixels = c->side ? c->side * c->side : 1;
+    if (is_left_out(_i)) return;
     linear t = { .rows = c->m, .attr.act = c->act };
     subject *s = &t.s;
     s->op.threads = 1;
