@@ -3,8 +3,8 @@
 
 #include "tensor/tensor.h"
 
-/* What conv2d and linear share where weights run as sparse blocks: 4 consecutive inputs of one
- * output, at one tap; those that are all zero are left out. */
+/* What conv2d and linear share where zeros of the weights are left out: in INT8 blocks of 4
+ * consecutive inputs of one output, at one tap, that are all zero; in FP32 any (sparse_f32.h). */
 
 /* The flag of attr->sparse that stands for a plan with these OCT_CPU_* flags: the newest ISA that
  * has kernels; 0: ref, always dense. */
