@@ -88,3 +88,8 @@ CLEANFILES += bench/wordpiece$(EXEEXT)
 EXTRA_PROGRAMS += bench/bench_quantized
 bench_bench_quantized_SOURCES = tests/quantize_case.h tests/quantize_case.c bench/bench_quantized.c
 CLEANFILES += bench/bench_quantized$(EXEEXT)
+
+# As octet.sparse has it against all dense: what bench/sparse.sh asks.
+EXTRA_PROGRAMS += bench/bench_sparse
+bench_bench_sparse_SOURCES = bench/bench_sparse.c
+CLEANFILES += bench/bench_sparse$(EXEEXT)

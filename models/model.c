@@ -13,6 +13,7 @@
 #include "models/openblas.h"
 #include "models/quantized.h"
 #include "models/ranges.h"
+#include "models/sparse.h"
 #include "quant/pass_dynamic.h"
 #include "tensor/cpu.h"
 
@@ -285,8 +286,10 @@ static oct_status describe(oct_model *m, const char *path, const oct_options *o,
         return oct_fail(OCT_ERR_UNSUPPORTED, "passes '%.80s': a quantized model goes through all "
                         "of them", list);
     OCT_TRY(run_passes(m, list));
-    if (restored) return list ? OCT_OK : oct_quantized_restore(m);
-    return with_plan ? quantize_now(m) : OCT_OK;
+    if (restored && list) return OCT_OK;
+    if (restored) OCT_TRY(oct_quantized_restore(m));
+    else if (with_plan) OCT_TRY(quantize_now(m));
+    return oct_sparse_restore(m);
 }
 
 oct_status oct_model_precision(const char *name, oct_dtype *out)

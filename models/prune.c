@@ -6,6 +6,7 @@
 
 #include "models/metadata.h"
 #include "models/prune_channels.h"
+#include "models/sparse.h"
 #include "models/vocab_tensor.h"
 #include "ops/attr.h"
 
@@ -345,9 +346,10 @@ static json_t *json_of_prune(const oct_pruned *p)
 static oct_status save(const oct_pruned *p, const char *path, const oct_save_info *info,
                        const char *measured, oct_arena *arena)
 {
-    enum { PRUNE, MEASURED, COMPRESSED, N_OWN };
+    enum { PRUNE, MEASURED, SPARSE, COMPRESSED, N_OWN };
     oct_save_meta own[N_OWN] = { [PRUNE] = { "octet.prune", NULL },
-                                 [MEASURED] = { "octet.measured", measured } }, *meta;
+                                 [MEASURED] = { "octet.measured", measured },
+                                 [SPARSE] = { "octet.sparse", NULL } }, *meta;
     oct_save_tensor *small;
     oct_tensor vocab;
     int n = 0, n_small, n_meta;
@@ -364,6 +366,7 @@ static oct_status save(const oct_pruned *p, const char *path, const oct_save_inf
     }
     OCT_TRY(oct_weights_compress(list, n, arena, &small, &n_small, &own[COMPRESSED]));
     OCT_TRY(oct_json_write(json_of_prune(p), arena, &own[PRUNE].value));
+    OCT_TRY(oct_sparse_decide(p->model, list, n, arena, &own[SPARSE].value));
     OCT_TRY(oct_save_meta_make(p->model, info, own, N_OWN, arena, &meta, &n_meta));
     return oct_weights_save(path, small, n_small, meta, n_meta);
 }

@@ -60,8 +60,7 @@ oct_status oct_quantized_restore(oct_model *m)
     OCT_TRY(names_of_kept(&info, &m->arena, &kept));
     for (int i = 0; i < info.table.n; i++)
         if (info.table.entry[i].by) OCT_TRY(read_factors(m, &info.table.entry[i]));
-    OCT_TRY(oct_pass_restore(&m->graph, &info.table, kept, info.n_kept, &changes));
-    return oct_sparse_restore(m);
+    return oct_pass_restore(&m->graph, &info.table, kept, info.n_kept, &changes);
 }
 
 /* ---- writing ---- */
@@ -222,7 +221,7 @@ static oct_status save(list *l, const char *path, const oct_save_info *info,
     OCT_TRY(put_all(l, info, &quant->table));
     OCT_TRY(oct_weights_compress(l->tensor, l->n, l->arena, &small, &n, &own[COMPRESSED]));
     OCT_TRY(oct_quant_info_write(quant, l->arena, &own[QUANT].value));
-    OCT_TRY(oct_sparse_decide(l->m, l->arena, &own[SPARSE].value));
+    OCT_TRY(oct_sparse_decide(l->m, l->tensor, l->n, l->arena, &own[SPARSE].value));
     OCT_TRY(oct_save_meta_make(l->m, info, own, N_OWN, l->arena, &meta, &n_meta));
     return oct_weights_save(path, small, n, meta, n_meta);
 }

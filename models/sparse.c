@@ -4,6 +4,8 @@
 
 #include "ops/attr.h"
 #include "ops/conv2d_sparse_s8.h"
+#include "ops/linear_sparse_s8.h"
+#include "ops/sparse_f32.h"
 #include "tensor/cpu.h"
 
 static const char key[] = "octet.sparse";
@@ -15,35 +17,110 @@ enum { N_ISAS = sizeof isas / sizeof *isas };
 static int flag_of(const char *name)
 {
     unsigned flags;
-    return oct_cpu_isa_any(name, &flags) == OCT_OK ? oct_conv2d_sparse_s8_isa(flags) : 0;
+    return oct_cpu_isa_any(name, &flags) == OCT_OK ? oct_sparse_isa(flags) : 0;
 }
+
+static int can_be_sparse(const oct_node *node)
+{
+    return !node->dead && (node->kind == OCT_OP_CONV2D || node->kind == OCT_OP_LINEAR);
+}
+_Static_assert((int)OCT_CONV2D_W == (int)OCT_LINEAR_W, "one name for both");
 
 /* ---- writing ---- */
 
-/* NULL: memory; an empty list: always dense. */
-static json_t *isas_of(const oct_node *node)
+/* The weights of a layer as they are written: one tensor, or several, rows of one matrix. */
+typedef struct layer {
+    const oct_node *node;
+    int out, in;
+    double weights;
+    double blocks;             /* of S8 */
+    oct_sparse_f32_count count; /* of floats */
+} layer;
+
+static oct_status add_weight(layer *l, const oct_tensor *w)
 {
-    const oct_tensor *x = node->args.in[OCT_CONV2D_X], *w = node->args.in[OCT_CONV2D_W];
-    const oct_conv2d_shape c = oct_conv2d_shape_of(&node->args);
+    l->out += w->dim[0];
+    l->in = w->dim[1];
+    l->weights += (double)oct_tensor_count(w);
+    if (w->dtype != OCT_S8) return oct_sparse_f32_add(w, &l->count);
+    if (w->dim[1] % 4 == 0) l->blocks += (double)oct_sparse_blocks(w);
+    return OCT_OK;
+}
+
+static oct_status find_weights(layer *l, const oct_model *m, const oct_save_tensor *tensors, int n)
+{
+    const oct_tensor *w = l->node->args.in[OCT_CONV2D_W];
+    if (w->dtype == OCT_S8) return add_weight(l, w);
+    for (int i = 0; i < m->n_constants; i++)
+        for (int k = 0; k < n && m->constant[i].tensor == w; k++)
+            if (strcmp(tensors[k].name, m->constant[i].name) == 0)
+                OCT_TRY(add_weight(l, tensors[k].tensor));
+    return OCT_OK;
+}
+
+static oct_conv2d_shape shape_of(const layer *l)
+{
+    oct_conv2d_shape c = oct_conv2d_shape_of(&l->node->args);
+    c.out = l->out;
+    c.c = l->in * c.groups;
+    return c;
+}
+
+/* Of S8 the density below which sparse blocks are faster on this ISA; 0: never. */
+static double limit_of(const layer *l, int isa)
+{
+    const oct_tensor *x = l->node->args.in[OCT_CONV2D_X], *w = l->node->args.in[OCT_CONV2D_W];
+    const int conv = l->node->kind == OCT_OP_CONV2D;
+    if (conv && x->dtype == OCT_U8) {
+        const oct_conv2d_shape c = shape_of(l);
+        return oct_conv2d_sparse_s8_limit(&c, isa, x->max);
+    }
+    return !conv && oct_linear_sparse_s8_can(x, w) ? oct_linear_sparse_s8_limit(isa) : 0;
+}
+
+static int pays(const layer *l, int isa)
+{
+    if (l->node->args.in[OCT_CONV2D_W]->dtype == OCT_S8)
+        return 4 * l->blocks < l->weights * limit_of(l, isa);
+    if (l->node->kind == OCT_OP_LINEAR)
+        return oct_sparse_f32_pays(oct_linear_sparse_f32_limit(isa), &l->count, l->weights);
+    const oct_conv2d_shape c = shape_of(l);
+    return oct_sparse_f32_pays(oct_conv2d_sparse_f32_limit(&c, isa), &l->count, l->weights);
+}
+
+/* NULL: memory; an empty list: always dense. */
+static json_t *isas_of(const layer *l)
+{
     json_t *list = json_array();
-    if (x->dtype != OCT_U8 || w->dtype != OCT_S8 || !oct_conv2d_sparse_s8_can(&c)) return list;
-    const double density = oct_conv2d_sparse_s8_density(w);
     for (int i = 0; i < N_ISAS; i++)
-        if (oct_conv2d_sparse_s8_pays(&c, flag_of(isas[i]), x->max, density))
+        if (pays(l, flag_of(isas[i])))
             list = oct_json_append(list, json_string(isas[i]));
     return list;
 }
 
-oct_status oct_sparse_decide(const oct_model *m, oct_arena *arena, const char **out)
+static oct_status decide(const oct_model *m, const oct_save_tensor *tensors, int n,
+                         json_t **layers)
+{
+    for (int i = 0; i < m->graph.n_nodes; i++) {
+        layer l = { .node = &m->graph.node[i] };
+        if (!can_be_sparse(l.node)) continue;
+        OCT_TRY(find_weights(&l, m, tensors, n));
+        json_t *list = isas_of(&l);
+        if (list && json_array_size(list) == 0) json_decref(list);
+        else *layers = oct_json_put(*layers, l.node->name, list);
+    }
+    return OCT_OK;
+}
+
+oct_status oct_sparse_decide(const oct_model *m, const oct_save_tensor *tensors, int n,
+                             oct_arena *arena, const char **out)
 {
     json_t *layers = json_object();
     *out = NULL;
-    for (int i = 0; i < m->graph.n_nodes; i++) {
-        const oct_node *node = &m->graph.node[i];
-        if (node->dead || node->kind != OCT_OP_CONV2D) continue;
-        json_t *list = isas_of(node);
-        if (list && json_array_size(list) == 0) json_decref(list);
-        else layers = oct_json_put(layers, node->name, list);
+    const oct_status status = decide(m, tensors, n, &layers);
+    if (status) {
+        json_decref(layers);
+        return status;
     }
     if (layers && json_object_size(layers) == 0) {
         json_decref(layers);
@@ -74,11 +151,13 @@ static oct_status set(oct_model *m, const char *name, int flags)
 {
     for (int i = 0; i < m->graph.n_nodes; i++) {
         oct_node *node = &m->graph.node[i];
-        if (node->dead || node->kind != OCT_OP_CONV2D || strcmp(node->name, name) != 0) continue;
-        oct_conv2d_attr *attr = oct_arena_alloc(&m->arena, sizeof *attr);
+        if (!can_be_sparse(node) || strcmp(node->name, name) != 0) continue;
+        const int conv = node->kind == OCT_OP_CONV2D;
+        const size_t size = conv ? sizeof(oct_conv2d_attr) : sizeof(oct_linear_attr);
+        void *attr = oct_arena_alloc(&m->arena, size);
         if (!attr) return oct_fail(OCT_ERR_MEMORY, "%s: out of memory", key);
-        *attr = *(const oct_conv2d_attr *)node->args.attr;
-        attr->sparse = flags;
+        memcpy(attr, node->args.attr, size);
+        *(conv ? &((oct_conv2d_attr *)attr)->sparse : &((oct_linear_attr *)attr)->sparse) = flags;
         node->args.attr = attr;
     }
     return OCT_OK;
@@ -100,7 +179,8 @@ oct_status oct_sparse_restore(oct_model *m)
 {
     const char *text = oct_weights_meta(m->weights, key);
     json_t *layers;
-    if (!text) return OCT_OK;
+    const int floats = oct_weights_meta(m->weights, "octet.quant") == NULL;
+    if (!text || (floats && strcmp(m->precision, "fp32") != 0)) return OCT_OK;
     OCT_TRY(oct_json_parse(key, text, JSON_OBJECT, &layers));
     const oct_status status = restore(m, layers);
     json_decref(layers);

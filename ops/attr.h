@@ -31,8 +31,8 @@ enum { OCT_LAYOUT_X };
  * x U8: w S8 (scale per row), bias S32 in units of s_x s_w[o], or F32; y as
  * quant says, residual U8 in any scale if y is U8, else FP32.  linear too.
  * x FP32, w S8: x is quantized at run time, an image (linear: a row) at a time; all else FP32.
- * sparse: OCT_CPU_* flags of the ISAs on which these S8 weights run as sparse blocks, as the file
- * says (ops/conv2d_sparse_s8.h); the bytes are the same. */
+ * sparse: OCT_CPU_* flags of the ISAs on which these weights run as sparse blocks, as the file says
+ * (ops/sparse.h); the results are the same.  linear too. */
 enum { OCT_CONV2D_X, OCT_CONV2D_W, OCT_CONV2D_BIAS, OCT_CONV2D_RESIDUAL };
 typedef struct oct_conv2d_attr {
     int stride[2], pad[2], dilation[2]; /* vertical, horizontal */
@@ -50,6 +50,7 @@ enum { OCT_LINEAR_X, OCT_LINEAR_W, OCT_LINEAR_BIAS, OCT_LINEAR_RESIDUAL };
 typedef struct oct_linear_attr {
     oct_act act;
     oct_quant quant;
+    int sparse;
 } oct_linear_attr;
 
 /* batchnorm: torch.nn.BatchNorm2d (BLOCKED x) or 1d (DENSE [m, c]), eval mode.

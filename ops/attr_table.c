@@ -16,6 +16,7 @@ static const oct_attr_field conv2d[] = {
 };
 static const oct_attr_field linear[] = {
     FIELD(oct_linear_attr, act, ACT, 1), QUANT(oct_linear_attr),
+    FIELD(oct_linear_attr, sparse, INT, 1),
 };
 static const oct_attr_field batchnorm[] = { FIELD(oct_batchnorm_attr, eps, FLOAT, 1) };
 static const oct_attr_field activation[] = { FIELD(oct_activation_attr, act, ACT, 1) };

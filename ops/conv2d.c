@@ -5,16 +5,19 @@
  *   oh = floor((h + 2 pad - dilation (kh - 1) - 1) / stride) + 1
  *
  * x U8: w S8, b S32 or F32, y U8 or FP32, residual as y: exact, ops/conv2d_s8.c,
- * conv2d_winograd_s8.c, conv2d_sparse_s8.c.  x FP32 and w S8: x is quantized at run time, ops/conv2d_dynamic.c.
+ * conv2d_winograd_s8.c, conv2d_sparse_s8.c.  x FP32 and w S8: x is quantized at run time,
+ * ops/conv2d_dynamic.c.
  *
  * Which way FP32 is computed depends on the shape alone (and on --gemm and --precision), never on
  * the CPU, the threads or the batch: results have the same bits everywhere.  Integers are exact, so
- * there the way is whatever is fastest. */
+ * there the way is whatever is fastest, and so it is between a direct convolution and its sparse
+ * form, conv2d_sparse_f32.c, which has its bits. */
 #include "ops/conv2d.h"
 
 #include <limits.h>
 
 #include "ops/common.h"
+#include "ops/conv2d_sparse_f32.h"
 #include "ops/conv2d_sparse_s8.h"
 #include "ops/conv2d_winograd.h"
 #include "ops/conv2d_winograd_s8.h"
@@ -58,6 +61,7 @@ static const way dynamic = { oct_conv2d_dynamic_prepare, oct_conv2d_dynamic_run 
 static const way winograd2_s8 = { winograd2_s8_prepare, oct_conv2d_winograd_s8_run };
 static const way winograd4_s8 = { winograd4_s8_prepare, oct_conv2d_winograd_s8_run };
 static const way sparse_s8 = { oct_conv2d_sparse_s8_prepare, oct_conv2d_sparse_s8_run };
+static const way sparse_f32 = { oct_conv2d_sparse_f32_prepare, oct_conv2d_sparse_f32_run };
 static const way im2col = { oct_conv2d_im2col_prepare, oct_conv2d_im2col_run };
 
 oct_conv2d_shape oct_conv2d_shape_of(const oct_args *args)
@@ -160,10 +164,12 @@ static oct_status infer(oct_args *args)
 }
 
 /* In bfloat16 products cost half: F(4x4) still beats the direct way, F(2x2) no longer does. */
-static const way *choose(const oct_conv2d_shape *c, const oct_prepare *how)
+static const way *choose(const oct_args *args, const oct_prepare *how)
 {
+    const oct_conv2d_shape c = oct_conv2d_shape_of(args);
     if (how->sgemm) return &im2col;
-    switch (oct_conv2d_winograd_pick(c)) {
+    if (oct_conv2d_sparse_f32_pick(args, how)) return &sparse_f32;
+    switch (oct_conv2d_winograd_pick(&c)) {
     case 4: return &winograd4;
     case 2: return how->precision == OCT_BF16 ? &direct : &winograd2;
     default: return &direct;
@@ -186,7 +192,7 @@ static oct_status prepare(const oct_args *args, oct_prepare *how, void **out)
     const oct_tensor *x = args->in[OCT_CONV2D_X], *w = args->in[OCT_CONV2D_W];
     state *s = oct_arena_zalloc(how->arena, sizeof *s);
     if (!s) return oct_fail(OCT_ERR_MEMORY, "conv2d: out of memory");
-    if (w->dtype != OCT_S8) s->way = choose(&c, how);
+    if (w->dtype != OCT_S8) s->way = choose(args, how);
     else s->way = x->dtype == OCT_U8 ? choose_s8(args, how) : &dynamic;
     *out = s;
     how->macs = (double)c.oh * c.ow * c.out * (c.c / c.groups) * c.kernel[0] * c.kernel[1];

@@ -1,6 +1,6 @@
 /* Where sparse blocks beat the dense integer kernels: a table of what was measured. */
 #include "ops/conv2d_sparse_s8.h"
-#include "ops/kernels/sparse_s8.h"
+#include "ops/linear_sparse_s8.h"
 #include "tensor/cpu.h"
 
 int oct_conv2d_sparse_s8_can(const oct_conv2d_shape *c)
@@ -8,46 +8,33 @@ int oct_conv2d_sparse_s8_can(const oct_conv2d_shape *c)
     return c->groups == 1 && c->c % 4 == 0;
 }
 
-int oct_conv2d_sparse_s8_isa(unsigned cpu)
-{
-    static const int newest[] = { OCT_CPU_AVX512, OCT_CPU_AVXVNNI, OCT_CPU_AVX2, OCT_CPU_NEONI8MM,
-                                  OCT_CPU_NEONDOT, OCT_CPU_NEON };
-    for (size_t i = 0; i < sizeof newest / sizeof *newest; i++)
-        if (cpu & (unsigned)newest[i]) return newest[i];
-    return 0;
-}
-
-double oct_conv2d_sparse_s8_density(const oct_tensor *w)
-{
-    const oct_sparse_s8_weights rows = { .b = w->data, .n = w->dim[0], .c = w->dim[1],
-                                         .taps = w->dim[2] * w->dim[3] };
-    double blocks = 0;
-    for (int j = 0; j < rows.n; j++) blocks += oct_sparse_s8_count(&rows, j);
-    return blocks / ((double)rows.n * (rows.c / 4) * rows.taps);
-}
-
-/* Densities below which it is faster: the break-even densities of bench/RESULTS.md, less a tenth of
- * each and more for what differs from run to run.  Of NEON nothing was measured: by the count of
- * instructions, and half of that. */
+/* Densities below which it is faster: the break-even densities of docs/pruning.md, less a tenth of
+ * each and more for what differs from run to run, so that bench/sparse.sh finds no plan that is
+ * slower.  Of NEON nothing was measured.  By the count of instructions for a product in the inner
+ * loops, dense / sparse, the break-even would be 1.0 with dotprod, 0.4 with i8mm, whose usmmla does
+ * two dot products, and 0.35 with neither; the table has a quarter of that and less: on AVX-512,
+ * where the count says 0.8, strips, turned sums and small maps leave 0.3 to 0.5.  Winograd's layers
+ * need 2.25 to 4 times fewer products. */
 typedef struct rule {
     int isa;
     double one, winograd, other; /* 1x1; 3x3 without stride; the rest */
     double small;              /* at most, on maps of up to SMALL outputs: they leave lanes unused */
     double few;                /* at most, 1x1 of up to FEW inputs: transposing weighs more */
+    double linear;             /* linear layers whose rows fill whole vectors */
     int filters;               /* inputs * outputs up to which `winograd` holds, for the dense way's
                                   sake; beyond it is `other` */
-    double bytes;              /* all of them times this for 8-bit x */
+    double bytes;              /* of convolutions times this for 8-bit x */
 } rule;
 
 enum { SMALL = 64, FEW = 128, ANY = INT32_MAX };
 
 static const rule rules[] = {
-    { OCT_CPU_AVX512, .33, .19, .33, .24, .12, 1 << 14, 1 },
-    { OCT_CPU_AVXVNNI, .5, .33, .5, .42, .4, ANY, 1 },
-    { OCT_CPU_AVX2, .65, .35, .65, .55, .5, ANY, .5 },
-    { OCT_CPU_NEONI8MM, .1, .1, .1, .1, .1, ANY, 1 },
-    { OCT_CPU_NEONDOT, .2, .2, .2, .2, .1, ANY, 1 },
-    { OCT_CPU_NEON, .15, .08, .15, .15, .1, ANY, 1 },
+    { OCT_CPU_AVX512, .36, .19, .33, .24, .1, .33, 1 << 14, 1 },
+    { OCT_CPU_AVXVNNI, .5, .33, .5, .42, .4, .38, ANY, 1 },
+    { OCT_CPU_AVX2, .65, .33, .65, .55, .5, .45, ANY, .5 },
+    { OCT_CPU_NEONI8MM, .1, .05, .1, .1, .1, .1, ANY, 1 },
+    { OCT_CPU_NEONDOT, .2, .08, .2, .2, .1, .1, ANY, 1 },
+    { OCT_CPU_NEON, .08, .04, .08, .08, .08, .08, ANY, 1 },
 };
 
 static double limit_of(const rule *r, const oct_conv2d_shape *c)
@@ -68,7 +55,9 @@ double oct_conv2d_sparse_s8_limit(const oct_conv2d_shape *c, int isa, int x_max)
     return 0;
 }
 
-int oct_conv2d_sparse_s8_pays(const oct_conv2d_shape *c, int isa, int x_max, double density)
+double oct_linear_sparse_s8_limit(int isa)
 {
-    return density < oct_conv2d_sparse_s8_limit(c, isa, x_max);
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        if (rules[i].isa == isa) return rules[i].linear;
+    return 0;
 }

@@ -2,6 +2,7 @@
 #define OCT_OPS_CONV2D_SPARSE_S8_H
 
 #include "ops/conv2d.h"
+#include "ops/sparse.h"
 
 /* Convolutions of U8 by S8 of which most blocks of 4 inputs are zero, ops/kernels/sparse_s8.h: the
  * bytes of the dense way. */
@@ -9,18 +10,10 @@
 /* Whether there is such a way for the shape: one group, 4 divides the input channels. */
 int oct_conv2d_sparse_s8_can(const oct_conv2d_shape *c);
 
-/* The flag of attr->sparse that stands for a plan with these flags: the newest ISA that has integer
- * kernels; 0: ref, always dense. */
-int oct_conv2d_sparse_s8_isa(unsigned cpu);
-
-/* Is it faster than the dense way on the ISA of this flag, if this share of the blocks is not zero?
- * By a table of measured densities; x_max: 127 or 255.  Who writes a file asks, never a plan. */
-int oct_conv2d_sparse_s8_pays(const oct_conv2d_shape *c, int isa, int x_max, double density);
-/* The density below which it says yes. */
+/* The share of blocks that are not zero below which it is faster than the dense way on the ISA of
+ * this flag, 0: never.  By a table of measured densities; x_max: 127 or 255.  Who writes a file
+ * asks, never a plan. */
 double oct_conv2d_sparse_s8_limit(const oct_conv2d_shape *c, int isa, int x_max);
-
-/* Of weights S8 [out, c, kh, kw], 4 divides c: the share of blocks that are not zero. */
-double oct_conv2d_sparse_s8_density(const oct_tensor *w);
 
 /* Is it chosen: attr->sparse has the flag of how->cpu. */
 int oct_conv2d_sparse_s8_pick(const oct_args *args, const oct_prepare *how);

@@ -4,6 +4,7 @@
  *   w  [N, K] F32, F16, BF16 (scale per row)     b  [N] FP32 or absent
  *   residual, y  [M, N] FP32
  *
+ * Of many rows with few weights that are not zero: ops/linear_sparse_f32.c.
  * w S8: x U8, b S32 or F32, y U8 or FP32; or x quantized at run time: ops/linear_s8.c.
  *
  * One row: gemv, panels shared out between the threads.  More: tiles of rows x panels, in blocks of
@@ -17,6 +18,7 @@
 
 #include "ops/common.h"
 #include "ops/kernels/gemm_f32.h"
+#include "ops/linear_sparse_f32.h"
 #include "ops/precision.h"
 #include "ops/quantized.h"
 #include "ops/sgemm.h"
@@ -31,6 +33,7 @@ typedef struct state {
     const float *packed;
     oct_gemm_f32_seg seg;
     oct_sgemm_step *blas;  /* NULL: our own kernels */
+    oct_linear_sparse_f32 *sparse; /* besides; or NULL */
     int n, k;              /* k even in bfloat16: the last one may be a zero */
     int block;             /* rows of a block, a multiple of a tile's */
 } state;
@@ -149,6 +152,8 @@ static oct_status prepare(const oct_args *args, oct_prepare *how, void **out)
         if (per == 2) how->shared_size = (size_t)x->dim[0] * (size_t)units * sizeof(float);
         OCT_TRY(oct_kernel_name(how, g->family, g->isa));
     }
+    if (oct_linear_sparse_f32_pick(args, how))
+        OCT_TRY(oct_linear_sparse_f32_make(args, how, &s->sparse));
     if (ready) return OCT_OK;
     oct_arena tmp = { 0 }; /* a row of weights and the permutation: gone after packing */
     int32_t *perm;
@@ -274,8 +279,10 @@ static void run(const oct_args *args, const void *opaque, const oct_run *r)
     const oct_tensor *residual = args->in[OCT_LINEAR_RESIDUAL];
     work w = { .s = s, .r = r, .x = args->in[OCT_LINEAR_X]->data, .y = args->out->data,
                .residual = residual ? residual->data : NULL, .rows = r->n, .act = attr->act };
-    if (s->s8 || s->blas) {
+    const int sparse = s->sparse && oct_linear_sparse_f32_takes(s->sparse, r->n);
+    if (s->s8 || s->blas || sparse) {
         if (s->s8) oct_linear_s8_run(args, s->s8, r);
+        else if (sparse) oct_linear_sparse_f32_run(args, s->sparse, r);
         else oct_sgemm_run(s->blas, r->n, w.x, w.residual, s->vec ? OCT_ACT_NONE : w.act, w.y);
         if (s->vec) oct_spread(r->pool, (size_t)r->n, 64 * (size_t)s->n, finish_rows, &w);
         return;

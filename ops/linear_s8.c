@@ -4,10 +4,13 @@
  *   b  [N] S32, F32 or absent                      residual, y  [M, N] U8 or FP32
  *
  * x FP32: b, residual, y FP32.  First each row is quantized, with a scale and zero of its own, into
- * the workspace: [M, K] U8, scale[M], zero[M]. */
+ * the workspace: [M, K] U8, scale[M], zero[M].
+ *
+ * Where most weights are zero there are sparse blocks, too (linear_sparse_s8.h), for many rows. */
 #include "ops/kernels/gemm_s8.h"
 #include "ops/kernels/vec_u8.h"
 #include "ops/linear.h"
+#include "ops/linear_sparse_s8.h"
 #include "ops/quantized.h"
 #include "ops/spread.h"
 
@@ -19,14 +22,10 @@ typedef struct state {
     const char *packed;
     size_t panel_size;
     int n;
+    oct_linear_sparse_s8 *sparse; /* or NULL */
 } state;
 
-/* x as the tiles read it. */
-typedef struct rows {
-    uint8_t *q;
-    float *scale;              /* NULL: one for all, in the panels */
-    int32_t *zero;
-} rows;
+typedef oct_linear_rows_s8 rows;
 
 static size_t round_up(size_t size) { return (size + OCT_ALIGN - 1) / OCT_ALIGN * OCT_ALIGN; }
 
@@ -89,7 +88,8 @@ oct_status oct_linear_s8_prepare(const oct_args *args, oct_prepare *how, void **
     else status = oct_gemm_s8_check(s->gemm, 1, &s->seg, packed, s->panel_size, n_panels);
     oct_arena_free(&tmp);
     oct_gemm_s8_classify(&s->out, s->gemm->nr, packed, s->panel_size, n_panels);
-    return status;
+    if (status || !oct_linear_sparse_s8_pick(args, how)) return status;
+    return oct_linear_sparse_s8_make(args, how, x_max, &s->sparse);
 }
 
 typedef struct work {
@@ -170,6 +170,10 @@ void oct_linear_s8_run(const oct_args *args, const void *opaque, const oct_run *
         quantizing t = { s, args->in[OCT_LINEAR_X]->data, place_rows(m, s->seg.len, r->shared) };
         oct_spread(r->pool, (size_t)r->n, (size_t)s->seg.len * 5, quantize, &t);
         w.x = t.to;
+    }
+    if (s->sparse && oct_linear_sparse_s8_takes(s->sparse, r->n)) {
+        oct_linear_sparse_s8_run(args, s->sparse, &w.x, r);
+        return;
     }
     w.items = (double)r->n * s->n * s->seg.len < ALONE ? 1 : w.panels;
     if (w.items > 1) oct_parallel_for(r->pool, w.items, body, &w);

@@ -74,21 +74,30 @@ endif
 
 # Sparse weights: blocks of 4 inputs.
 liboctet_core_la_SOURCES += \
+	ops/sparse.h ops/sparse.c ops/linear_sparse_s8.h ops/linear_sparse_s8.c \
+	ops/conv2d_strips.h ops/conv2d_strips.c ops/kernels/sparse_pixels.h \
 	ops/conv2d_sparse_s8.h ops/conv2d_sparse_s8.c ops/conv2d_sparse_rule.c \
 	ops/kernels/sparse_s8.h ops/kernels/sparse_s8.c \
 	ops/kernels/sparse_s8_ref.c ops/kernels/sparse_s8_tmpl.h ops/kernels/sparse_s8_dot.h \
-	ops/kernels/sparse_s8_xmm.h ops/kernels/sparse_s8_ymm.h ops/kernels/sparse_s8_q.h
+	ops/kernels/sparse_s8_xmm.h ops/kernels/sparse_s8_ymm.h ops/kernels/sparse_s8_q.h \
+	ops/conv2d_sparse_f32.h ops/conv2d_sparse_f32.c \
+	ops/linear_sparse_f32.h ops/linear_sparse_f32.c ops/sparse_f32.h ops/sparse_f32_rule.c \
+	ops/kernels/sparse_f32.h ops/kernels/sparse_f32.c ops/kernels/sparse_f32_ref.c \
+	ops/kernels/sparse_f32_tmpl.h
 if HAVE_AVX512
-liboctet_avx512_la_SOURCES += ops/kernels/sparse_s8_avx512.c
+liboctet_avx512_la_SOURCES += ops/kernels/sparse_s8_avx512.c \
+	ops/kernels/sparse_f32_avx512.c
 endif
 if HAVE_AVXVNNI
 liboctet_avxvnni_la_SOURCES += ops/kernels/sparse_s8_avxvnni.c
 endif
 if HAVE_AVX2
-liboctet_avx2_la_SOURCES += ops/kernels/sparse_s8_avx2.c ops/kernels/sparse_s8_a7_avx2.c
+liboctet_avx2_la_SOURCES += ops/kernels/sparse_s8_avx2.c ops/kernels/sparse_s8_a7_avx2.c \
+	ops/kernels/sparse_f32_avx2.c
 endif
 if HAVE_NEON
-liboctet_neon_la_SOURCES += ops/kernels/sparse_s8_neon.c
+liboctet_neon_la_SOURCES += ops/kernels/sparse_s8_neon.c \
+	ops/kernels/sparse_f32_neon.c
 endif
 if HAVE_NEONDOT
 liboctet_neondot_la_SOURCES += ops/kernels/sparse_s8_neondot.c

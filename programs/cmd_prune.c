@@ -245,9 +245,9 @@ const cli_command cmd_prune = {
         "weights that stayed are solved for, so that they answer your samples as the whole layer\n"
         "did, and batch norms are corrected. With --eval the models answer labelled data:\n"
         "accuracy, loss, agreement, time, before and after, and between pruning and repair;\n"
-        "--max-drop finds the amount. Blocks of four inputs that are all zero are not stored,\n"
-        "where that is smaller. FP32 multiplies zeros like other weights; octet quantize has\n"
-        "convolutions leave such blocks out where that is faster, which --break-even measures.\n"
+        "--max-drop finds the amount. Blocks of four that are all zero are not stored, where that\n"
+        "is smaller, and where it is faster they are left out of the sums, too, here in FP32 and\n"
+        "after octet quantize in INT8: by a table that lies below what --break-even measures.\n"
         "The same MODEL, DATA and options give the same bytes on every machine.",
     .examples =
         "  octet prune mnist_cnn.safetensors --amount 0.5 -o pruned.safetensors \\\n"

@@ -145,9 +145,9 @@ void prune_report_text(FILE *to, const prune_report *r)
     }
     sparsity(to, r->pruned);
     if (r->calib_data) repaired(to, r->pruned);
-    fputs("\nBlocks of four inputs that are all zero are not stored where that saves an eighth. FP32 "
-          "multiplies zeros\nlike other weights; after octet quantize such blocks are left out where "
-          "that is faster.\n", to);
+    fputs("\nBlocks of four that are all zero are not stored where that saves an eighth, and left out "
+          "of the sums\nwhere that is faster: of convolutions and linear layers, in FP32 and after "
+          "octet quantize.\n", to);
 }
 
 /* ---- JSON ---- */

@@ -27,6 +27,7 @@ extern const check_family check_family_gemm_bf16;
 extern const check_family check_family_gemm_s8;
 extern const check_family check_family_winograd_s8;
 extern const check_family check_family_sparse_s8;
+extern const check_family check_family_sparse_f32;
 
 /* A failed CHECK is counted and printed (the first few of a variant); it never ends the program. */
 #define CHECK(cond, ...)                                                      \

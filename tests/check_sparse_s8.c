@@ -21,7 +21,9 @@ typedef struct sample {
     oct_sparse_s8_weights weights;
     oct_requant out;
     const void *residual;
-    oct_sparse_s8_run run[MOST_RUNS];
+    float *row_scale;          /* [pixels] powers of two; or NULL, and row_zero too */
+    int32_t *row_zero;
+    oct_sparse_run run[MOST_RUNS];
     int n_runs;
 } sample;
 
@@ -66,7 +68,7 @@ static void make_runs(sample *s)
     for (int at = (int)(check_rand() % 3); s->n_runs < MOST_RUNS && at < s->pixels; s->n_runs++) {
         int count = check_up_to(check_rand() % 2 ? s->pixels : 9);
         if (count > s->pixels - at) count = s->pixels - at;
-        s->run[s->n_runs] = (oct_sparse_s8_run){ at, count, (size_t)at * s->ldc };
+        s->run[s->n_runs] = (oct_sparse_run){ at, count, (size_t)at * s->ldc };
         at += count + (int)(check_rand() % 4);
     }
 }
@@ -90,6 +92,15 @@ static sample make(int pixels, int quads, int taps, int n, int x_max, fill fx, f
                            check_rand() % 2 || lo > 127 ? 255 : 127, 0.7f, 100,
                            (oct_act)(check_rand() % 3), .bounded = 0 };
     oct_requant_spread(&s.out);
+    if (s.out.kind == OCT_REQUANT_F32 && check_rand() % 2) {
+        s.row_scale = check_in((size_t)pixels * sizeof *s.row_scale, 4);
+        s.row_zero = check_in((size_t)pixels * sizeof *s.row_zero, 4);
+        s.weights.zero = 0;
+        for (int i = 0; i < pixels; i++) {
+            s.row_scale[i] = check_rand() % 2 ? 0.25f : 4;
+            s.row_zero[i] = (int32_t)(check_rand() % (unsigned)(x_max + 1));
+        }
+    }
     if (s.out.kind != OCT_REQUANT_S32 && check_rand() % 2) {
         uint8_t *r = check_in(y_count(&s) * element(&s), 4);
         if (element(&s) == 1) fill_bytes(r, y_count(&s), RANDOM, 0, 255);
@@ -112,9 +123,9 @@ static unsigned char *planar(const oct_sparse_s8 *g, const sample *s)
     for (int i = 0, count; i < n; i += count) { /* in runs of any length */
         count = check_up_to(check_rand() % 2 ? n : 5);
         if (count > n - i) count = n - i;
-        g->input(&(oct_sparse_s8_in){ .x = s->x + (size_t)i * 4 * (size_t)s->quads,
+        g->input(&(oct_sparse_in){ .x = s->x + (size_t)i * 4 * (size_t)s->quads,
                                       .pixel = 4 * (size_t)s->quads, .n = count,
-                                      .quads = s->quads, .to = strip + 4 * (size_t)i,
+                                      .planes = s->quads, .to = strip + 4 * (size_t)i,
                                       .step = plane });
     }
     for (int q = 0; q < s->quads; q++)
@@ -160,17 +171,18 @@ static unsigned char *compute(const oct_sparse_s8 *g, const sample *s)
     for (int first = 0; first < s->pixels; first += per_tile)
         for (int n0 = 0; n0 < s->n; n0 += g->nr) {
             const int left = (s->pixels - first) / g->lanes, end = first + per_tile;
-            oct_sparse_s8_run run[MOST_RUNS];
+            oct_sparse_run run[MOST_RUNS];
             oct_sparse_s8_args t = { .x = strip + 4 * (size_t)first, .run = run, .out = &out,
                                      .vecs = left < g->vecs ? left : g->vecs, .ldc = s->ldc,
                                      .panel = oct_sparse_s8_panel(packed, n0 / g->nr),
                                      .cols = s->n - n0 < g->nr ? s->n - n0 : g->nr,
                                      .c = c + (size_t)n0 * element(s) };
             t.size = (int32_t)(plane * (size_t)s->quads);
+            if (s->row_scale) t.row_scale = s->row_scale + first, t.row_zero = s->row_zero + first;
             if (s->chunk) t.chunk = (int32_t)plane * s->chunk;
             if (s->residual) t.residual = (const char *)s->residual + (size_t)n0 * element(s);
             for (int r = 0; r < s->n_runs; r++) { /* what of the runs lies in the tile */
-                oct_sparse_s8_run cut = s->run[r];
+                oct_sparse_run cut = s->run[r];
                 const int before = first > cut.first ? first - cut.first : 0;
                 cut.count -= before, cut.at += (size_t)before * s->ldc;
                 cut.first += before;
@@ -188,9 +200,10 @@ static unsigned char *compute(const oct_sparse_s8 *g, const sample *s)
 static int64_t plain_sum(const sample *s, int i, int n)
 {
     int64_t sum = s->weights.bias ? s->weights.bias[n] : 0;
+    const int zero = s->row_zero ? s->row_zero[i] : s->weights.zero;
     for (int c = 0; c < 4 * s->quads; c++)
         for (int t = 0; t < s->taps; t++)
-            sum += (s->x[(i + s->tap[t]) * 4 * s->quads + c] - s->weights.zero) *
+            sum += (s->x[(i + s->tap[t]) * 4 * s->quads + c] - zero) *
                    s->weights.b[(n * 4 * s->quads + c) * s->taps + t];
     return sum;
 }
@@ -204,7 +217,8 @@ static unsigned char *plain(const sample *s)
                 const size_t at = (size_t)i * s->ldc + (size_t)n;
                 const int32_t acc = (int32_t)plain_sum(s, i, n);
                 const float fbias = s->weights.fbias ? s->weights.fbias[n] : 0;
-                check_requant(&s->out, acc, s->weights.scale[n], fbias, s->residual, at, c);
+                const float scale = s->weights.scale[n] * (s->row_scale ? s->row_scale[i] : 1);
+                check_requant(&s->out, acc, scale, fbias, s->residual, at, c);
             }
     return c;
 }
@@ -318,7 +332,7 @@ static void bench(int v)
         oct_sparse_s8_pack(g, &w, packed);
         oct_requant out = { .kind = OCT_REQUANT_U8, .hi = 127, .bounded = 1 };
         oct_requant_spread(&out);
-        const oct_sparse_s8_run run = { 0, pixels, 0 };
+        const oct_sparse_run run = { 0, pixels, 0 };
         timed t = { g, { .x = planar(g, &s), .vecs = g->vecs, .run = &run, .n_runs = 1,
                          .panel = oct_sparse_s8_panel(packed, 0), .cols = g->nr, .out = &out,
                          .c = check_out((size_t)(pixels * g->nr), 64), .ldc = (size_t)g->nr } };

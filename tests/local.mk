@@ -18,6 +18,7 @@ tests_check_kernels_SOURCES = tests/check_kernels.h tests/check_kernels.c \
 	tests/check_buffers.c tests/check_gemm_f32.c tests/check_gemm_s8.c tests/check_vec.c \
 	tests/check_vec_u8.c \
 	tests/check_winograd_f32.c tests/check_winograd_s8.c tests/check_sparse_s8.c \
+	tests/check_sparse_f32.c \
 	tests/winograd_matrices.h
 
 # Readers of files against what fuzzing found; with libFuzzer, the fuzzers themselves.
@@ -76,13 +77,15 @@ tests_test_threads_cond_LDADD    = $(LDADD) $(CHECK_LIBS)
 # nothing but the C library, libm and pthreads.
 unit_tests += tests/test_conv tests/test_winograd tests/test_ops tests/test_ops_golden \
 	tests/test_ops_s8 tests/test_ops_quantize tests/test_ops_dynamic tests/test_conv_s8_way \
-	tests/test_conv_sparse_s8
+	tests/test_conv_sparse_s8 tests/test_conv_sparse_f32
 tests_test_ops_quantize_SOURCES = tests/run_op.h tests/run_op.c tests/test_ops_quantize.c
 tests_test_ops_quantize_LDADD   = liboctet_core.la $(CHECK_LIBS)
 tests_test_ops_dynamic_SOURCES = tests/run_op.h tests/run_op.c tests/test_ops_dynamic.c
 tests_test_ops_dynamic_LDADD   = liboctet_core.la $(CHECK_LIBS)
 tests_test_ops_s8_SOURCES     = tests/run_op.h tests/run_op.c tests/test_ops_s8.c
 tests_test_ops_s8_LDADD       = liboctet_core.la $(CHECK_LIBS)
+tests_test_conv_sparse_f32_SOURCES = tests/run_op.h tests/run_op.c tests/test_conv_sparse_f32.c
+tests_test_conv_sparse_f32_LDADD   = liboctet_core.la $(CHECK_LIBS)
 tests_test_conv_sparse_s8_SOURCES = tests/run_op.h tests/run_op.c tests/test_conv_sparse_s8.c
 tests_test_conv_sparse_s8_LDADD   = liboctet_core.la $(CHECK_LIBS)
 tests_test_conv_s8_way_SOURCES = tests/run_op.h tests/run_op.c tests/test_conv_s8_way.c

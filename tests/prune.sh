@@ -103,11 +103,24 @@ if [ $brief -eq 0 ]; then
     cmp -s "$work/l1" "$work/l2" || fail "sparse: other logits than ref"
     run ./octet prune "$cifar" --break-even --threads 1 --json >"$work/said" ||
         fail "--break-even: exit $?"
-    grep -q '"break_even":' "$work/said" || fail "--break-even: $(head -1 "$work/said")"
+    grep -q '"precision": "fp32", "structure": "4x1",.*"break_even":' "$work/said" || fail "--break-even: $(head -1 "$work/said")"
 fi
-run ./octet prune "$cifar" --break-even --structure 4x1 >/dev/null 2>"$work/err"
-[ $? -eq 1 ] && grep -q 'only --structure 1x4 has a sparse kernel' "$work/err" ||
-    fail "--break-even --structure 4x1: $(cat "$work/err")"
+run ./octet prune "$cifar" --break-even --structure 2:4 >/dev/null 2>"$work/err"
+[ $? -eq 1 ] && grep -q 'structure 1x4 or 4x1 expected' "$work/err" ||
+    fail "--break-even --structure 2:4: $(cat "$work/err")"
+
+# ---- FP32: zeros left out, the dense bits ----
+
+prune "$model" "$work/s" --structure 4x1 --amount 0.85 --per-layer
+run ./octet inspect "$work/s" >"$work/said"
+grep -q '^metadata *octet.sparse: .*"conv2":\["avx512",' "$work/said" || fail "FP32: no octet.sparse"
+run ./octet compile "$work/s" -o "$work/packed" --quiet >/dev/null || fail "FP32: compile: exit $?"
+for how in "s --isa ref" s packed "s --gemm ours --precision fp32 --threads 3"; do
+    run ./cnn_infer "$work/"$how "$data/digits" --quiet --logits "$work/l2" >/dev/null ||
+        fail "FP32: $how: exit $?"
+    [ "$how" != "s --isa ref" ] || mv "$work/l2" "$work/l1"
+    [ "$how" = "s --isa ref" ] || cmp -s "$work/l1" "$work/l2" || fail "FP32: $how: other logits"
+done
 
 # ---- the answers ----
 

@@ -118,7 +118,7 @@ START_TEST(layouts_have_not_changed)
         { "avx2", "679f34f7110708bb13f4ac4aeb61b6669ccb1c842f3c8d5041477d5d4a794a4b" },
         { "avx512", "22ccc536b3a89ad59af23b9b19fc72e2630ed2bbadaf934b14d952660871509b" },
     };
-    ck_assert_int_eq(OCT_PACKING, 3);
+    ck_assert_int_eq(OCT_PACKING, 4);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         unsigned flags;
         if (oct_cpu_isa_any(known[i].isa, &flags) || oct_compiled_built(flags)) continue;
@@ -229,8 +229,8 @@ START_TEST(changed_plans)
     static const char *const change[][2] = {
         { "\\\"isa\\\":\\\"ref\\\"", "\\\"isa\\\":\\\"rex\\\"" },
         { "\\\"isa\\\":\\\"ref\\\"", "\\\"isa\\\":\\\"avx2\\\"" }, /* wider panels: sizes differ */
-        { "\\\"packing\\\":3", "\\\"packing\\\":1" },
-        { "\\\"packing\\\":3", "\\\"packing\\\":[]" },
+        { "\\\"packing\\\":4", "\\\"packing\\\":1" },
+        { "\\\"packing\\\":4", "\\\"packing\\\":[]" },
         { "\\\"parameters\\\":", "\\\"parameters\\\":-" },
         { "\\\"op\\\":\\\"conv2d\\\"", "\\\"op\\\":\\\"conv3d\\\"" },
         { "\\\"op\\\":\\\"conv2d\\\"", "\\\"op\\\":\\\"linear\\\"" },

@@ -1,5 +1,6 @@
-/* conv2d with sparse blocks has the bytes of the dense way, which ref computes: any shape, each
- * ISA, any threads, weights packed here or before. */
+/* conv2d and linear with sparse blocks have the bytes of the dense way, which ref computes: any
+ * shape, each ISA, any threads, weights packed here or before. */
+#include <math.h>
 #include <string.h>
 
 #include "ops/attr.h"
@@ -86,7 +87,7 @@ static void on_isa(unsigned cpu, void *arg)
     s->attr.sparse = 0;
     run_one(s);
     ck_assert_ptr_null(strstr(s->op.how.kernel, "sparse_s8/"));
-    s->attr.sparse = oct_conv2d_sparse_s8_isa(cpu);
+    s->attr.sparse = oct_sparse_isa(cpu);
     for (s->op.threads = 1; s->op.threads <= 5; s->op.threads += 2) run_one(s);
     ck_assert(!s->attr.sparse == !strstr(s->op.how.kernel, "sparse_s8/"));
     const oct_packed piece = s->op.how.packed[0];
@@ -126,6 +127,86 @@ START_TEST(the_dense_bytes)
 }
 END_TEST
 
+/* linear: rows as pixels, few of them dense; x FP32 is quantized at run time. */
+typedef struct rows {
+    int m, n, k, per_cent, f32, residual;
+} rows;
+
+static const rows linears[] = {
+    { 33, 70, 68, 4, 0, 0 }, { 300, 40, 132, 4, 0, 1 }, { 230, 33, 768, 4, 1, 1 },
+    { 64, 40, 20, 3, 1, 0 }, { 40, 65, 16, 0, 1, 0 },
+};
+enum { N_LINEARS = sizeof linears / sizeof *linears };
+
+typedef struct linear {
+    subject s;
+    oct_linear_attr attr;
+    int rows;
+} linear;
+
+static void run_rows(linear *t, int n)
+{
+    subject *s = &t->s;
+    const size_t size = oct_tensor_size(&s->y) / (size_t)t->rows * (size_t)n;
+    s->y.data = NULL;
+    test_op_run(&s->op, OCT_OP_LINEAR, &s->args, n);
+    if (!s->want) {            /* ref, dense, all rows: the first */
+        s->want = oct_arena_alloc(&s->op.arena, size);
+        memcpy(s->want, s->y.data, size);
+    }
+    ck_assert_mem_eq(s->y.data, s->want, size);
+}
+
+static void linear_on_isa(unsigned cpu, void *arg)
+{
+    linear *t = arg;
+    subject *s = &t->s;
+    void *const weights = s->w.data, *const biases = s->b.data;
+    s->op.cpu = cpu, s->op.threads = 1;
+    t->attr.sparse = 0;
+    run_rows(t, t->rows);
+    t->attr.sparse = oct_sparse_isa(cpu);
+    for (s->op.threads = 1; s->op.threads <= 3; s->op.threads += 2)
+        for (int n = t->rows; n > 0; n = n > 20 ? n - 19 : n / 3) run_rows(t, n);
+    ck_assert(!t->attr.sparse == !strstr(s->op.how.kernel, "sparse_s8"));
+    ck_assert_int_eq(s->op.how.n_packed, t->attr.sparse ? 2 : 1);
+    const oct_packed piece[2] = { s->op.how.packed[0], s->op.how.packed[1] };
+    s->op.given = piece, s->op.n_given = s->op.how.n_packed;
+    s->w.data = s->b.data = oct_no_data;
+    run_rows(t, t->rows);
+    s->op.given = NULL, s->op.n_given = 0;
+    s->w.data = weights, s->b.data = biases;
+}
+
+START_TEST(linear_bytes)
+{
+    static const float x_scale = .03f, r_scale = .05f;
+    const rows *c = &linears[_i / 2];
+    const int most = _i % 2 ? 255 : 127;
+    linear t = { .rows = c->m, .attr.act = OCT_ACT_RELU };
+    subject *s = &t.s;
+    s->op.threads = 1;
+    if (!c->f32) t.attr.quant = (oct_quant){ .05f, 3, most };
+    make_weights(s, &(shape){ .c = c->k, .out = c->n, .kernel = { 1, 1 },
+                              .per_cent = c->per_cent });
+    s->w.rank = 2;
+    s->x = (oct_tensor){ .dtype = c->f32 ? OCT_F32 : OCT_U8, .rank = 2, .dim = { c->m, c->k } };
+    if (c->f32) test_op_fill(&s->op, &s->x);
+    else s->x.data = bytes(s, oct_tensor_size(&s->x), most);
+    if (!c->f32) s->x.scale = &x_scale, s->x.zero = most / 3, s->x.max = most;
+    s->args = (oct_args){ &t.attr, { &s->x, &s->w, c->f32 ? NULL : &s->b }, &s->y };
+    ck_assert_int_eq(oct_op_linear.infer(&s->args), OCT_OK);
+    if (c->residual) {
+        s->r = s->y;
+        if (c->f32) test_op_fill(&s->op, &s->r);
+        else s->r.data = bytes(s, oct_tensor_size(&s->r), most), s->r.scale = &r_scale;
+        s->args.in[OCT_LINEAR_RESIDUAL] = &s->r;
+    }
+    test_each_isa(linear_on_isa, &t);
+    oct_arena_free(&s->op.arena);
+}
+END_TEST
+
 /* What the file says is done, and only on the ISA it says. */
 START_TEST(the_rule)
 {
@@ -133,25 +214,38 @@ START_TEST(the_rule)
                                    .kernel = { 1, 1 }, .stride = { 1, 1 }, .dilation = { 1, 1 },
                                    .groups = 1 };
     oct_conv2d_shape other = one;
-    ck_assert_int_eq(oct_conv2d_sparse_s8_isa(0), 0);
-    ck_assert_int_eq(oct_conv2d_sparse_s8_isa(OCT_CPU_AVX2 | OCT_CPU_AVXVNNI), OCT_CPU_AVXVNNI);
-    ck_assert_int_eq(oct_conv2d_sparse_s8_isa(OCT_CPU_AVX2 | OCT_CPU_AVX512), OCT_CPU_AVX512);
-    ck_assert(oct_conv2d_sparse_s8_pays(&one, OCT_CPU_AVX2, 127, .05));
-    ck_assert(!oct_conv2d_sparse_s8_pays(&one, OCT_CPU_AVX2, 127, 1));
-    ck_assert(!oct_conv2d_sparse_s8_pays(&one, 0, 127, 0));
+    ck_assert_int_eq(oct_sparse_isa(0), 0);
+    ck_assert_int_eq(oct_sparse_isa(OCT_CPU_AVX2 | OCT_CPU_AVXVNNI), OCT_CPU_AVXVNNI);
+    ck_assert_int_eq(oct_sparse_isa(OCT_CPU_AVX2 | OCT_CPU_AVX512), OCT_CPU_AVX512);
+    ck_assert(oct_conv2d_sparse_s8_limit(&one, OCT_CPU_AVX2, 127) > .05);
+    ck_assert(oct_conv2d_sparse_s8_limit(&one, OCT_CPU_AVX2, 127) <= 1);
+    ck_assert(oct_conv2d_sparse_s8_limit(&one, 0, 127) <= 0);
     other.groups = 2;
-    ck_assert(!oct_conv2d_sparse_s8_pays(&other, OCT_CPU_AVX2, 127, 0));
+    ck_assert(oct_conv2d_sparse_s8_limit(&other, OCT_CPU_AVX2, 127) <= 0);
     other.groups = 1, other.c = 255;
-    ck_assert(!oct_conv2d_sparse_s8_pays(&other, OCT_CPU_AVX2, 127, 0));
+    ck_assert(oct_conv2d_sparse_s8_limit(&other, OCT_CPU_AVX2, 127) <= 0);
+}
+END_TEST
+
+/* What is there twice in a block is one; -128 and a NaN are no zeros, -0 is one. */
+START_TEST(the_blocks)
+{
     int8_t w[2 * 8 * 2] = { 0 }; /* [2, 8, 1, 2]: 8 blocks */
-    w[1] = 1, w[3] = -1, w[31] = 1; /* one block twice, another */
+    w[1] = 1, w[3] = -1, w[31] = -128;
     const oct_tensor t = { .dtype = OCT_S8, .rank = 4, .dim = { 2, 8, 1, 2 }, .data = w };
-    ck_assert_double_eq(oct_conv2d_sparse_s8_density(&t), .25);
+    ck_assert_uint_eq(oct_sparse_blocks(&t), 2);
+    float f[2 * 8] = { [0] = -0.f, [4] = (float)NAN, [15] = 1e-45f };
+    oct_tensor u = { .dtype = OCT_F32, .rank = 2, .dim = { 2, 8 }, .data = f };
+    ck_assert_uint_eq(oct_sparse_blocks(&u), 2);
+    uint16_t h[8] = { [1] = 0x8000, [7] = 1 };
+    const oct_tensor v = { .dtype = OCT_F16, .rank = 2, .dim = { 1, 8 }, .data = h };
+    ck_assert_uint_eq(oct_sparse_blocks(&v), 1);
 }
 END_TEST
 
 int main(void)
 {
-    const suite_loop loops[] = { { the_dense_bytes, 2 * N_SHAPES }, { the_rule, 1 } };
+    const suite_loop loops[] = { { the_dense_bytes, 2 * N_SHAPES }, { linear_bytes, 2 * N_LINEARS },
+                                 { the_rule, 1 }, { the_blocks, 1 } };
     return suite_run_loops("conv_sparse_s8", loops, sizeof loops / sizeof *loops);
 }

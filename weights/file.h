@@ -37,7 +37,8 @@ typedef struct oct_weights_item {
     struct oct_weights_item *mask;  /* the tensor is this one times mask, */
     const char *product;            /* and that is its name */
     bool hidden;                    /* it is such a mask, or compressed values */
-    const struct oct_weights_item *index, *values; /* it is made of these; no store */
+    const struct oct_weights_item *index, *values; /* it is made of these, blocks.c's form */
+    int form;                                      /* says how; no store */
     struct oct_weights_item *whole; /* it is the index of this one */
     struct oct_weights_item *next;  /* while they are collected */
 } oct_weights_item;
@@ -112,7 +113,7 @@ oct_status oct_data_load(oct_weights *w, const oct_weights_item *it, void **data
 void oct_data_free(oct_weights *w, const void *data);
 void oct_data_free_all(oct_weights *w);
 
-/* blocks.c: NAME.index and NAME.values become NAME; NAME's data. */
+/* blocks.c: NAME.index, .index.4x1, .index.2:4 and NAME.values become NAME; NAME's data. */
 oct_status oct_blocks_pair(oct_weights *w);
 oct_status oct_blocks_load(oct_weights *w, const oct_weights_item *it, void **data);
 

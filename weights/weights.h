@@ -82,12 +82,13 @@ typedef struct oct_save_tensor {
 typedef struct oct_save_meta {
     const char *key, *value;
 } oct_save_meta;
-/* weights/blocks.c: the list with NAME.values and NAME.index for every NAME of which so many blocks
- * of 4 inputs are zero that an eighth is saved; all in arena.  *form belongs to the metadata, its value
- * NULL where nothing was compressed.  A reader sees NAME again. */
+/* weights/blocks.c: the list with NAME.values and an index for every NAME of which so many blocks
+ * of 4 inputs or outputs are zero, or two of each 4 inputs, that an eighth is saved; all in arena.
+ * *meta belongs to the metadata, its value NULL where nothing was compressed.  A reader sees NAME
+ * again. */
 OCT_MUST_CHECK oct_status oct_weights_compress(const oct_save_tensor *tensors, int n,
                                                oct_arena *arena, oct_save_tensor **out, int *n_out,
-                                               oct_save_meta *form);
+                                               oct_save_meta *meta);
 OCT_MUST_CHECK oct_status oct_weights_save(const char *path, const oct_save_tensor *tensors, int n,
                                            const oct_save_meta *meta, int n_meta);
 

@@ -70,7 +70,7 @@ void oct_gemm_f32_pack(const oct_gemm_f32 *g, const oct_tensor *b, int first, in
         for (int j = 0; j < g->nr && n0 + j < count; j++) {
             const size_t n = (size_t)(first + n0 + j);
             oct_tensor_read_f32(b, n * (size_t)len, (size_t)len, row);
-            if (bias) packed[j] = bias[n];
+            if (bias) packed[j] = bias[n] + 0.f; /* no -0: sparse_f32.h relies on it */
             scatter(g, row, len, k, perm, (size_t)j, packed + g->nr);
         }
 }

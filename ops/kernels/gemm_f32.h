@@ -25,7 +25,7 @@
  *
  * Packed B, one panel per nr columns (nr divides OCT_BLOCK, so a panel never leaves a block of
  * output channels):
- *     float bias[nr]; float b[K][nr];       columns past N are zeros; absent bias is +0
+ *     float bias[nr]; float b[K][nr];       columns past N are zeros; an absent bias or -0 is +0
  *
  * Limits: K >= 1, K and all offsets below 2^31; act is NONE, RELU or RELU6.
  * Exact: acc = +0; for k = 0 .. K-1: acc = fma(A[m,k], B[n,k], acc); then acc + bias, + residual,

@@ -167,6 +167,39 @@ void oct_sparse_s8_pack(const oct_sparse_s8 *g, const oct_sparse_s8_weights *w, 
     begin[panels(g, w->n)] = (uint32_t)at;
 }
 
+void oct_sparse_s8_classify(const oct_sparse_s8 *g, const void *packed, int n, oct_requant *q)
+{
+    int bounded = 1, plain = 1;
+    for (int p = 0; p < n; p++) { /* they differ in size */
+        oct_gemm_s8_classify(q, g->nr, oct_sparse_s8_panel(packed, p), 0, 1);
+        bounded &= q->bounded;
+        plain &= q->plain;
+    }
+    q->bounded = bounded;
+    q->plain = plain;
+}
+
+size_t oct_sparse_s8_blocks(const oct_sparse_s8 *g, const void *packed, int n)
+{
+    const int each = g->order == OCT_SPARSE_S8_PAIRS ? 2 : 1;
+    size_t blocks = 0;
+    for (int p = 0; p < n; p++) {
+        const int32_t *fast = (const int32_t *)oct_sparse_s8_panel(packed, p) + 4 * g->nr;
+        for (int j = 0; j < g->nr; j++) blocks += (size_t)(fast[j] * each + fast[g->nr + j]);
+    }
+    return blocks;
+}
+
+int32_t oct_sparse_s8_chunk(int quads, size_t used, size_t plane, int per_column)
+{
+    enum { L1 = 32 << 10, FEW = 5 };
+    const size_t size = (size_t)quads * used, most = (size_t)per_column / FEW;
+    size_t chunks = (size + L1 - 1) / L1;
+    if (size <= L1 + L1 / 4 || most < 2) return 0;
+    if (chunks > most) chunks = most;
+    return (int32_t)(((size_t)quads + chunks - 1) / chunks * plane);
+}
+
 /* ---- from a file ---- */
 
 size_t oct_sparse_s8_given(const oct_sparse_s8 *g, int n, const void *packed, size_t size)

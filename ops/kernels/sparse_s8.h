@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "ops/kernels/requant.h"
+#include "ops/kernels/sparse_pixels.h"
 #include "tensor/status.h"
 
 /* C[i,n] = requant(bias[n] + sum over the blocks of column n of (X[i] - zero) . w)
@@ -46,34 +47,21 @@ typedef struct oct_sparse_s8_block {
     int8_t w[4];
 } oct_sparse_s8_block;
 
-typedef struct oct_sparse_s8_run {
-    int first, count;          /* pixels of the strip */
-    size_t at;                 /* elements from c and residual */
-} oct_sparse_s8_run;
-
 typedef struct oct_sparse_s8_args {
     const void *x;
     int32_t size, chunk;       /* bytes of the strip; of a chunk */
     int vecs;                  /* vectors of pixels: 1 .. g->vecs */
     const void *panel;
     int cols;                  /* 1 .. g->nr */
-    const oct_sparse_s8_run *run;
+    const oct_sparse_run *run;
     int n_runs;
     void *c;
     const void *residual;      /* or NULL */
     size_t ldc;                /* elements */
+    const float *row_scale;    /* of each pixel of the strip, or NULL; as gemm_s8.h's, F32 only */
+    const int32_t *row_zero;   /* both or neither; panels are packed with zero = 0 */
     const oct_requant *out;
 } oct_sparse_s8_args;
-
-/* Planar: pixel i, quad q of `quads`, at x + i * pixel + 4 q, goes to to + q * step + 4 i,
- * i < n; 16 bytes past the last are readable. */
-typedef struct oct_sparse_s8_in {
-    const uint8_t *x;
-    size_t pixel;              /* bytes */
-    int n, quads;
-    unsigned char *to;
-    size_t step;
-} oct_sparse_s8_in;
 
 enum { OCT_SPARSE_S8_VECS = 14, OCT_SPARSE_S8_MAX_NR = 32 };
 
@@ -90,7 +78,7 @@ typedef struct oct_sparse_s8 {
     int pack;                  /* oct_gemm_s8's lanes: int32 a vector in pack order, or 0 */
     int flip;                  /* 128: bytes of the strip are x ^ 128, signed */
     oct_sparse_s8_order order;
-    void (*input)(const oct_sparse_s8_in *args);
+    void (*input)(const oct_sparse_in *args);
     void (*tile)(const oct_sparse_s8_args *args);
 } oct_sparse_s8;
 
@@ -127,6 +115,15 @@ size_t oct_sparse_s8_given(const oct_sparse_s8 *g, int n, const void *packed, si
  * is 0 .. most, so no kernel reads outside the strip; all else is numbers.  ERR_FORMAT. */
 OCT_MUST_CHECK oct_status oct_sparse_s8_check(const oct_sparse_s8 *g, int n, int32_t most,
                                               const void *packed, size_t size);
+
+/* bounded and plain of q, as oct_gemm_s8_classify finds them, of all n panels together. */
+void oct_sparse_s8_classify(const oct_sparse_s8 *g, const void *packed, int n, oct_requant *q);
+/* Blocks of all n panels. */
+size_t oct_sparse_s8_blocks(const oct_sparse_s8 *g, const void *packed, int n);
+/* args.chunk: so many that what columns with per_column blocks read of one, `used` bytes of each
+ * quad's `plane`, stays in L1, but not with too few blocks in each: sums are loaded and stored once
+ * more for every one. */
+int32_t oct_sparse_s8_chunk(int quads, size_t used, size_t plane, int per_column);
 
 static inline const void *oct_sparse_s8_panel(const void *packed, int p)
 {

@@ -3,19 +3,22 @@
 
 enum { NR = 8, LANES = 4, VECS = 14 };
 
-static void input(const oct_sparse_s8_in *t)
+static void input(const oct_sparse_in *t)
 {
-    for (int q = 0; q < t->quads; q++)
+    for (int q = 0; q < t->planes; q++)
         for (int i = 0; i < 4 * t->n; i++)
             t->to[(size_t)q * t->step + (size_t)i] =
                 t->x[(size_t)(i / 4) * t->pixel + (size_t)(4 * q + i % 4)];
 }
 
-static void put(const oct_sparse_s8_args *t, size_t at, int j, int32_t acc)
+/* The sum of column j and this pixel to element `at`. */
+static void put(const oct_sparse_s8_args *t, size_t at, int pixel, int j, int32_t acc)
 {
     const float *scale = (const float *)t->panel + NR, *fbias = scale + NR;
     const oct_requant *q = t->out;
+    if (t->row_zero) acc -= t->row_zero[pixel] * ((const int32_t *)t->panel)[3 * NR + j];
     float y = (float)acc * scale[j];
+    if (t->row_scale) y = y * t->row_scale[pixel];
     switch (q->kind) {
     case OCT_REQUANT_S32:
         ((int32_t *)t->c)[at] = acc;
@@ -43,7 +46,7 @@ static void column(const oct_sparse_s8_args *t, int j, const oct_sparse_s8_block
                                    4 * (ptrdiff_t)(t->run[r].first + i);
                 for (int p = 0; p < 4; p++) sum += x[p] * block[k].w[p];
             }
-            put(t, t->run[r].at + (size_t)i * t->ldc + (size_t)j, j, sum);
+            put(t, t->run[r].at + (size_t)i * t->ldc + (size_t)j, t->run[r].first + i, j, sum);
         }
 }
 

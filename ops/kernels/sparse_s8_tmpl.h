@@ -24,23 +24,23 @@ DEFINE_TRANSPOSE(part)
 
 /* Pixels i .. i + LANES, and i .. i + 4, all quads: 4 of them at a time. */
 #define DEFINE_PIXELS(type, rows)                                                    \
-    INLINE void type##_pixels(const oct_sparse_s8_in *t, int i)                      \
+    INLINE void type##_pixels(const oct_sparse_in *t, int i)                         \
     {                                                                                \
         const uint8_t *x = t->x + (size_t)i * t->pixel;                              \
         unsigned char *to = t->to + 4 * (size_t)i;                                   \
-        for (int q = 0; q < t->quads; q += 4, x += 16) {                             \
+        for (int q = 0; q < t->planes; q += 4, x += 16) {                            \
             type r[4];                                                               \
             UNROLL for (int j = 0; j < 4; j++)                                       \
                 r[j] = rows(x + (size_t)j * t->pixel, 4 * t->pixel);                 \
             type##_transpose(r);                                                     \
             UNROLL for (int k = 0; k < 4; k++, to += t->step)                        \
-                if (q + k < t->quads) type##_put(to, r[k]);                          \
+                if (q + k < t->planes) type##_put(to, r[k]);                         \
         }                                                                            \
     }
 DEFINE_PIXELS(vec, vec_input)
 DEFINE_PIXELS(part, part_input)
 
-static void input(const oct_sparse_s8_in *t)
+static void input(const oct_sparse_in *t)
 {
     int i = 0;
     for (; i + LANES <= t->n; i += LANES) vec_pixels(t, i);
@@ -50,7 +50,7 @@ static void input(const oct_sparse_s8_in *t)
         return;
     }
     for (; i < t->n; i++)
-        for (int q = 0; q < t->quads; q++) {
+        for (int q = 0; q < t->planes; q++) {
             uint32_t four;
             memcpy(&four, t->x + (size_t)i * t->pixel + 4 * (size_t)q, sizeof four);
             four ^= FLIP;
@@ -95,7 +95,7 @@ static void tile(const oct_sparse_s8_args *t)
     oct_gemm_s8_args to = { .groups = 1, .cols = t->cols, .panel = t->panel, .ldc = t->ldc,
                             .out = t->out };
     instance[t->vecs - 1](t, sum);
-    const oct_sparse_s8_run *run = t->run, *const end = run + t->n_runs;
+    const oct_sparse_run *run = t->run, *const end = run + t->n_runs;
     for (int v = 0; v < t->vecs && run != end; v++) {
         const int from = v * LANES, until = from + LANES;
         if (run->first >= until) continue;
@@ -107,6 +107,8 @@ static void tile(const oct_sparse_s8_args *t)
             to.rows = (last < until ? last : until) - first;
             to.c[0] = element(t, t->c, at);
             to.residual[0] = element(t, t->residual, at);
+            to.row_scale[0] = t->row_scale ? t->row_scale + first : NULL;
+            to.row_zero[0] = t->row_scale ? t->row_zero + first : NULL;
             finish(&to, (const int32_t (*)[NR])(acc + (first - from)));
             if (last > until) break;
         }

@@ -1,0 +1,32 @@
+#include "ops/sparse.h"
+
+#include "tensor/cpu.h"
+
+int oct_sparse_isa(unsigned cpu)
+{
+    static const int newest[] = { OCT_CPU_AVX512, OCT_CPU_AVXVNNI, OCT_CPU_AVX2, OCT_CPU_NEONI8MM,
+                                  OCT_CPU_NEONDOT, OCT_CPU_NEON };
+    for (size_t i = 0; i < sizeof newest / sizeof *newest; i++)
+        if (cpu & (unsigned)newest[i]) return newest[i];
+    return 0;
+}
+
+/* Elements at, at + step, ... of w, 4 of them. */
+static int is_zero(const oct_tensor *w, size_t at, size_t step)
+{
+    float x = 0;
+    for (size_t p = 0; p < 4 && x == 0; p++) oct_tensor_read_f32(w, at + p * step, 1, &x);
+    return x == 0;
+}
+
+size_t oct_sparse_blocks(const oct_tensor *w)
+{
+    oct_tensor plain = *w;     /* a scale makes no zero */
+    plain.scale = NULL;
+    size_t taps = 1, n = 0;
+    for (int i = 2; i < w->rank; i++) taps *= (size_t)w->dim[i];
+    const size_t quads = (size_t)w->dim[0] * (size_t)(w->dim[1] / 4);
+    for (size_t q = 0; q < quads; q++)
+        for (size_t t = 0; t < taps; t++) n += !is_zero(&plain, 4 * q * taps + t, taps);
+    return n;
+}
