@@ -26,10 +26,10 @@ typedef struct rule {
     double bytes;              /* of convolutions times this for 8-bit x */
 } rule;
 
-enum { SMALL = 64, FEW = 128, ANY = INT32_MAX };
+enum { SMALL = 64, FEW = 64, ANY = INT32_MAX };
 
 static const rule rules[] = {
-    { OCT_CPU_AVX512, .36, .19, .33, .24, .1, .33, 1 << 14, 1 },
+    { OCT_CPU_AVX512, .36, .19, .33, .24, 0, .33, 1 << 14, 1 },
     { OCT_CPU_AVXVNNI, .5, .33, .5, .42, .4, .38, ANY, 1 },
     { OCT_CPU_AVX2, .65, .33, .65, .55, .5, .45, ANY, .5 },
     { OCT_CPU_NEONI8MM, .1, .05, .1, .1, .1, .1, ANY, 1 },
