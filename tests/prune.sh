@@ -277,7 +277,7 @@ refuse 2 "has no label" ./octet prune "$model" -o "$new" --amount 0.5 --quiet \
     --eval "$data/digits" --report "$work/new.json"
 refuse 3 "" ./octet prune "$model" -o "$work/none/new" --amount 0.5
 refuse 3 "" ./octet prune "$model" -o "$new" --amount 0.5 --eval "$work/none"
-for file in "$work"/new* "$work"/.octet* "$work"/.new*; do
+for file in "$work"/new* "$work"/.new*; do
     [ ! -e "$file" ] || fail "refusals: $file is left"
 done
 finish
