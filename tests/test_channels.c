@@ -4,10 +4,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "models/prune.h"
-#include "tests/fail_alloc.h"
+#include "models/prune_repair.h"
 #include "tests/golden/channels.h"
 #include "tests/seeded_resnet.h"
+#include "tests/starve.h"
 #include "tests/suite.h"
 
 enum { SAMPLES = 2, N_GOLDENS = sizeof channels_goldens / sizeof *channels_goldens };
@@ -269,25 +269,21 @@ END_TEST
 
 /* ---- memory ---- */
 
+static oct_status prune_and_free(void *path)
+{
+    const oct_options o = options_of(find_subject("distilbert"));
+    const oct_prune_options how = { .whole = OCT_GROUP_CHANNEL, .multiple = 8, .amount = 0.5 };
+    oct_pruned p;
+    const oct_status status = oct_prune(path, &o, &how, &p);
+    oct_pruned_free(&p);
+    return status;
+}
+
 START_TEST(out_of_memory)
 {
-    const subject *s = find_subject("distilbert");
-    const oct_options o = options_of(s);
-    const oct_prune_options how = { .whole = OCT_GROUP_CHANNEL, .multiple = 8, .amount = 0.5 };
-    oct_status status = OCT_OK;
-    if (!fail_alloc_works()) return;
-    for (long n = 1, more = 1; more; n += test_brief() ? 7 : 1) {
-        const long live = fail_alloc_live();
-        oct_pruned p;
-        fail_alloc_begin(n, 0);
-        status = oct_prune(path_of(s), &o, &how, &p);
-        oct_pruned_free(&p);
-        more = fail_alloc_end() >= n;
-        ck_assert_msg(status == OCT_ERR_MEMORY || status == OCT_OK, "%ld: %s: %s", n,
-                      oct_status_name(status), oct_last_error());
-        ck_assert_int_eq(fail_alloc_live(), live);
-    }
-    OK(status);
+    char path[512];
+    snprintf(path, sizeof path, "%s", path_of(find_subject("distilbert")));
+    starve(test_brief() ? 7 : 1, prune_and_free, path);
 }
 END_TEST
 

@@ -6,7 +6,7 @@
 
 #include "models/prune_repair.h"
 #include "tests/chain_case.h"
-#include "tests/fail_alloc.h"
+#include "tests/starve.h"
 #include "tests/suite.h"
 
 static char source[64], made[64];
@@ -365,25 +365,19 @@ END_TEST
 
 /* ---- memory ---- */
 
+static oct_status repair_and_free(void *how)
+{
+    oct_pruned p;
+    const oct_status status = repair(how, (oct_options){ .threads = 1 }, 1, &p);
+    oct_pruned_free(&p);
+    return status;
+}
+
 START_TEST(out_of_memory)
 {
     static const char *const only[] = { "fc2" };
-    const oct_prune_options how = { .amount = 0.5, .only = only, .n_only = 1 };
-    const oct_options o = { .threads = 1 };
-    oct_status status = OCT_OK;
-    if (!fail_alloc_works()) return;
-    for (long n = 1, more = 1; more; n++) {
-        const long live = fail_alloc_live();
-        oct_pruned p;
-        fail_alloc_begin(n, 0);
-        status = repair(&how, o, 1, &p);
-        oct_pruned_free(&p);
-        more = fail_alloc_end() >= n;
-        ck_assert_msg(status == OCT_ERR_MEMORY || status == OCT_OK, "%ld: %s: %s", n,
-                      oct_status_name(status), oct_last_error());
-        ck_assert_int_eq(fail_alloc_live(), live);
-    }
-    OK(status);
+    oct_prune_options how = { .amount = 0.5, .only = only, .n_only = 1 };
+    starve(1, repair_and_free, &how);
 }
 END_TEST
 
