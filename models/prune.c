@@ -337,8 +337,9 @@ static json_t *json_of_prune(const oct_pruned *p)
         o = oct_json_put(o, "shapes", json_of_shapes(p));
     }
     if (p->repair.samples)
-        o = oct_json_put(o, "repair", json_pack("{s:i, s:s}", "samples", p->repair.samples,
-                                                "sha256", p->repair.sha256));
+        o = oct_json_put(o, "repair", json_pack("{s:s*, s:i, s:s}", "forced", p->repair.forced,
+                                                "samples", p->repair.samples, "sha256",
+                                                p->repair.sha256));
     return oct_json_put(o, "structure", json_string(oct_prune_name(&p->how)));
 }
 

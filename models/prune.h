@@ -46,6 +46,7 @@ typedef struct oct_pruned_layer {
 typedef struct oct_pruned_repair {
     int samples;                /* 0: it was not repaired */
     char sha256[65];            /* of the samples as tensors */
+    const char *forced;         /* why octet lint had refused them; NULL: it had not */
 } oct_pruned_repair;
 
 typedef struct oct_pruned {

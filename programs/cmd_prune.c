@@ -106,6 +106,15 @@ int prune_make(prune_work *w, eval_result *cut)
     return !code && w->eval ? evaluate_file(w, &w->report.after) : code;
 }
 
+/* Samples that depart are refused, as octet quantize does. */
+static int check_samples(prune_work *w)
+{
+    const int code = lint_samples_check(w->a, w->path, w->texts, w->calib, &w->arena, &w->lint);
+    w->report.lint = w->lint.sentence;
+    w->report.forced = w->lint.forced != NULL;
+    return code;
+}
+
 /* What cannot be pruned is told before anything runs: the file is written first, again when all is
  * chosen and repaired, and with what was found. */
 static int make(prune_work *w)
@@ -115,7 +124,8 @@ static int make(prune_work *w)
     if (!code) code = open_pruned(w);
     if (!code) code = write_first(w);
     if (code || (!w->eval && !w->calib)) return code;
-    if (w->eval) code = evaluate_before(w);
+    code = check_samples(w);
+    if (!code && w->eval) code = evaluate_before(w);
     oct_model_unplan(w->texts ? w->text.model : w->job.model);
     if (!code && w->a->max_drop.n) code = prune_search(w);
     if (!code) code = prune_make(w, w->eval && w->calib ? &r->cut : NULL);
@@ -193,6 +203,7 @@ static int check_usage(prune_work *w)
     if (!a->output) return cli_usage(a->command, "-o OUT expected");
     if (a->max_drop.n && !a->eval) return cli_usage(a->command, "--max-drop needs --eval DATA");
     if (a->samples.n && !a->calib) return cli_usage(a->command, "--samples needs --calib DATA");
+    if (a->force && !a->calib) return cli_usage(a->command, "--force needs --calib DATA");
     if (a->report && !report_ends_with(a->report, ".json"))
         return cli_usage(a->command, "--report '%s': a name ending in .json expected", a->report);
     if (origin_is(a->arg[0], a->output))

@@ -26,6 +26,7 @@ libprograms_la_SOURCES = \
 	programs/measured.h programs/measured.c \
 	programs/lint_data.h programs/lint_data.c \
 	programs/lint_words.h programs/lint_words.c \
+	programs/lint_samples.h programs/lint_samples.c \
 	programs/classify.h programs/classify.c \
 	programs/peak.h programs/peak.c
 

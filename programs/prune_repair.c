@@ -107,6 +107,7 @@ static int repair(prune_work *w, oct_prune_repair *r, int batch)
                           oct_prune_repair_model(r)->graph.n_nodes);
     const oct_status status = oct_prune_repair_run(r, step, &bar);
     report_progress_end(&bar);
+    w->pruned.repair.forced = w->lint.forced;
     return status ? cli_fail(w->a, w->a->calib, status) : CLI_OK;
 }
 

@@ -148,17 +148,21 @@ number() { # field, of which object, file
 }
 
 head -c $((3073 * 12)) "$data/cifar/test_256.bin" >"$work/calib.bin"
-prune "$cifar" "$work/b" --amount 0.5 --only conv1,conv2 --calib "$work/calib.bin" --samples 5
+refuse 2 "few_samples: the data has too few samples" ./octet prune "$cifar" -o "$work/new" --quiet \
+    --amount 0.5 --calib "$work/calib.bin"
+prune "$cifar" "$work/b" --amount 0.5 --only conv1,conv2 --calib "$work/calib.bin" --samples 5 \
+    --force
+grep -q '^lint (forced) *has too few samples' "$work/said" || fail "--force: $(head "$work/said")"
 grep -q '^  samples *5$' "$work/said" || fail "--samples 5: $(grep -F samples "$work/said")"
 prune "$cifar" "$work/c" --amount 0.5 --only conv1,conv2 --calib "$work/calib.bin" --samples 5 \
-    --threads 3 --isa ref
+    --force --threads 3 --isa ref
 cmp -s "$work/b" "$work/c" || fail "--calib: other bytes"
 names "$cifar" "$work/want"
 names "$work/b" "$work/got"
 cmp -s "$work/want" "$work/got" || fail "--calib: other tensors"
 run ./octet inspect "$work/b" >"$work/said"
-grep -q '^metadata *octet.prune: .*"repair":{"samples":5,"sha256":"' "$work/said" ||
-    fail "inspect: no repair"
+grep -q '^metadata *octet.prune: .*"repair":{"forced":"few_samples","samples":5,"sha256":"' \
+    "$work/said" || fail "inspect: no repair"
 
 if [ $brief = 0 ]; then
     prune "$cifar" "$work/b" --amount 0.5 --per-layer --structure 1x4 --json \
@@ -188,12 +192,14 @@ sparsity distilbert.transformer.layer.0.attention.q_lin.weight 50.00
 sparsity distilbert.transformer.layer.0.attention.k_lin.weight 0.00
 ! grep -q embeddings "$work/said" || fail "embeddings are pruned"
 printf '%s\n' "what a bore" "a charming film" "neither good nor bad" >"$work/calib.txt"
-prune "$work/texts" "$work/c" --amount 0.5 --per-layer --calib "$work/calib.txt"
-prune "$work/texts" "$work/d" --amount 0.5 --per-layer --calib "$work/calib.txt" --threads 3
+prune "$work/texts" "$work/c" --amount 0.5 --per-layer --calib "$work/calib.txt" --force
+prune "$work/texts" "$work/d" --amount 0.5 --per-layer --calib "$work/calib.txt" --force \
+    --threads 3
 cmp -s "$work/c" "$work/d" || fail "texts, --calib: other bytes"
 grep -q '^  samples *3$' "$work/said" || fail "texts: not 3 samples"
 sparsity distilbert.transformer.layer.0.attention.k_lin.weight 50.00
-prune "$work/texts" "$work/c" --amount 0.5 --only '*.0.attention.q_lin' --calib "$work/calib.txt"
+prune "$work/texts" "$work/c" --amount 0.5 --only '*.0.attention.q_lin' --force \
+    --calib "$work/calib.txt"
 grep -q 'q_lin.weight *as pruned: it is read as one with' "$work/said" || fail "q_lin alone"
 
 # ---- --max-drop ----
@@ -271,6 +277,7 @@ refuse 1 "--samples '0'" ./octet prune "$model" -o "$new" --amount 0.5 --samples
 refuse 3 "" ./octet prune "$model" -o "$new" --amount 0.5 --calib "$work/none"
 refuse 2 "the model takes 28x28" ./octet prune "$model" -o "$new" --amount 0.5 --quiet \
     --calib "$work/calib.bin"
+refuse 1 "--force needs --calib" ./octet prune "$model" -o "$new" --amount 0.5 --force
 refuse 2 "quantized already" ./octet prune "$work/int8" -o "$new" --amount 0.5
 refuse 2 "compiled" ./octet prune "$work/compiled" -o "$new" --amount 0.5
 refuse 2 "has no label" ./octet prune "$model" -o "$new" --amount 0.5 --quiet \
