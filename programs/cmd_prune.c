@@ -85,24 +85,26 @@ static int write_first(prune_work *w)
     return measured_write(w->a, w->temporary, NULL, NULL, &w->report.bytes_after, save, w);
 }
 
+static int read_back(prune_work *w)
+{
+    const oct_status status = oct_pruned_read_back(&w->pruned, w->temporary);
+    return status ? cli_fail(w->a, w->a->output, status) : CLI_OK;
+}
+
 static int write_again(void *arg, const char *measured)
 {
-    prune_work *w = arg;
-    int code = CLI_OK;
-    const oct_status status = w->calib ? oct_pruned_read_back(&w->pruned, w->temporary) : OCT_OK;
-    if (status) return cli_fail(w->a, w->a->output, status);
-    if (!w->calib) code = open_pruned(w);
-    return code ? code : save(w, measured);
+    const int code = read_back(arg);
+    return code ? code : save(arg, measured);
 }
 
 int prune_make(prune_work *w, eval_result *cut)
 {
     int code = open_pruned(w);
-    if (!code && cut) code = write_first(w);
-    if (!code && cut) code = evaluate_file(w, cut);
-    if (!code && cut) code = open_pruned(w);
-    if (!code && w->calib) code = prune_repair(w);
     if (!code) code = write_first(w);
+    if (!code && cut) code = evaluate_file(w, cut);
+    if (!code && w->calib) code = read_back(w);
+    if (!code && w->calib) code = prune_repair(w);
+    if (!code && w->calib) code = write_first(w);
     return !code && w->eval ? evaluate_file(w, &w->report.after) : code;
 }
 
@@ -188,9 +190,6 @@ static int read_structure(prune_work *w)
     if (!two_of_four && !a->amount.n && !a->max_drop.n)
         return cli_usage(a->command, "--amount A expected: the share that becomes zero, or goes, "
                          "0 to 1");
-    if (w->how.whole && a->calib)
-        return cli_usage(a->command, "--calib repairs weights beside zeros, not what whole %ss "
-                         "leave", oct_prune_name(&w->how));
     if (a->multiple.n && !w->how.whole)
         return cli_usage(a->command, "--multiple: only where whole channels go, not with "
                          "--structure %s", oct_prune_name(&w->how));
@@ -252,11 +251,12 @@ const cli_command cmd_prune = {
         "norms: the network gets smaller and faster (--structure channel; of models of texts heads\n"
         "and neurons). The file's own weights are pruned, before any folding; OUT is a safetensors\n"
         "file with the same tensors under the same names and types, recipe and labels inside.\n"
-        "With --calib what is left beside zeros is repaired without training: layer by layer the\n"
-        "weights that stayed are solved for, so that they answer your samples as the whole layer\n"
-        "did, and batch norms are corrected. With --eval the models answer labelled data:\n"
-        "accuracy, loss, agreement, time, before and after, and between pruning and repair;\n"
-        "--max-drop finds the amount. Blocks of four inputs that are all zero are not stored,\n"
+        "With --calib what is left is repaired without training: layer by layer the weights that\n"
+        "stayed are solved for, so that they answer your samples as the whole layer did, and batch\n"
+        "norms are corrected; samples that octet lint refuses are refused. With --eval the models\n"
+        "answer labelled data: accuracy, loss, agreement, time, before and after, and between\n"
+        "pruning and repair; --max-drop finds the amount.\n"
+        "Blocks of four inputs that are all zero are not stored,\n"
         "where that is smaller. FP32 multiplies zeros like other weights; octet quantize has\n"
         "convolutions leave such blocks out where that is faster, which --break-even measures.\n"
         "The same MODEL, DATA and options give the same bytes on every machine.",

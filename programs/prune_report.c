@@ -142,6 +142,7 @@ void prune_report_text(FILE *to, const prune_report *r)
     if (r->pruned->how.whole) {
         multiply_adds(to, r);
         channels(to, r->pruned);
+        if (r->calib_data) repaired(to, r->pruned);
         return;
     }
     sparsity(to, r->pruned);

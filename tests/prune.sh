@@ -178,6 +178,15 @@ if [ $brief = 0 ]; then
         fail "--json: no layer is repaired"
 fi
 
+# whole channels: what reads those that are left makes up for the others
+prune "$cifar" "$work/b" --structure channel --amount 0.3 --per-layer --only 'conv[12]' \
+    --calib "$work/calib.bin"
+awk '/^conv[12].weight .* %$/ && !/of/ { bad = 1 }  # they read what they did
+    /^conv3.weight .* %$/ && !/of/ { good = $4 + 0 < $2 / 4 } END { exit bad || !good }' \
+    "$work/said" || fail "not conv3 alone is repaired: $(tail -4 "$work/said")"
+run ./octet eval "$work/b" --data "$work/eval.bin" --json --quiet >"$work/alone" ||
+    fail "fewer channels, repaired: cannot be run"
+
 # ---- models of texts become one file ----
 
 mkdir "$work/texts"
