@@ -91,6 +91,9 @@ static const option_row rows[] = {
     { "force", NULL, CLI_QUANTIZE | CLI_PRUNE, FLAG, AT(force), 1, 0, 0,
       "use --calib's data even if lint refuses them; the file says so" },
     { "plan", NULL, CLI_INSPECT, FLAG, AT(plan), 1, 0, 0, "one line a step of what will run" },
+    { "measure", NULL, CLI_INSPECT, FLAG, AT(measure), 1, 0, 0,
+      "of a pruned or quantized file: time its layers here, and again with zeros\n"
+      "multiplied; the ratio is the gain" },
     { "by-layer", NULL, CLI_BENCH, FLAG, AT(by_layer), 1, 0, 0, "print a row a layer, too" },
     { "seconds", "T", CLI_BENCH, NUMBERS, AT(seconds), 1, 0.001, 3600,
       "run each row at least so long (default 1), and 10 times" },

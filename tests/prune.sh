@@ -95,8 +95,16 @@ run ./octet quantize "$work/b" --calib "$work/eval.bin" --force --quiet -o "$wor
     fail "quantize: exit $?"
 run ./octet inspect "$work/q" >"$work/said"
 grep -q '^metadata *octet.sparse: {"conv' "$work/said" || fail "no octet.sparse"
-grep -q '^conv4 .* [ 1][09]\.[0-9] %$' "$work/said" || fail "inspect: no densities"
+grep -q '^conv4 .* [ 1][09]\.[0-9] %  ' "$work/said" || fail "inspect: no densities"
+grep -q '^conv4 .* %  [a-z0-9_]*/[a-z0-9]*$' "$work/said" || fail "inspect: no kernels"
+refuse 2 "neither pruned nor quantized" ./octet inspect "$cifar" --measure
+refuse 1 "not with --plan" ./octet inspect "$work/q" --measure --plan
 if [ $brief -eq 0 ]; then
+    if run ./octet inspect "$work/q" --isa avx2 >"$work/said" 2>/dev/null; then # it is sparse there
+        run ./octet inspect "$work/q" --isa avx2 --measure >"$work/said"
+        grep -q '^conv4 .* %  sparse_s8/avx2 ([0-9.]*x)$' "$work/said" ||
+            fail "--measure: $(grep conv4 "$work/said")"
+    fi
     run ./octet eval "$work/q" --data "$work/eval.bin" --logits "$work/l1" --quiet >/dev/null
     run ./octet eval "$work/q" --data "$work/eval.bin" --logits "$work/l2" --quiet --isa ref \
         >/dev/null
@@ -148,21 +156,25 @@ number() { # field, of which object, file
 }
 
 head -c $((3073 * 12)) "$data/cifar/test_256.bin" >"$work/calib.bin"
+head -c $((3073 * 5)) "$data/cifar/test_256.bin" >"$work/five.bin"
 refuse 2 "few_samples: the data has too few samples" ./octet prune "$cifar" -o "$work/new" --quiet \
-    --amount 0.5 --calib "$work/calib.bin"
-prune "$cifar" "$work/b" --amount 0.5 --only conv1,conv2 --calib "$work/calib.bin" --samples 5 \
-    --force
+    --amount 0.5 --calib "$work/five.bin"
+prune "$cifar" "$work/b" --amount 0.5 --only conv1 --calib "$work/five.bin" --force
 grep -q '^lint (forced) *has too few samples' "$work/said" || fail "--force: $(head "$work/said")"
+run ./octet inspect "$work/b" >"$work/said"
+grep -q '^metadata *octet.prune: .*"repair":{"forced":"few_samples","samples":5,"sha256":"' \
+    "$work/said" || fail "inspect: not forced"
+prune "$cifar" "$work/b" --amount 0.5 --only conv1,conv2 --calib "$work/calib.bin" --samples 5
 grep -q '^  samples *5$' "$work/said" || fail "--samples 5: $(grep -F samples "$work/said")"
 prune "$cifar" "$work/c" --amount 0.5 --only conv1,conv2 --calib "$work/calib.bin" --samples 5 \
-    --force --threads 3 --isa ref
+    --threads 3 --isa ref
 cmp -s "$work/b" "$work/c" || fail "--calib: other bytes"
 names "$cifar" "$work/want"
 names "$work/b" "$work/got"
 cmp -s "$work/want" "$work/got" || fail "--calib: other tensors"
 run ./octet inspect "$work/b" >"$work/said"
-grep -q '^metadata *octet.prune: .*"repair":{"forced":"few_samples","samples":5,"sha256":"' \
-    "$work/said" || fail "inspect: no repair"
+grep -q '^metadata *octet.prune: .*"repair":{"samples":5,"sha256":"' "$work/said" ||
+    fail "inspect: no repair"
 
 if [ $brief = 0 ]; then
     prune "$cifar" "$work/b" --amount 0.5 --per-layer --structure 1x4 --json \
@@ -284,7 +296,7 @@ refuse 1 "no layer 'conv9'" ./octet prune "$model" -o "$new" --amount 0.5 --only
 refuse 1 "--samples needs --calib" ./octet prune "$model" -o "$new" --amount 0.5 --samples 4
 refuse 1 "--samples '0'" ./octet prune "$model" -o "$new" --amount 0.5 --samples 0
 refuse 3 "" ./octet prune "$model" -o "$new" --amount 0.5 --calib "$work/none"
-refuse 2 "the model takes 28x28" ./octet prune "$model" -o "$new" --amount 0.5 --quiet \
+refuse 2 "wrong_size: the data is of another size" ./octet prune "$model" -o "$new" --amount 0.5 --quiet \
     --calib "$work/calib.bin"
 refuse 1 "--force needs --calib" ./octet prune "$model" -o "$new" --amount 0.5 --force
 refuse 2 "quantized already" ./octet prune "$work/int8" -o "$new" --amount 0.5
