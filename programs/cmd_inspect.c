@@ -303,7 +303,8 @@ static int run_unknown(const cli_args *a)
 /* Kernels are worth a look where weights were changed for them. */
 static int is_changed(const oct_model *m)
 {
-    return oct_weights_meta(m->weights, "octet.prune") || oct_weights_meta(m->weights, "octet.quant");
+    return oct_weights_meta(m->weights, "octet.prune") ||
+           oct_weights_meta(m->weights, "octet.quant");
 }
 
 static int print(const cli_args *a, const oct_options *options, const oct_model *m)
@@ -326,7 +327,7 @@ static int run(const cli_args *a)
     oct_model *m = NULL;
     if (a->layers && !a->input.n) return cli_usage(a->command, "--layers: --input C,H,W expected");
     if (a->measure && (a->plan || a->passes))
-        return cli_usage(a->command, "--measure: the layers of the file, not with --plan, --passes");
+        return cli_usage(a->command, "--measure: layers of the file, not with --plan, --passes");
     char *arch = job_arch(a);
     const job_settings s = job_defaults(a, a->arg[0], 1);
     const oct_options options = {
@@ -354,8 +355,8 @@ const cli_command cmd_inspect = {
     .details =
         "A file of tensors that are no network octet knows is listed tensor by tensor. --plan\n"
         "shows what will run instead: op, shape, kernel, multiply-adds and bytes of each\n"
-        "step. Of a pruned or quantized file the list has the kernel that each layer runs on here,\n"
-        "and with --measure, where it leaves zeros out, how many times as fast that is as\n"
+        "step. Of a pruned or quantized file the list has the kernel that each layer runs on\n"
+        "here, and with --measure, where it leaves zeros out, how many times as fast that is as\n"
         "multiplying them: both are timed, one sample at a time, the least of 12 runs.",
     .examples =
         "  octet inspect mnist_cnn.safetensors\n"

@@ -18,6 +18,6 @@ OCT_MUST_CHECK oct_status inspect_runs_open(const char *path, const oct_options 
 void inspect_runs_close(inspect_runs *r);
 
 const char *inspect_kernel(const inspect_runs *r, const char *node); /* NULL: no step of its own */
-double inspect_gain(const inspect_runs *r, const char *node);        /* NAN: not measured, or dense */
+double inspect_gain(const inspect_runs *r, const char *node); /* NAN: not measured, or dense */
 
 #endif

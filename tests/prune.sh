@@ -296,8 +296,8 @@ refuse 1 "no layer 'conv9'" ./octet prune "$model" -o "$new" --amount 0.5 --only
 refuse 1 "--samples needs --calib" ./octet prune "$model" -o "$new" --amount 0.5 --samples 4
 refuse 1 "--samples '0'" ./octet prune "$model" -o "$new" --amount 0.5 --samples 0
 refuse 3 "" ./octet prune "$model" -o "$new" --amount 0.5 --calib "$work/none"
-refuse 2 "wrong_size: the data is of another size" ./octet prune "$model" -o "$new" --amount 0.5 --quiet \
-    --calib "$work/calib.bin"
+refuse 2 "wrong_size: the data is of another size" ./octet prune "$model" -o "$new" --quiet \
+    --amount 0.5 --calib "$work/calib.bin"
 refuse 1 "--force needs --calib" ./octet prune "$model" -o "$new" --amount 0.5 --force
 refuse 2 "quantized already" ./octet prune "$work/int8" -o "$new" --amount 0.5
 refuse 2 "compiled" ./octet prune "$work/compiled" -o "$new" --amount 0.5

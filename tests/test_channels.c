@@ -277,12 +277,19 @@ static void repair(const char *path, const subject *s, const oct_prune_options *
 static double distance(const float *a, const float *b, int n)
 {
     double sum = 0;
-    for (int i = 0; i < n; i++) sum += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+    for (int i = 0; i < n; i++) {
+        const double off = (double)a[i] - (double)b[i];
+        sum += off * off;
+    }
     return sqrt(sum);
 }
 
 /* Networks of random weights have little to spare: without heads, nothing for others to make up. */
-static const struct { const char *net, *structure; double amount; int multiple, classes; } cuts[] = {
+static const struct cut {
+    const char *net, *structure;
+    double amount;
+    int multiple, classes;
+} cuts[] = {
     { "bottle", "channel", 0.3, 4, 3 },
     { "narrow", "channel", 0.1, 2, 3 },
     { "distilbert", "neuron", 0.3, 1, 3 },
