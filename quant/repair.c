@@ -108,7 +108,8 @@ static oct_status solve_group(oct_repair *r, const oct_node *node, layer *l, int
     oct_normal *n = &l->group[g];
     const oct_tensor *t = node->args.in[W];
     const size_t k = (size_t)n->k, count = (size_t)n->out * k, first = (size_t)g * count;
-    oct_solve s = { .k = n->k, .out = n->out, .gram = n->matrix, .cross = n->matrix + k * k,
+    oct_solve s = { .k = n->k, .out = n->out, .rows = n->rows, .gram = n->matrix,
+                    .cross = n->matrix + k * k,
                     .square = n->square, .power = l->power + g * n->out };
     float *w = oct_arena_alloc(&arena, count * sizeof *w);
     if (!w) return out_of_memory();

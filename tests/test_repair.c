@@ -222,21 +222,22 @@ END_TEST
 enum { FC1 = 37, FC2 = 5, IMAGES = 40 };
 
 /* G w - c + damp (w - w0) of output o of fc2: 0 at the least squares. */
-static double gradient(const float *x0, const float *y0, int k, int o, const float *w,
+static double gradient(const float *x0, const float *y0, int rows, int k, int o, const float *w,
                        const float *w0)
 {
+    const double few = (double)k / rows - 0.5, share = 1e-3 + (few > 0 ? 0.1 * few : 0);
     double damp = 0, sum = 0, mean[FC1] = { 0 }, mean_y = 0, g[FC1] = { 0 };
-    for (int r = 0; r < IMAGES; r++) {
-        mean_y += (double)y0[r * FC2 + o] / IMAGES;
-        for (int j = 0; j < k; j++) mean[j] += (double)x0[r * FC1 + j] / IMAGES;
+    for (int r = 0; r < rows; r++) {
+        mean_y += (double)y0[r * FC2 + o] / rows;
+        for (int j = 0; j < k; j++) mean[j] += (double)x0[r * FC1 + j] / rows;
     }
-    for (int r = 0; r < IMAGES; r++) {
+    for (int r = 0; r < rows; r++) {
         double off = mean_y - (double)y0[r * FC2 + o];
         for (int j = 0; j < k; j++) off += (double)w[j] * ((double)x0[r * FC1 + j] - mean[j]);
         for (int j = 0; j < k; j++) {
             const double v = (double)x0[r * FC1 + j] - mean[j];
             g[j] += off * v;
-            damp += v * v * 1e-3 / k;
+            damp += v * v * share / k;
         }
     }
     for (int j = 0; j < k; j++) {
@@ -251,20 +252,21 @@ START_TEST(the_reader_of_fewer_neurons_is_solved_for)
     static float x1[IMAGES * FC1], y1[IMAGES * FC2];
     const oct_prune_options how = { .whole = OCT_GROUP_NEURON, .amount = 0.5, .multiple = 1 };
     const oct_options o = { .threads = 1 };
+    const int rows = _i ? IMAGES / 4 : IMAGES; /* many, and fewer than there are weights */
     oct_pruned cut, p;
     OK(oct_prune(source, &o, &how, &cut));
-    OK(repair(&how, o, IMAGES, &p));
+    OK(repair(&how, o, rows, &p));
     OK(oct_pruned_save(&p, made, &info, NULL));
     const int k = tensor(&p, "fc2.weight")->dim[1];
     ck_assert(k > FC1 / 3 && k < FC1);
-    for (int i = 0; i < IMAGES; i++) {
+    for (int i = 0; i < rows; i++) {
         ck_assert_int_eq(value(made, "relu@13", i, x1 + i * FC1), k);
         ck_assert_int_eq(value(source, "fc2", i, y1 + i * FC2), FC2);
     }
     const float *w0 = tensor(&cut, "fc2.weight")->data, *w = tensor(&p, "fc2.weight")->data;
     for (int c = 0; c < FC2; c++) {
-        const double was = gradient(x1, y1, k, c, w0 + c * k, w0 + c * k);
-        const double is = gradient(x1, y1, k, c, w + c * k, w0 + c * k);
+        const double was = gradient(x1, y1, rows, k, c, w0 + c * k, w0 + c * k);
+        const double is = gradient(x1, y1, rows, k, c, w + c * k, w0 + c * k);
         ck_assert_msg(is < 2e-3 * was, "output %d: %g, was %g", c, is, was);
     }
     for (int i = 0; i < p.n_tensors; i++) { /* fc1's neurons read what they did: to the bit */
@@ -448,7 +450,7 @@ int main(void)
 {
     const suite_loop loops[] = {
         { weights_are_the_least_squares_of_those_that_stay, 1 },
-        { the_reader_of_fewer_neurons_is_solved_for, 1 },
+        { the_reader_of_fewer_neurons_is_solved_for, 2 },
         { batch_norms_move_by_what_pruning_did, 1 },
         { answers_come_nearer_to_the_dense_ones, 1 },
         { the_bits_do_not_depend_on_the_run, 2 },
