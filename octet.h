@@ -50,6 +50,7 @@ typedef struct oct_options {    /* zero means default, so { 0 } is always valid 
     const char *passes;         /* NULL: all;  "none";  "fold_bn,fuse" */
     int keep_values;            /* 1: every layer's output can be read after a run */
     int watch;                  /* 1: of each layer's outputs the largest is found, NaN counted */
+    int dense;                  /* 1: zeros of pruned weights are multiplied, for comparison */
 } oct_options;
 
 /* *out is the caller's, to be freed with oct_model_free; on failure it is NULL.  Does everything

@@ -20,6 +20,7 @@
 #include "models/layers.h"
 #include "models/metadata.h"
 #include "models/eager.h"
+#include "models/save_meta.h"
 
 typedef struct net {
     oct_model *m;
@@ -292,7 +293,7 @@ static oct_status finish(net *b)
 static oct_status write_arch(oct_model *m, const char *layers, const int *dim, int rank)
 {
     json_t *input = json_array();
-    for (int i = 0; i < rank; i++) json_array_append_new(input, json_integer(dim[i]));
+    for (int i = 0; i < rank; i++) input = oct_json_append(input, json_integer(dim[i]));
     return oct_json_write(json_pack("{s:s, s:o, s:s}", "kind", "cnn", "input", input, "layers",
                                     layers), &m->arena, &m->arch);
 }

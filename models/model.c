@@ -266,6 +266,7 @@ static oct_status describe(oct_model *m, const char *path, const oct_options *o,
     if (o->batch < 0 || o->batch > MAX_BATCH)
         return oct_fail(OCT_ERR_UNSUPPORTED, "batch %d, expected 1 to %d", o->batch, MAX_BATCH);
     OCT_TRY(open_weights(m, path, &arch));
+    m->dense = o->dense;
     m->kind = m->builder->kind;
     m->recipe = oct_weights_meta(m->weights, "octet.input");
     if (oct_compiled_is(m->weights)) {

@@ -29,6 +29,7 @@ struct oct_model {
     const char *precision;     /* "fp32", "bf16", "fp16", "int8" */
     const char *isa;           /* of a compiled file: what its weights are packed for; else NULL */
     int pack_only;             /* loaded by oct_model_pack */
+    int dense;                 /* octet.sparse is not looked at */
     oct_dtype *packed_type;    /* of a compiled file's pieces; NULL: F32, all */
     int n_packed_types;
     const struct oct_builder *builder;

@@ -111,12 +111,12 @@ _Static_assert((int)OCT_CONV2D_W == (int)OCT_LINEAR_W, "find_layers reads both")
 
 /* ---- their weights ---- */
 
-/* Every tensor of the file. */
-static oct_status read_tensors(oct_pruned *p)
+/* Every tensor of the file, as `from` has it. */
+static oct_status read_tensors(oct_pruned *p, oct_weights *from)
 {
-    oct_weights *w = p->model->weights;
+    const oct_weights *w = p->model->weights;
     for (p->n_tensors = 0; p->n_tensors < oct_weights_count(w); p->n_tensors++)
-        OCT_TRY(oct_weights_require(w, oct_weights_at(w, p->n_tensors)->name, -1, NULL,
+        OCT_TRY(oct_weights_require(from, oct_weights_at(w, p->n_tensors)->name, -1, NULL,
                                     &p->tensor[p->n_tensors]));
     return OCT_OK;
 }
@@ -133,7 +133,7 @@ static oct_status open_tensors(oct_pruned *p)
     for (int i = 0; i < n; i++)
         for (int k = 0; k < p->n_layers; k++)
             if (strcmp(p->layer[k].name, oct_weights_at(w, i)->name) == 0) p->layer[k].tensor = i;
-    return read_tensors(p);
+    return read_tensors(p, w);
 }
 
 static size_t count_zeros(const oct_tensor *t)
@@ -263,6 +263,7 @@ oct_status oct_prune(const char *path, const oct_options *options, const oct_pru
 
 void oct_pruned_free(oct_pruned *p)
 {
+    oct_weights_close(p->from);
     oct_model_free(p->model);
     oct_arena_free(&p->arena);
     *p = (oct_pruned){ .model = NULL };
@@ -270,7 +271,8 @@ void oct_pruned_free(oct_pruned *p)
 
 void oct_pruned_let_go(oct_pruned *p)
 {
-    for (int i = 0; i < p->n_tensors; i++) oct_weights_let_go(p->model->weights, &p->tensor[i]);
+    for (int i = 0; i < p->n_tensors; i++)
+        oct_weights_let_go(p->from ? p->from : p->model->weights, &p->tensor[i]);
     p->n_tensors = 0;
 }
 
@@ -281,28 +283,11 @@ void oct_pruned_count(oct_pruned *p)
     for (int i = 0; i < p->n_layers; i++) measure(p, &p->layer[i]);
 }
 
-static oct_status copy_tensors(oct_pruned *p, oct_weights *from)
-{
-    for (int i = 0; i < p->n_tensors; i++) {
-        oct_tensor *to = &p->tensor[i], t;
-        const char *name = oct_weights_at(p->model->weights, i)->name;
-        if (strcmp(name, OCT_MODEL_VOCAB) == 0) continue; /* save has its own */
-        OCT_TRY(oct_weights_require(from, name, to->rank, to->dim, &t));
-        if (t.dtype != to->dtype) return oct_fail(OCT_ERR_FORMAT, "%.80s: another dtype", name);
-        memcpy(to->data, t.data, oct_tensor_size(&t));
-        oct_weights_let_go(from, &t);
-    }
-    return OCT_OK;
-}
-
 oct_status oct_pruned_read_back(oct_pruned *p, const char *path)
 {
-    oct_weights *from;
-    OCT_TRY(oct_weights_open(path, &from));
-    oct_status status = read_tensors(p);
-    if (status == OCT_OK) status = copy_tensors(p, from);
-    oct_weights_close(from);
-    return status;
+    oct_weights_close(p->from);
+    OCT_TRY(oct_weights_open(path, &p->from));
+    return read_tensors(p, p->from);
 }
 
 /* ---- the file ---- */
@@ -338,8 +323,9 @@ static json_t *json_of_prune(const oct_pruned *p)
         o = oct_json_put(o, "shapes", json_of_shapes(p));
     }
     if (p->repair.samples)
-        o = oct_json_put(o, "repair", json_pack("{s:i, s:s}", "samples", p->repair.samples,
-                                                "sha256", p->repair.sha256));
+        o = oct_json_put(o, "repair", json_pack("{s:s*, s:i, s:s}", "forced", p->repair.forced,
+                                                "samples", p->repair.samples, "sha256",
+                                                p->repair.sha256));
     return oct_json_put(o, "structure", json_string(oct_prune_name(&p->how)));
 }
 

@@ -36,6 +36,7 @@ typedef struct oct_pruned_layer {
     size_t weights, zeros_before; /* as the file has them */
     size_t left, zeros;         /* weights that are there now, and 0 */
     int out_before, in_before, out, in; /* dims 0 and 1 */
+    const int *kept;            /* [out] its outputs, as they were numbered; NULL: all are there */
     double places;              /* of one image or token: multiply-adds with each weight */
     int tensor;                 /* its index in tensor[] */
     int repaired;               /* by models/prune_repair.h */
@@ -46,6 +47,7 @@ typedef struct oct_pruned_layer {
 typedef struct oct_pruned_repair {
     int samples;                /* 0: it was not repaired */
     char sha256[65];            /* of the samples as tensors */
+    const char *forced;         /* why octet lint had refused them; NULL: it had not */
 } oct_pruned_repair;
 
 typedef struct oct_pruned {
@@ -54,6 +56,7 @@ typedef struct oct_pruned {
     oct_pruned_layer *layer;    /* [n_layers] in the order they run */
     int n_layers;
     const char *unknown;        /* the pattern that names no layer, for which it was refused */
+    oct_weights *from;          /* of tensor[], if they were read back; else model->weights */
     oct_tensor *tensor;         /* [n_tensors], sorted by name, as oct_weights_at */
     int n_tensors;
     oct_pruned_repair repair;
@@ -77,7 +80,7 @@ void oct_pruned_let_go(oct_pruned *p);
 
 /* What layer[] says of tensor[] as it is now. */
 void oct_pruned_count(oct_pruned *p);
-/* After oct_pruned_let_go: the tensors, none of which got smaller, as they were saved to path. */
+/* After oct_pruned_let_go: the tensors as they were saved to path. */
 OCT_MUST_CHECK oct_status oct_pruned_read_back(oct_pruned *p, const char *path);
 
 /* measured: octet.measured, or NULL. */

@@ -224,6 +224,20 @@ static void choose(work *w, int group)
     }
 }
 
+/* The layer whose rows these are remembers which of them stay. */
+static oct_status remember(const work *w, const part *a)
+{
+    oct_pruned *p = w->p;
+    const int n = p->tensor[a->tensor].dim[0];
+    int *kept = oct_arena_alloc(&p->arena, (size_t)n * sizeof *kept), count = 0;
+    if (!kept) return out_of_memory();
+    for (int o = 0; o < n; o++)
+        if (!w->gone[channel_of(w, a, o)]) kept[count++] = o;
+    for (int i = 0; i < p->n_layers && count < n; i++)
+        if (p->layer[i].tensor == a->tensor) p->layer[i].kept = kept;
+    return OCT_OK;
+}
+
 /* What is gone along one dimension leaves the tensor, in place. */
 static void cut(const work *w, const part *a)
 {
@@ -257,6 +271,9 @@ oct_status oct_prune_channels(oct_pruned *p, oct_arena *scratch)
     if (!w.gone) return out_of_memory();
     for (int i = 1; i < w.groups.n_groups && p->how.per_layer; i++) choose(&w, i);
     if (!p->how.per_layer) choose(&w, 0);
-    for (int i = 0; i < w.n_parts; i++) cut(&w, &w.part[i]);
+    for (int i = 0; i < w.n_parts; i++) {
+        if (w.part[i].makes) OCT_TRY(remember(&w, &w.part[i]));
+        cut(&w, &w.part[i]);
+    }
     return OCT_OK;
 }

@@ -13,6 +13,8 @@ struct oct_prune_repair {
     oct_pool *pool;
     int own_pool;
     unsigned char *chosen;     /* [n_nodes] */
+    const int **kept;          /* [n_nodes] as quant/repair.h has it, in arena */
+    oct_arena arena;
     oct_repair *repair;
     oct_repair_options how;
     oct_sha256 samples;        /* of all so far */
@@ -30,8 +32,8 @@ static const oct_tensor *tensor_of(const oct_pruned *p, const char *name)
     return NULL;
 }
 
-/* Elements of a constant that are one tensor of the file. */
-static oct_status copy(const oct_pruned *p, const oct_named_constant *c, int back)
+/* Elements of a constant that are one tensor of the file, back into it. */
+static oct_status copy_back(const oct_pruned *p, const oct_named_constant *c)
 {
     const oct_tensor *file = tensor_of(p, c->name);
     const size_t row = c->tensor->rank ? oct_tensor_sample_count(c->tensor) : 1;
@@ -40,13 +42,8 @@ static oct_status copy(const oct_pruned *p, const oct_named_constant *c, int bac
         return oct_fail(OCT_ERR_UNSUPPORTED, "repair: %.80s has another shape now", c->name);
     float *x = malloc(count * sizeof *x + 1);
     if (!x) return out_of_memory();
-    if (back) {
-        oct_tensor_read_f32(c->tensor, first, count, x);
-        oct_tensor_write_f32(file, 0, count, x);
-    } else {
-        oct_tensor_read_f32(file, 0, count, x);
-        oct_tensor_write_f32(c->tensor, first, count, x);
-    }
+    oct_tensor_read_f32(c->tensor, first, count, x);
+    oct_tensor_write_f32(file, 0, count, x);
     free(x);
     return OCT_OK;
 }
@@ -74,7 +71,13 @@ static oct_pruned_layer *layer_of(const oct_pruned *p, const char *name)
     return NULL;
 }
 
-/* A layer of which all tensors were chosen, or a batch norm; none of them elsewhere, too.  *why it
+/* It was to be pruned, or what it reads or gives got smaller. */
+static int is_pruned(const oct_pruned_layer *l)
+{
+    return l && (l->chosen || l->left != l->weights);
+}
+
+/* A layer of which all tensors were pruned, or a batch norm; none of them elsewhere, too.  *why it
  * is not, of a layer. */
 static int choose(const oct_prune_repair *r, const oct_node *node, const char **why)
 {
@@ -87,7 +90,7 @@ static int choose(const oct_prune_repair *r, const oct_node *node, const char **
         if (!reads(node, c->tensor)) continue;
         const oct_pruned_layer *l = layer_of(r->p, c->name);
         if (is_shared(m, c->name)) *why = "the network uses it twice";
-        else if (c->tensor == node->args.in[OCT_CONV2D_W] && is_layer && !(l && l->chosen))
+        else if (c->tensor == node->args.in[OCT_CONV2D_W] && is_layer && !is_pruned(l))
             *why = "it is read as one with layers that were not chosen";
     }
     return !*why;
@@ -102,44 +105,76 @@ static void choose_all(oct_prune_repair *r)
         r->chosen[i] = (unsigned char)choose(r, &m->graph.node[i], &why);
         for (int k = 0; k < m->n_constants && why; k++) {
             oct_pruned_layer *l = layer_of(r->p, m->constant[k].name);
-            if (l && l->chosen && reads(&m->graph.node[i], m->constant[k].tensor))
+            if (is_pruned(l) && reads(&m->graph.node[i], m->constant[k].tensor))
                 l->why_not = why;
         }
     }
 }
 
+/* ---- which outputs ---- */
+
+/* A weight's rows, of one tensor or of several, each of which may have lost some. */
+static oct_status find_kept(oct_prune_repair *r, const oct_tensor *weight, const int **out)
+{
+    const oct_model *m = r->pruned;
+    int *kept = oct_arena_alloc(&r->arena, (size_t)weight->dim[0] * sizeof *kept);
+    int n = 0, lost = 0;
+    if (!kept) return out_of_memory();
+    for (int i = 0, before = 0; i < m->n_constants; i++) {
+        if (m->constant[i].tensor != weight) continue;
+        const oct_pruned_layer *l = layer_of(r->p, m->constant[i].name);
+        for (int o = 0; o < l->out; o++) kept[n++] = before + (l->kept ? l->kept[o] : o);
+        before += l->out_before;
+        lost |= l->kept != NULL;
+    }
+    if (lost) *out = kept;
+    return OCT_OK;
+}
+
+static oct_status find_all_kept(oct_prune_repair *r)
+{
+    const oct_graph *g = &r->pruned->graph;
+    r->kept = oct_arena_zalloc(&r->arena, ((size_t)g->n_nodes + 1) * sizeof *r->kept);
+    if (!r->kept) return out_of_memory();
+    for (int i = 0; i < g->n_nodes; i++)
+        if (g->node[i].kind == OCT_OP_CONV2D || g->node[i].kind == OCT_OP_LINEAR)
+            OCT_TRY(find_kept(r, g->node[i].args.in[OCT_CONV2D_W], &r->kept[i]));
+    return OCT_OK;
+}
+
 /* ---- open, close ---- */
 
-static oct_status open(oct_prune_repair *r, const char *path, const oct_options *options)
+static oct_status open(oct_prune_repair *r, const char *path, const char *pruned,
+                       const oct_options *options)
 {
     oct_options o = *options;
     o.passes = NULL;
     o.precision = NULL;
     OCT_TRY(oct_model_describe(path, &o, &r->dense));
-    OCT_TRY(oct_model_describe(path, &o, &r->pruned));
+    OCT_TRY(oct_model_describe(pruned, &o, &r->pruned));
     const oct_graph *g = &r->pruned->graph;
-    for (int i = 0; i < r->pruned->n_constants; i++)
-        OCT_TRY(copy(r->p, &r->pruned->constant[i], 0));
-    r->chosen = calloc((size_t)g->n_nodes + 1, 1);
+    r->chosen = oct_arena_zalloc(&r->arena, (size_t)g->n_nodes + 1);
     if (!r->chosen) return out_of_memory();
     choose_all(r);
+    OCT_TRY(find_all_kept(r));
     r->pool = o.pool;
     r->own_pool = !o.pool;
     if (!o.pool)
         OCT_TRY(oct_pool_open(o.threads ? o.threads : oct_threads_default(), &r->pool));
     oct_sha256_init(&r->samples);
-    r->how = (oct_repair_options){ .chosen = r->chosen, .cpu = r->pruned->cpu, .pool = r->pool };
+    r->how = (oct_repair_options){ .chosen = r->chosen, .kept = r->kept, .cpu = r->pruned->cpu,
+                                    .pool = r->pool };
     return oct_repair_open(&r->dense->graph, g, &r->how, &r->repair);
 }
 
-oct_status oct_prune_repair_open(oct_pruned *p, const char *path, const oct_options *options,
-                                 oct_prune_repair **out)
+oct_status oct_prune_repair_open(oct_pruned *p, const char *path, const char *pruned,
+                                 const oct_options *options, oct_prune_repair **out)
 {
     *out = NULL;
     oct_prune_repair *r = calloc(1, sizeof *r);
     if (!r) return out_of_memory();
     r->p = p;
-    const oct_status status = open(r, path, options);
+    const oct_status status = open(r, path, pruned, options);
     if (status != OCT_OK) oct_prune_repair_close(r);
     else *out = r;
     return status;
@@ -152,7 +187,7 @@ void oct_prune_repair_close(oct_prune_repair *r)
     oct_model_free(r->dense);
     oct_model_free(r->pruned);
     if (r->own_pool) oct_pool_close(r->pool);
-    free(r->chosen);
+    oct_arena_free(&r->arena);
     free(r);
 }
 
@@ -203,7 +238,7 @@ static oct_status take(oct_prune_repair *r, const oct_node *node, const oct_repa
     for (int i = 0; i < r->pruned->n_constants; i++) {
         const oct_named_constant *c = &r->pruned->constant[i];
         if (!reads(node, c->tensor)) continue;
-        OCT_TRY(copy(r->p, c, 1));
+        OCT_TRY(copy_back(r->p, c));
         oct_pruned_layer *l = layer_of(r->p, c->name);
         if (!l) continue;
         l->repaired = !done->left;

@@ -5,15 +5,16 @@
 
 /* octet prune --calib: what oct_prune left, repaired on samples (quant/repair.h).
  *
- * The chosen layers are solved for and their batch norms corrected, but for modules that the
- * network uses twice, and layers that are read as one with layers that were not chosen: these
- * stay. */
+ * The chosen layers, and those that read or give fewer channels now, are solved for and their batch
+ * norms corrected, but for modules that the network uses twice, and layers that are read as one
+ * with layers that were not chosen: these stay. */
 typedef struct oct_prune_repair oct_prune_repair;
 
-/* p: of the same path and options, its tensors there, until the repair is closed.  options->batch
- * samples are added at most at a time.  *out is the caller's. */
+/* p: of the same path and options, its tensors there, until the repair is closed; pruned: the file
+ * that p was saved to, read now.  options->batch samples are added at most at a time.  *out is the
+ * caller's. */
 OCT_MUST_CHECK oct_status oct_prune_repair_open(oct_pruned *p, const char *path,
-                                                const oct_options *options,
+                                                const char *pruned, const oct_options *options,
                                                 oct_prune_repair **out);
 void oct_prune_repair_close(oct_prune_repair *r); /* NULL is fine */
 

@@ -180,7 +180,7 @@ oct_status oct_sparse_restore(oct_model *m)
     const char *text = oct_weights_meta(m->weights, key);
     json_t *layers;
     const int floats = oct_weights_meta(m->weights, "octet.quant") == NULL;
-    if (!text || (floats && strcmp(m->precision, "fp32") != 0)) return OCT_OK;
+    if (!text || m->dense || (floats && strcmp(m->precision, "fp32") != 0)) return OCT_OK;
     OCT_TRY(oct_json_parse(key, text, JSON_OBJECT, &layers));
     const oct_status status = restore(m, layers);
     json_decref(layers);

@@ -54,7 +54,7 @@ typedef struct cli_args {
     char *gemm, *device, *labels, *logits, *output, *data, *calib, *layers, *passes, *channels;
     cli_ints resize, crop, input, max_length;
     cli_numbers mean, std, scale, seconds, tolerance;
-    int json, quiet, tokens, plan, by_layer, check, help, version;
+    int json, quiet, tokens, plan, measure, by_layer, check, help, version;
     int dynamic, no_bias_correction, tune, force, per_layer, break_even;
 } cli_args;
 

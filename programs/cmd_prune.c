@@ -85,25 +85,36 @@ static int write_first(prune_work *w)
     return measured_write(w->a, w->temporary, NULL, NULL, &w->report.bytes_after, save, w);
 }
 
+static int read_back(prune_work *w)
+{
+    const oct_status status = oct_pruned_read_back(&w->pruned, w->temporary);
+    return status ? cli_fail(w->a, w->a->output, status) : CLI_OK;
+}
+
 static int write_again(void *arg, const char *measured)
 {
-    prune_work *w = arg;
-    int code = CLI_OK;
-    const oct_status status = w->calib ? oct_pruned_read_back(&w->pruned, w->temporary) : OCT_OK;
-    if (status) return cli_fail(w->a, w->a->output, status);
-    if (!w->calib) code = open_pruned(w);
-    return code ? code : save(w, measured);
+    const int code = read_back(arg);
+    return code ? code : save(arg, measured);
 }
 
 int prune_make(prune_work *w, eval_result *cut)
 {
     int code = open_pruned(w);
-    if (!code && cut) code = write_first(w);
-    if (!code && cut) code = evaluate_file(w, cut);
-    if (!code && cut) code = open_pruned(w);
-    if (!code && w->calib) code = prune_repair(w);
     if (!code) code = write_first(w);
+    if (!code && cut) code = evaluate_file(w, cut);
+    if (!code && w->calib) code = read_back(w);
+    if (!code && w->calib) code = prune_repair(w);
+    if (!code && w->calib) code = write_first(w);
     return !code && w->eval ? evaluate_file(w, &w->report.after) : code;
+}
+
+/* Samples that depart are refused, as octet quantize does. */
+static int check_samples(prune_work *w)
+{
+    const int code = lint_samples_check(w->a, w->path, w->texts, w->calib, &w->arena, &w->lint);
+    w->report.lint = w->lint.sentence;
+    w->report.forced = w->lint.forced != NULL;
+    return code;
 }
 
 /* What cannot be pruned is told before anything runs: the file is written first, again when all is
@@ -115,7 +126,8 @@ static int make(prune_work *w)
     if (!code) code = open_pruned(w);
     if (!code) code = write_first(w);
     if (code || (!w->eval && !w->calib)) return code;
-    if (w->eval) code = evaluate_before(w);
+    code = check_samples(w);
+    if (!code && w->eval) code = evaluate_before(w);
     oct_model_unplan(w->texts ? w->text.model : w->job.model);
     if (!code && w->a->max_drop.n) code = prune_search(w);
     if (!code) code = prune_make(w, w->eval && w->calib ? &r->cut : NULL);
@@ -178,9 +190,6 @@ static int read_structure(prune_work *w)
     if (!two_of_four && !a->amount.n && !a->max_drop.n)
         return cli_usage(a->command, "--amount A expected: the share that becomes zero, or goes, "
                          "0 to 1");
-    if (w->how.whole && a->calib)
-        return cli_usage(a->command, "--calib repairs weights beside zeros, not what whole %ss "
-                         "leave", oct_prune_name(&w->how));
     if (a->multiple.n && !w->how.whole)
         return cli_usage(a->command, "--multiple: only where whole channels go, not with "
                          "--structure %s", oct_prune_name(&w->how));
@@ -193,6 +202,7 @@ static int check_usage(prune_work *w)
     if (!a->output) return cli_usage(a->command, "-o OUT expected");
     if (a->max_drop.n && !a->eval) return cli_usage(a->command, "--max-drop needs --eval DATA");
     if (a->samples.n && !a->calib) return cli_usage(a->command, "--samples needs --calib DATA");
+    if (a->force && !a->calib) return cli_usage(a->command, "--force needs --calib DATA");
     if (a->report && !report_ends_with(a->report, ".json"))
         return cli_usage(a->command, "--report '%s': a name ending in .json expected", a->report);
     if (origin_is(a->arg[0], a->output))
@@ -241,13 +251,14 @@ const cli_command cmd_prune = {
         "norms: the network gets smaller and faster (--structure channel; of models of texts heads\n"
         "and neurons). The file's own weights are pruned, before any folding; OUT is a safetensors\n"
         "file with the same tensors under the same names and types, recipe and labels inside.\n"
-        "With --calib what is left beside zeros is repaired without training: layer by layer the\n"
-        "weights that stayed are solved for, so that they answer your samples as the whole layer\n"
-        "did, and batch norms are corrected. With --eval the models answer labelled data:\n"
-        "accuracy, loss, agreement, time, before and after, and between pruning and repair;\n"
-        "--max-drop finds the amount. Blocks of four that are all zero are not stored, where that\n"
-        "is smaller, and where it is faster they are left out of the sums, too, here in FP32 and\n"
-        "after octet quantize in INT8: by a table that lies below what --break-even measures.\n"
+        "With --calib what is left is repaired without training: layer by layer the weights that\n"
+        "stayed are solved for, so that they answer your samples as the whole layer did, and\n"
+        "batch norms are corrected; samples that octet lint refuses are refused. With --eval the\n"
+        "models answer labelled data: accuracy, loss, agreement, time, before and after, and\n"
+        "between pruning and repair; --max-drop finds the amount. Blocks of four that are all\n"
+        "zero are not stored, where that is smaller, and where it is faster they are left out of\n"
+        "the sums, too, here in FP32 and after octet quantize in INT8: by a table that lies below\n"
+        "what --break-even measures.\n"
         "The same MODEL, DATA and options give the same bytes on every machine.",
     .examples =
         "  octet prune mnist_cnn.safetensors --amount 0.5 -o pruned.safetensors \\\n"

@@ -6,8 +6,7 @@
 #include "programs/cmd.h"
 #include "programs/feed.h"
 #include "programs/labels.h"
-#include "programs/lint_data.h"
-#include "programs/lint_words.h"
+#include "programs/lint_samples.h"
 #include "programs/measured.h"
 #include "programs/origin.h"
 #include "programs/output.h"
@@ -65,40 +64,15 @@ int quantize_evaluate(const quantize_work *w, job *j, int keep_logits, eval_resu
 
 /* ---- the samples ---- */
 
-/* What octet lint says of the samples: the cause, if they would be refused, and the sentence. */
-static int lint(quantize_work *w, oct_lint_cause *cause, const char **sentence)
-{
-    const cli_args *a = w->a;
-    int code;
-    if (w->texts) {
-        oct_lint_texts_report r = { .cause = OCT_LINT_CLEAN };
-        code = lint_words_run(a, w->path, a->calib, w->calib, &r);
-        *cause = r.cause;
-        *sentence = oct_arena_strdup(&w->arena, code ? "" : r.sentence);
-    } else {
-        lint_data d;
-        code = lint_data_run(a, w->path, a->calib, w->calib, &d);
-        *cause = d.report.cause;
-        *sentence = oct_arena_strdup(&w->arena, code ? "" : d.report.sentence);
-        lint_data_close(&d);
-    }
-    return !code && !*sentence ? out_of_memory(a) : code;
-}
-
 /* Data that departs is refused, with its cause; with --force the file and the report say so. */
 static int check_samples(quantize_work *w, const char **forced)
 {
-    oct_lint_cause cause;
-    *forced = NULL;
-    if (!w->calib) return CLI_OK;
-    const int code = lint(w, &cause, &w->report.lint);
-    if (code || !cause) return code;
-    if (!w->a->force)
-        return cli_refuse(w->a, w->a->calib, OCT_ERR_FORMAT, "%s: the data %s (--force goes on "
-                          "all the same)", oct_lint_cause_name(cause), w->report.lint);
-    *forced = oct_lint_cause_name(cause);
-    w->report.forced = 1;
-    return CLI_OK;
+    lint_samples said;
+    const int code = lint_samples_check(w->a, w->path, w->texts, w->calib, &w->arena, &said);
+    w->report.lint = said.sentence;
+    w->report.forced = said.forced != NULL;
+    *forced = said.forced;
+    return code;
 }
 
 static int add(quantize_work *w, const feed_batch *b)

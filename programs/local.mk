@@ -26,6 +26,7 @@ libprograms_la_SOURCES = \
 	programs/measured.h programs/measured.c \
 	programs/lint_data.h programs/lint_data.c \
 	programs/lint_words.h programs/lint_words.c \
+	programs/lint_samples.h programs/lint_samples.c \
 	programs/classify.h programs/classify.c \
 	programs/peak.h programs/peak.c
 
@@ -41,7 +42,7 @@ distilbert_infer_CFLAGS  = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 distilbert_infer_LDADD   = libprograms.la $(LDADD)
 octet_SOURCES = \
 	programs/octet.c programs/cmd.h \
-	programs/cmd_inspect.c programs/cmd_eval.c \
+	programs/cmd_inspect.c programs/inspect_runs.h programs/inspect_runs.c programs/cmd_eval.c \
 	programs/cmd_diff.c programs/diff.h programs/diff_print.c \
 	programs/cmd_bench.c programs/bench.h programs/bench.c \
 	programs/cmd_compile.c \

@@ -9,9 +9,11 @@
 #include <unistd.h>
 
 #include "programs/cli.h"
+#include "weights/weights.h"
 
 struct output {
     char *path, *temporary;
+    char *part;                /* what oct_weights_save(temporary) writes first */
     FILE *file;
 };
 
@@ -53,6 +55,8 @@ void output_drop(output *o)
         unwatch(o->temporary);
         unlink(o->temporary);
     }
+    if (o->part) unwatch(o->part);
+    free(o->part);
     free(o->temporary);
     free(o->path);
     free(o);
@@ -76,17 +80,20 @@ static oct_status target(const char *path, char **out)
 /* A new file NAME.XXXXXX beside the target, with the permissions a new file gets. */
 static oct_status open_temporary(output *o)
 {
-    const size_t size = strlen(o->path) + 8;
-    char *name = malloc(size);
-    if (!name) return oct_fail(OCT_ERR_MEMORY, "out of memory");
+    const size_t size = strlen(o->path) + sizeof ".XXXXXX";
+    const size_t longer = size + sizeof OCT_SAVE_SUFFIX;
+    char *name = malloc(size), *part = malloc(longer);
+    if (!name || !part) return free(name), free(part), oct_fail(OCT_ERR_MEMORY, "out of memory");
     snprintf(name, size, "%s.XXXXXX", o->path);
     const int fd = mkstemp(name);
     if (fd < 0) {
         free(name);
+        free(part);
         return oct_fail(OCT_ERR_IO, "cannot be created: %s", strerror(errno));
     }
-    o->temporary = name;
-    watch(name);
+    snprintf(part, longer, "%s%s", name, OCT_SAVE_SUFFIX);
+    watch(o->temporary = name);
+    watch(o->part = part);
     const mode_t mask = umask(0);
     umask(mask);
     if (fchmod(fd, 0666 & ~mask) == 0) o->file = fdopen(fd, "wb");

@@ -7,7 +7,8 @@
 
 /* A file that appears whole or not at all: bytes go to a temporary file in the same folder, then
  * fsync, rename.  Until then PATH is untouched, and nothing is left behind if the output is
- * dropped, or the program ended by SIGINT, SIGTERM or SIGHUP. */
+ * dropped, or the program ended by SIGINT, SIGTERM or SIGHUP: not what oct_weights_save writes on
+ * its way to output_temporary either. */
 typedef struct output output;
 
 OCT_MUST_CHECK oct_status output_open(const char *path, output **out);

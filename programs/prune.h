@@ -2,6 +2,7 @@
 #define OCT_PROGRAMS_PRUNE_H
 
 #include "programs/evaluate.h"
+#include "programs/lint_samples.h"
 #include "programs/prune_report.h"
 
 /* What the parts of octet prune share.  All int results are 0, or an exit code and the line was
@@ -13,6 +14,7 @@ typedef struct prune_work {
     job job;                      /* of images */
     text_job text;
     oct_source *calib, *eval;     /* NULL: not given */
+    lint_samples lint;            /* of calib */
     oct_prune_options how;
     oct_pruned pruned;
     const char *temporary;        /* where OUT is until all is known */

@@ -107,6 +107,7 @@ static int repair(prune_work *w, oct_prune_repair *r, int batch)
                           oct_prune_repair_model(r)->graph.n_nodes);
     const oct_status status = oct_prune_repair_run(r, step, &bar);
     report_progress_end(&bar);
+    w->pruned.repair.forced = w->lint.forced;
     return status ? cli_fail(w->a, w->a->calib, status) : CLI_OK;
 }
 
@@ -117,7 +118,8 @@ int prune_repair(prune_work *w)
     oct_prune_repair *r;
     const size_t fit = w->texts ? TEXTS : FLOATS / (w->job.sample + 1) + 1;
     o.batch = fit < MOST ? (int)fit : MOST;
-    const oct_status status = oct_prune_repair_open(&w->pruned, w->path, &o, &r);
+    const oct_status status = oct_prune_repair_open(&w->pruned, w->path, w->temporary, &o,
+                                                   &r);
     if (status) return cli_fail(w->a, w->path, status);
     const int code = repair(w, r, o.batch);
     oct_prune_repair_close(r);

@@ -53,6 +53,7 @@ static void head(FILE *to, const prune_report *r)
         line(to, "repaired on", r->calib_data);
         fprintf(to, "%-14s%d\n", "  samples", r->pruned->repair.samples);
         line(to, "  SHA-256", r->pruned->repair.sha256);
+        line(to, r->forced ? "lint (forced)" : "lint", r->lint);
     }
     if (!r->has_eval) return;
     line(to, "evaluation", r->eval_data);
@@ -141,6 +142,7 @@ void prune_report_text(FILE *to, const prune_report *r)
     if (r->pruned->how.whole) {
         multiply_adds(to, r);
         channels(to, r->pruned);
+        if (r->calib_data) repaired(to, r->pruned);
         return;
     }
     sparsity(to, r->pruned);
@@ -189,7 +191,7 @@ json_t *prune_report_json(const prune_report *r)
     const sums s = add_up(p);
     return json_pack(
         "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
-        " s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+        " s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
         "model", report_string(r->model), "output", report_string(r->output),
         "command", report_string(r->command), "version", report_string(r->version),
         "source_sha256", report_string(r->source_sha256),
@@ -203,6 +205,7 @@ json_t *prune_report_json(const prune_report *r)
         "calib", report_string(r->calib_data), "calib_samples",
         r->calib_data ? json_integer(p->repair.samples) : json_null(), "calib_sha256",
         report_string(r->calib_data ? p->repair.sha256 : NULL),
+        "lint", report_string(r->lint), "forced", r->forced,
         "agreement", report_number(r->has_eval ? eval_agreement(&r->before, &r->after) : NAN),
         "bytes_before", report_count(r->bytes_before),
         "bytes_after", report_count(r->bytes_after),

@@ -17,6 +17,8 @@ typedef struct prune_report {
     int has_eval;                 /* before and after are filled; cut if it was repaired */
     const char *eval_data;
     const char *calib_data;       /* NULL: it was not repaired */
+    const char *lint;             /* what octet lint says of it */
+    int forced;                   /* and would have refused it */
     eval_result before, cut, after; /* cut: pruned, not yet repaired */
     double bytes_before, bytes_after; /* files */
 } prune_report;

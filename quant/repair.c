@@ -44,8 +44,9 @@ typedef struct layer {
 static oct_status add_part(oct_repair *r, int step, layer *l, oct_rows_part part)
 {
     const oct_step *x = &r->replay.plan[PRUNED]->step[step];
-    const oct_step *y = &r->replay.plan[DENSE]->step[step];
-    const int m = oct_rows_count(part.positions);
+    const oct_tensor *y = r->replay.plan[DENSE]->step[step].args.out;
+    const int *kept = r->options.kept ? r->options.kept[step] : NULL;
+    const int m = oct_rows_count(part.positions), out = l->size.out;
     for (; part.first < m; part.first += part.count) {
         int column;
         oct_normal_room(l->group, m - part.first, &column, &part.count);
@@ -53,7 +54,8 @@ static oct_status add_part(oct_repair *r, int step, layer *l, oct_rows_part part
             oct_normal *n = &l->group[g];
             float *of_y = n->z + (size_t)l->size.k * OCT_NORMAL_ROWS;
             oct_rows_x(x, g, &part, n->z, OCT_NORMAL_ROWS, column, r->options.pool);
-            oct_rows_y(y, g, &part, of_y, OCT_NORMAL_ROWS, column, r->options.pool);
+            oct_rows_y(y, kept ? kept + g * out : NULL, g * out, out, &part, of_y,
+                       OCT_NORMAL_ROWS, column, r->options.pool);
             OCT_TRY(oct_normal_add(n, part.count));
         }
     }
@@ -106,7 +108,8 @@ static oct_status solve_group(oct_repair *r, const oct_node *node, layer *l, int
     oct_normal *n = &l->group[g];
     const oct_tensor *t = node->args.in[W];
     const size_t k = (size_t)n->k, count = (size_t)n->out * k, first = (size_t)g * count;
-    oct_solve s = { .k = n->k, .out = n->out, .gram = n->matrix, .cross = n->matrix + k * k,
+    oct_solve s = { .k = n->k, .out = n->out, .rows = n->rows, .gram = n->matrix,
+                    .cross = n->matrix + k * k,
                     .square = n->square, .power = l->power + g * n->out };
     float *w = oct_arena_alloc(&arena, count * sizeof *w);
     if (!w) return out_of_memory();
@@ -223,16 +226,25 @@ static oct_status repair_layer(oct_repair *r, int i)
 
 /* ---- all of them ---- */
 
-static int differs(const oct_node *a, const oct_node *b)
+/* The layer computes something else, of the outputs it has left. */
+static int differs(const oct_repair *r, int i)
 {
+    const oct_node *a = &r->graph[DENSE]->node[i], *b = &r->graph[PRUNED]->node[i];
     const oct_tensor *x = a->args.in[W], *y = b->args.in[W];
-    return is_layer(a) && memcmp(x->data, y->data, oct_tensor_size(x)) != 0;
+    const int *kept = r->options.kept ? r->options.kept[i] : NULL;
+    if (!is_layer(a)) return 0;
+    const size_t row = oct_tensor_size(y) / (size_t)y->dim[0];
+    if (oct_tensor_size(x) / (size_t)x->dim[0] != row) return 1;
+    for (int o = 0; o < y->dim[0]; o++)
+        if (memcmp((const char *)x->data + (size_t)(kept ? kept[o] : o) * row,
+                   (const char *)y->data + (size_t)o * row, row) != 0) return 1;
+    return 0;
 }
 
 static oct_status repair_node(oct_repair *r, int i)
 {
     const oct_node *node = &r->graph[PRUNED]->node[i];
-    r->differs |= differs(&r->graph[DENSE]->node[i], node);
+    r->differs |= differs(r, i);
     if (!r->options.chosen[i] || !r->differs || !is_layer(node)) return OCT_OK;
     r->node[i].done = 1;
     return repair_layer(r, i);
@@ -253,8 +265,19 @@ oct_status oct_repair_run(oct_repair *r, void (*progress)(void *arg, int done, i
 
 /* ---- open, close ---- */
 
+/* Node by node the same operators. */
+static int alike(const oct_graph *a, const oct_graph *b)
+{
+    if (a->n_nodes != b->n_nodes) return 0;
+    for (int i = 0; i < a->n_nodes; i++)
+        if (a->node[i].kind != b->node[i].kind) return 0;
+    return 1;
+}
+
 static oct_status open(oct_repair *r)
 {
+    if (!alike(r->graph[DENSE], r->graph[PRUNED]))
+        return oct_fail(OCT_ERR_SHAPE, "repair: the networks have other layers");
     r->plan = (oct_plan_options){ .cpu = r->options.cpu, .threads = r->options.pool->threads,
                                   .whole = 1 };
     r->replay.pool = r->options.pool;

@@ -32,6 +32,8 @@ typedef struct oct_repair oct_repair;
 
 typedef struct oct_repair_options {
     const unsigned char *chosen; /* [n_nodes]; others are left as they are */
+    /* [n_nodes] of a layer that lost outputs: the dense one's that these are; NULL: all of them */
+    const int *const *kept;
     unsigned cpu;
     oct_pool *pool;
 } oct_repair_options;
@@ -42,8 +44,8 @@ typedef struct oct_repaired {
     int done;
 } oct_repaired;
 
-/* Both graphs are of one model, without passes, and differ in their constants' data only, which are
- * there as long as r is.  *out is the caller's. */
+/* Both graphs are of one model, without passes; the pruned one's constants have other data, or lack
+ * channels.  Both are there as long as r is.  *out is the caller's. */
 OCT_MUST_CHECK oct_status oct_repair_open(const oct_graph *dense, const oct_graph *pruned,
                                           const oct_repair_options *options, oct_repair **out);
 void oct_repair_close(oct_repair *r); /* NULL is fine */

@@ -37,10 +37,11 @@ typedef struct oct_rows_part {
     int positions, first, count;
 } oct_rows_part;
 
-/* Columns of z (quant/normal.h), from `column` on: x of a step's input, y of its output. */
+/* Columns of z (quant/normal.h), from `column` on: x, what a step reads. */
 void oct_rows_x(const oct_step *step, int group, const oct_rows_part *part, float *z, size_t ldz,
                 int column, oct_pool *pool);
-void oct_rows_y(const oct_step *step, int group, const oct_rows_part *part, float *z, size_t ldz,
-                int column, oct_pool *pool);
+/* The same of a value, y: its channels kept[0 .. n), NULL: first .. first + n - 1. */
+void oct_rows_y(const oct_tensor *y, const int *kept, int first, int n, const oct_rows_part *part,
+                float *z, size_t ldz, int column, oct_pool *pool);
 
 #endif

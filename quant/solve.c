@@ -5,7 +5,7 @@
 #include "ops/spread.h"
 #include "quant/product.h"
 
-static const double damping = 1e-3, tolerance = 1e-4;
+static const double damping = 1e-3, few = 0.1, tolerance = 1e-4;
 
 /* Of output o: r = c + damping w0 - G w, z = r / diagonal, p the direction, q = G p; all but w0's
  * places are 0. */
@@ -41,9 +41,10 @@ static oct_status make(work *w, oct_arena *arena)
 static void damp(work *w)
 {
     const size_t k = (size_t)w->s->k;
+    const double share = (double)k / (double)w->s->rows - 0.5;
     double trace = 0;
     for (size_t i = 0; i < k; i++) trace += (double)w->s->gram[i * k + i];
-    w->damp = damping * trace / (double)k;
+    w->damp = (damping + (share > 0 ? few * share : 0)) * trace / (double)k;
     for (size_t i = 0; i < k; i++) {
         float *g = &w->s->gram[i * k + i];
         *g = (float)((double)*g + w->damp);

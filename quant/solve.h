@@ -8,7 +8,9 @@
  *   w[o,:] = argmin  w G w^T - 2 c[o,:] w^T + damping |w - w0[o,:]|^2      w[o,j] = 0 where w0 is
  *
  *   G  [k, k] gram, c [out, k] cross of quant/normal.h; w0 what w holds
- *   damping = 1e-3 of the mean of G's diagonal: what the samples say nothing of stays as it was
+ *   damping = 1e-3 of the mean of G's diagonal: what the samples say nothing of stays as it was;
+ *             of fewer than 2 k rows, 0.1 (k / rows - 1/2) more: so few say little that holds for
+ *             others
  *
  * by conjugate gradients, G's diagonal for preconditioner, all outputs at once: an iteration is one
  * product [out, k] [k, k], whatever the masks are.  OCT_SOLVE_STEPS iterations at most; an output
@@ -22,6 +24,7 @@ enum { OCT_SOLVE_STEPS = 50 };
 
 typedef struct oct_solve {
     int k, out;
+    int64_t rows;              /* that G and c are sums over */
     float *gram;               /* [k, k]; the damping is added to its diagonal */
     const float *cross;        /* [out, k] */
     const double *square;      /* [out]: sum of (y - mean y)^2 */

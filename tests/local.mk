@@ -186,7 +186,7 @@ tests_test_quantizer_LDADD = $(LDADD) $(CHECK_LIBS)
 unit_tests += tests/test_prune
 CLEANFILES += test_prune-*
 tests_test_prune_SOURCES = tests/chain_case.h tests/chain_case.c tests/fail_alloc.h \
-	tests/fail_alloc.c tests/test_prune.c
+	tests/fail_alloc.c tests/starve.h tests/test_prune.c
 tests_test_prune_LDADD   = $(LDADD) $(CHECK_LIBS)
 unit_tests += tests/test_repair
 CLEANFILES += test_repair-*

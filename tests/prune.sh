@@ -95,8 +95,16 @@ run ./octet quantize "$work/b" --calib "$work/eval.bin" --force --quiet -o "$wor
     fail "quantize: exit $?"
 run ./octet inspect "$work/q" >"$work/said"
 grep -q '^metadata *octet.sparse: {"conv' "$work/said" || fail "no octet.sparse"
-grep -q '^conv4 .* [ 1][09]\.[0-9] %$' "$work/said" || fail "inspect: no densities"
+grep -q '^conv4 .* [ 1][09]\.[0-9] %  ' "$work/said" || fail "inspect: no densities"
+grep -q '^conv4 .* %  [a-z0-9_]*/[a-z0-9]*$' "$work/said" || fail "inspect: no kernels"
+refuse 2 "neither pruned nor quantized" ./octet inspect "$cifar" --measure
+refuse 1 "not with --plan" ./octet inspect "$work/q" --measure --plan
 if [ $brief -eq 0 ]; then
+    if run ./octet inspect "$work/q" --isa avx2 >"$work/said" 2>/dev/null; then # it is sparse there
+        run ./octet inspect "$work/q" --isa avx2 --measure >"$work/said"
+        grep -q '^conv4 .* %  sparse_s8/avx2 ([0-9.]*x)$' "$work/said" ||
+            fail "--measure: $(grep conv4 "$work/said")"
+    fi
     run ./octet eval "$work/q" --data "$work/eval.bin" --logits "$work/l1" --quiet >/dev/null
     run ./octet eval "$work/q" --data "$work/eval.bin" --logits "$work/l2" --quiet --isa ref \
         >/dev/null
@@ -161,6 +169,14 @@ number() { # field, of which object, file
 }
 
 head -c $((3073 * 12)) "$data/cifar/test_256.bin" >"$work/calib.bin"
+head -c $((3073 * 5)) "$data/cifar/test_256.bin" >"$work/five.bin"
+refuse 2 "few_samples: the data has too few samples" ./octet prune "$cifar" -o "$work/new" --quiet \
+    --amount 0.5 --calib "$work/five.bin"
+prune "$cifar" "$work/b" --amount 0.5 --only conv1 --calib "$work/five.bin" --force
+grep -q '^lint (forced) *has too few samples' "$work/said" || fail "--force: $(head "$work/said")"
+run ./octet inspect "$work/b" >"$work/said"
+grep -q '^metadata *octet.prune: .*"repair":{"forced":"few_samples","samples":5,"sha256":"' \
+    "$work/said" || fail "inspect: not forced"
 prune "$cifar" "$work/b" --amount 0.5 --only conv1,conv2 --calib "$work/calib.bin" --samples 5
 grep -q '^  samples *5$' "$work/said" || fail "--samples 5: $(grep -F samples "$work/said")"
 prune "$cifar" "$work/c" --amount 0.5 --only conv1,conv2 --calib "$work/calib.bin" --samples 5 \
@@ -187,6 +203,15 @@ if [ $brief = 0 ]; then
         fail "--json: no layer is repaired"
 fi
 
+# whole channels: what reads those that are left makes up for the others
+prune "$cifar" "$work/b" --structure channel --amount 0.3 --per-layer --only 'conv[12]' \
+    --calib "$work/calib.bin"
+awk '/^conv[12].weight .* %$/ && !/of/ { bad = 1 }  # they read what they did
+    /^conv3.weight .* %$/ && !/of/ { good = $4 + 0 < $2 / 4 } END { exit bad || !good }' \
+    "$work/said" || fail "not conv3 alone is repaired: $(tail -4 "$work/said")"
+run ./octet eval "$work/b" --data "$work/eval.bin" --json --quiet >"$work/alone" ||
+    fail "fewer channels, repaired: cannot be run"
+
 # ---- models of texts become one file ----
 
 mkdir "$work/texts"
@@ -201,12 +226,14 @@ sparsity distilbert.transformer.layer.0.attention.q_lin.weight 50.00
 sparsity distilbert.transformer.layer.0.attention.k_lin.weight 0.00
 ! grep -q embeddings "$work/said" || fail "embeddings are pruned"
 printf '%s\n' "what a bore" "a charming film" "neither good nor bad" >"$work/calib.txt"
-prune "$work/texts" "$work/c" --amount 0.5 --per-layer --calib "$work/calib.txt"
-prune "$work/texts" "$work/d" --amount 0.5 --per-layer --calib "$work/calib.txt" --threads 3
+prune "$work/texts" "$work/c" --amount 0.5 --per-layer --calib "$work/calib.txt" --force
+prune "$work/texts" "$work/d" --amount 0.5 --per-layer --calib "$work/calib.txt" --force \
+    --threads 3
 cmp -s "$work/c" "$work/d" || fail "texts, --calib: other bytes"
 grep -q '^  samples *3$' "$work/said" || fail "texts: not 3 samples"
 sparsity distilbert.transformer.layer.0.attention.k_lin.weight 50.00
-prune "$work/texts" "$work/c" --amount 0.5 --only '*.0.attention.q_lin' --calib "$work/calib.txt"
+prune "$work/texts" "$work/c" --amount 0.5 --only '*.0.attention.q_lin' --force \
+    --calib "$work/calib.txt"
 grep -q 'q_lin.weight *as pruned: it is read as one with' "$work/said" || fail "q_lin alone"
 
 # ---- --max-drop ----
@@ -282,15 +309,16 @@ refuse 1 "no layer 'conv9'" ./octet prune "$model" -o "$new" --amount 0.5 --only
 refuse 1 "--samples needs --calib" ./octet prune "$model" -o "$new" --amount 0.5 --samples 4
 refuse 1 "--samples '0'" ./octet prune "$model" -o "$new" --amount 0.5 --samples 0
 refuse 3 "" ./octet prune "$model" -o "$new" --amount 0.5 --calib "$work/none"
-refuse 2 "the model takes 28x28" ./octet prune "$model" -o "$new" --amount 0.5 --quiet \
-    --calib "$work/calib.bin"
+refuse 2 "wrong_size: the data is of another size" ./octet prune "$model" -o "$new" --quiet \
+    --amount 0.5 --calib "$work/calib.bin"
+refuse 1 "--force needs --calib" ./octet prune "$model" -o "$new" --amount 0.5 --force
 refuse 2 "quantized already" ./octet prune "$work/int8" -o "$new" --amount 0.5
 refuse 2 "compiled" ./octet prune "$work/compiled" -o "$new" --amount 0.5
 refuse 2 "has no label" ./octet prune "$model" -o "$new" --amount 0.5 --quiet \
     --eval "$data/digits" --report "$work/new.json"
 refuse 3 "" ./octet prune "$model" -o "$work/none/new" --amount 0.5
 refuse 3 "" ./octet prune "$model" -o "$new" --amount 0.5 --eval "$work/none"
-for file in "$work"/new* "$work"/.octet* "$work"/.new*; do
+for file in "$work"/new* "$work"/.new*; do
     [ ! -e "$file" ] || fail "refusals: $file is left"
 done
 finish

@@ -8,8 +8,8 @@
 
 #include "models/model.h"
 #include "tensor/cpu.h"
-#include "tests/fail_alloc.h"
 #include "tests/golden_sha256.h"
+#include "tests/starve.h"
 #include "tests/suite.h"
 
 enum { TEXTS = 7, MAX_CLASSES = 3 };
@@ -366,22 +366,9 @@ END_TEST
 
 START_TEST(every_failed_allocation_is_told)
 {
-    if (!fail_alloc_works()) return;
     char folder[512];
-    oct_model *m = NULL;
-    oct_status status;
     snprintf(folder, sizeof folder, "%s", at_golden("encoders/distilbert", ""));
-    for (long n = 1, more = 1; more; n++) {
-        const long live = fail_alloc_live();
-        fail_alloc_begin(n, 0);
-        status = oct_model_load(folder, &(oct_options){ .threads = 1 }, &m);
-        oct_model_free(m);
-        more = fail_alloc_end() >= n;
-        ck_assert_msg(status == OCT_ERR_MEMORY || status == OCT_OK, "load %ld: %s: %s", n,
-                      oct_status_name(status), oct_last_error());
-        ck_assert_int_eq(fail_alloc_live(), live);
-    }
-    ck_assert_msg(status == OCT_OK, "%s", oct_last_error());
+    starve(1, starve_load, folder);
 }
 END_TEST
 

@@ -4,10 +4,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "models/prune.h"
-#include "tests/fail_alloc.h"
+#include "models/prune_repair.h"
 #include "tests/golden/channels.h"
 #include "tests/seeded_resnet.h"
+#include "tests/starve.h"
 #include "tests/suite.h"
 
 enum { SAMPLES = 2, N_GOLDENS = sizeof channels_goldens / sizeof *channels_goldens };
@@ -74,42 +74,51 @@ static oct_options options_of(const subject *s)
     return (oct_options){ .batch = SAMPLES, .height = s->side, .width = s->side, .threads = 1 };
 }
 
-static void fill_images(oct_model *m)
+/* Samples first .. first + SAMPLES - 1. */
+static void fill_images(const oct_tensor *x, int first)
 {
-    const oct_tensor *x = oct_model_input(m, 0);
     const int n = (int)oct_tensor_sample_count(x);
     for (int s = 0; s < SAMPLES; s++)
         for (int k = 0; k < n; k++) {
-            const int64_t i = k + 101 * s;
+            const int64_t i = k + 101 * (first + s);
             ((float *)x->data)[s * n + k] = (float)((i * i * 7 + 31 * i) % 2001 - 1000) / 1000;
         }
 }
 
-static void fill_texts(oct_model *m, int vocabulary)
+static void fill_texts(oct_tensor *const in[3], int vocabulary, int first)
 {
-    int32_t *ids = oct_model_input(m, 0)->data, *starts = oct_model_input(m, 1)->data;
-    int32_t *types = oct_model_input(m, 2) ? oct_model_input(m, 2)->data : NULL;
+    int32_t *ids = in[0]->data, *starts = in[1]->data, *types = in[2] ? in[2]->data : NULL;
     starts[0] = 0;
     for (int s = 0; s < SAMPLES; s++) {
         const int length = 16 + s, begin = starts[s];
         for (int i = 0; i < length; i++) {
-            ids[begin + i] = (i * i * 7 + 31 * i + 101 * s + 5) % vocabulary;
+            ids[begin + i] = (i * i * 7 + 31 * i + 101 * (first + s) + 5) % vocabulary;
             if (types) types[begin + i] = 2 * i > length;
         }
         starts[s + 1] = begin + length;
     }
 }
 
-static void run(const subject *s, const char *path, int classes, float *logits)
+static void fill(const subject *s, oct_tensor *const in[3], int first)
+{
+    if (s->side) fill_images(in[0], first);
+    else fill_texts(in, s->vocabulary, first);
+}
+
+/* n batches, [n, SAMPLES, classes]. */
+static void run(const subject *s, const char *path, int n, int classes, float *logits)
 {
     const oct_options o = options_of(s);
+    const int count = SAMPLES * classes;
     oct_model *m;
     ck_assert_msg(oct_model_load(path, &o, &m) == OCT_OK, "%s: %s", path, oct_last_error());
     ck_assert_int_eq(m->classes, classes);
-    if (s->side) fill_images(m);
-    else fill_texts(m, s->vocabulary);
-    OK(oct_model_run(m, SAMPLES));
-    memcpy(logits, oct_model_output(m, 0)->data, (size_t)(SAMPLES * classes) * sizeof *logits);
+    for (int i = 0; i < n; i++) {
+        fill(s, (oct_tensor *[3]){ oct_model_input(m, 0), oct_model_input(m, 1),
+                                   oct_model_input(m, 2) }, i * SAMPLES);
+        OK(oct_model_run(m, SAMPLES));
+        memcpy(logits + i * count, oct_model_output(m, 0)->data, (size_t)count * sizeof *logits);
+    }
     oct_model_free(m);
 }
 
@@ -157,7 +166,7 @@ START_TEST(answers_are_those_of_zeros)
     prune(path_of(s), s, &how, &p);
     check_rows(g, &p);
     oct_pruned_free(&p);
-    run(s, made, g->classes, logits);
+    run(s, made, 1, g->classes, logits);
     for (int i = 0; i < SAMPLES * g->classes; i++) {
         largest = fmaxf(largest, fabsf(g->logits[i]));
         off = fmaxf(off, fabsf(logits[i] - g->logits[i]));
@@ -237,6 +246,107 @@ START_TEST(no_heads_in_images)
 }
 END_TEST
 
+/* ---- repaired ---- */
+
+enum { ASKED = 8, ADDED = 40 }; /* batches */
+
+static oct_status add_samples(const subject *s, oct_prune_repair *r)
+{
+    for (int i = 0; i < ADDED; i++) { /* not those that are asked */
+        oct_tensor *const in[3] = { oct_prune_repair_input(r, 0), oct_prune_repair_input(r, 1),
+                                    oct_prune_repair_input(r, 2) };
+        fill(s, in, (ASKED + i) * SAMPLES);
+        OCT_TRY(oct_prune_repair_add(r, SAMPLES));
+    }
+    return OCT_OK;
+}
+
+/* p: pruned into `made`, then repaired into it, too. */
+static void repair(const char *path, const subject *s, const oct_prune_options *how,
+                   const oct_options *options, oct_pruned *p)
+{
+    oct_prune_repair *r;
+    prune(path, s, how, p);
+    OK(oct_prune_repair_open(p, path, made, options, &r));
+    OK(add_samples(s, r));
+    OK(oct_prune_repair_run(r, NULL, NULL));
+    oct_prune_repair_close(r);
+    OK(oct_pruned_save(p, made, &info, NULL));
+}
+
+static double distance(const float *a, const float *b, int n)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++) {
+        const double off = (double)a[i] - (double)b[i];
+        sum += off * off;
+    }
+    return sqrt(sum);
+}
+
+/* Networks of random weights have little to spare: without heads, nothing for others to make up. */
+static const struct cut {
+    const char *net, *structure;
+    double amount;
+    int multiple, classes;
+} cuts[] = {
+    { "bottle", "channel", 0.3, 4, 3 },
+    { "narrow", "channel", 0.1, 2, 3 },
+    { "distilbert", "neuron", 0.3, 1, 3 },
+    { "bert", "channel", 0.2, 1, 2 },
+};
+enum { N_CUTS = sizeof cuts / sizeof *cuts };
+
+START_TEST(repaired_answers_come_nearer_to_the_dense_ones)
+{
+    const subject *s = find_subject(cuts[_i].net);
+    const oct_options o = options_of(s);
+    const int classes = cuts[_i].classes, n = ASKED * SAMPLES * classes;
+    static float want[ASKED * SAMPLES * 10], cut[ASKED * SAMPLES * 10], got[ASKED * SAMPLES * 10];
+    oct_prune_options how = { .amount = cuts[_i].amount, .multiple = cuts[_i].multiple };
+    char path[512];
+    oct_pruned p;
+    snprintf(path, sizeof path, "%s", path_of(s));
+    OK(oct_prune_find(cuts[_i].structure, &how));
+    run(s, path, ASKED, classes, want);
+    prune(path, s, &how, &p);
+    oct_pruned_free(&p);
+    run(s, made, ASKED, classes, cut);
+    repair(path, s, &how, &o, &p);
+    for (int i = 0; i < p.n_layers; i++) {
+        const oct_pruned_layer *l = &p.layer[i];
+        ck_assert_msg(!l->repaired || (l->error_before < 1.5 && l->error_after < l->error_before),
+                      "%s: %g, %g before", l->name, l->error_after, l->error_before);
+    }
+    oct_pruned_free(&p);
+    run(s, made, ASKED, classes, got);
+    const double was = distance(cut, want, n), is = distance(got, want, n);
+    ck_assert_msg(is < 0.8 * was, "%s %s: off by %g, before the repair %g", s->name,
+                  cuts[_i].structure, is, was);
+}
+END_TEST
+
+START_TEST(a_repair_has_the_same_bits_everywhere)
+{
+    const subject *s = find_subject(_i ? "bert" : "bottle");
+    const oct_options one = options_of(s), other = { .batch = SAMPLES + 1, .height = s->side,
+                                                     .width = s->side, .threads = 3, .isa = "ref" };
+    const oct_prune_options how = { .whole = OCT_GROUP_CHANNEL, .amount = 0.3, .multiple = 8 };
+    char path[512];
+    oct_pruned want, got;
+    snprintf(path, sizeof path, "%s", path_of(s));
+    repair(path, s, &how, &one, &want);
+    repair(path, s, &how, &other, &got);
+    for (int i = 0; i < want.n_tensors; i++)
+        ck_assert_msg(!memcmp(want.tensor[i].data, got.tensor[i].data,
+                              oct_tensor_size(&want.tensor[i])), "%s",
+                      oct_weights_at(want.model->weights, i)->name);
+    ck_assert_str_eq(want.repair.sha256, got.repair.sha256);
+    oct_pruned_free(&want);
+    oct_pruned_free(&got);
+}
+END_TEST
+
 /* ---- hostile shapes ---- */
 
 static void refuses(const char *name, int rows, const char *why)
@@ -269,25 +379,21 @@ END_TEST
 
 /* ---- memory ---- */
 
+static oct_status prune_and_free(void *path)
+{
+    const oct_options o = options_of(find_subject("distilbert"));
+    const oct_prune_options how = { .whole = OCT_GROUP_CHANNEL, .multiple = 8, .amount = 0.5 };
+    oct_pruned p;
+    const oct_status status = oct_prune(path, &o, &how, &p);
+    oct_pruned_free(&p);
+    return status;
+}
+
 START_TEST(out_of_memory)
 {
-    const subject *s = find_subject("distilbert");
-    const oct_options o = options_of(s);
-    const oct_prune_options how = { .whole = OCT_GROUP_CHANNEL, .multiple = 8, .amount = 0.5 };
-    oct_status status = OCT_OK;
-    if (!fail_alloc_works()) return;
-    for (long n = 1, more = 1; more; n += test_brief() ? 7 : 1) {
-        const long live = fail_alloc_live();
-        oct_pruned p;
-        fail_alloc_begin(n, 0);
-        status = oct_prune(path_of(s), &o, &how, &p);
-        oct_pruned_free(&p);
-        more = fail_alloc_end() >= n;
-        ck_assert_msg(status == OCT_ERR_MEMORY || status == OCT_OK, "%ld: %s: %s", n,
-                      oct_status_name(status), oct_last_error());
-        ck_assert_int_eq(fail_alloc_live(), live);
-    }
-    OK(status);
+    char path[512];
+    snprintf(path, sizeof path, "%s", path_of(find_subject("distilbert")));
+    starve(test_brief() ? 7 : 1, prune_and_free, path);
 }
 END_TEST
 
@@ -298,6 +404,8 @@ int main(void)
         { an_amount_of_0_changes_nothing, 1 },
         { only_names_whole_groups, 1 },
         { no_heads_in_images, 1 },
+        { repaired_answers_come_nearer_to_the_dense_ones, test_brief() ? 1 : N_CUTS },
+        { a_repair_has_the_same_bits_everywhere, test_brief() ? 1 : 2 },
         { rows_that_are_no_heads, 1 },
         { out_of_memory, 1 },
     };

@@ -8,8 +8,8 @@
 #include "ops/attr_table.h"
 #include "tensor/cpu.h"
 #include "tests/chain_case.h"
-#include "tests/fail_alloc.h"
 #include "tests/header_change.h"
+#include "tests/starve.h"
 #include "tests/suite.h"
 #include "tests/weights_util.h"
 
@@ -315,17 +315,7 @@ START_TEST(out_of_memory)
     oct_model *m = NULL;
     oct_status status;
     compile("ref", NULL, 1);
-    for (long n = 1, more = 1; more; n++) {
-        const long live = fail_alloc_live();
-        fail_alloc_begin(n, 0);
-        status = oct_model_load(compiled, &(oct_options){ .threads = 1 }, &m);
-        oct_model_free(m);
-        more = fail_alloc_end() >= n;
-        ck_assert_msg(status == OCT_ERR_MEMORY || status == OCT_OK, "load %ld: %s: %s", n,
-                      oct_status_name(status), oct_last_error());
-        ck_assert_int_eq(fail_alloc_live(), live);
-    }
-    ck_assert_msg(status == OCT_OK, "%s", oct_last_error());
+    starve(1, starve_load, compiled);
     ck_assert_int_eq(oct_model_pack(source, &(oct_options){ .isa = "ref", .threads = 1 }, &m),
                      OCT_OK);
     const oct_save_info info = { .label = m->label, .command = "octet compile" };

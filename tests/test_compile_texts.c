@@ -7,8 +7,8 @@
 #include "models/compiled.h"
 #include "models/vocab_tensor.h"
 #include "tensor/cpu.h"
-#include "tests/fail_alloc.h"
 #include "tests/header_change.h"
+#include "tests/starve.h"
 #include "tests/suite.h"
 #include "tests/weights_util.h"
 
@@ -233,20 +233,8 @@ END_TEST
 START_TEST(out_of_memory)
 {
     if (!fail_alloc_works()) return;
-    oct_model *m = NULL;
-    oct_status status;
     compile(kinds[1], "ref", "int8");
-    for (long n = 1, more = 1; more; n++) {
-        const long live = fail_alloc_live();
-        fail_alloc_begin(n, 0);
-        status = oct_model_load(compiled, &(oct_options){ .threads = 1 }, &m);
-        oct_model_free(m);
-        more = fail_alloc_end() >= n;
-        ck_assert_msg(status == OCT_ERR_MEMORY || status == OCT_OK, "load %ld: %s", n,
-                      oct_last_error());
-        ck_assert_int_eq(fail_alloc_live(), live);
-    }
-    ck_assert_msg(status == OCT_OK, "%s", oct_last_error());
+    starve(1, starve_load, compiled);
 }
 END_TEST
 

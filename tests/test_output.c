@@ -9,6 +9,7 @@
 
 #include "programs/output.h"
 #include "tests/suite.h"
+#include "weights/weights.h"
 
 static char folder[] = "test_output.XXXXXX";
 
@@ -115,8 +116,41 @@ START_TEST(a_signal)
 }
 END_TEST
 
+static void interrupt(int number)
+{
+    (void)number;
+    raise(files_in(folder) == 2 ? SIGINT : SIGKILL); /* OUT's, and the one being written */
+}
+
+/* The disk ends inside the tensor: there SIGINT comes. */
+START_TEST(a_signal_while_weights_are_saved)
+{
+    static float numbers[4096];
+    const oct_tensor t = { .dtype = OCT_F32, .rank = 1, .dim = { 4096 }, .data = numbers };
+    const oct_save_tensor list = { "numbers", &t };
+    char path[100];
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/model", folder);
+    const pid_t child = fork();
+    if (child == 0) {
+        output *o;
+        signal(SIGINT, SIG_DFL);
+        signal(SIGXFSZ, interrupt);
+        if (output_open(path, &o)) _exit(1);
+        setrlimit(RLIMIT_FSIZE, &(struct rlimit){ 4096, RLIM_INFINITY });
+        _exit(oct_weights_save(output_temporary(o), &list, 1, NULL, 0) == OCT_OK ? 1 : 2);
+    }
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT, "status %x", status);
+    ck_assert_int_eq(files_in(folder), 0);
+    rmdir(folder);
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *const tests[] = { files, a_full_disk, a_signal };
+    const TTest *const tests[] = { files, a_full_disk, a_signal,
+                                   a_signal_while_weights_are_saved };
     return suite_run("output", tests, sizeof tests / sizeof *tests);
 }

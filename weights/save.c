@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,25 +161,16 @@ static oct_status write_file(int fd, const char *header, size_t size, const piec
     return fsync(fd) == 0 ? OCT_OK : system_error("fsync");
 }
 
-/* A new file in the folder; its name says whose it is if the machine dies now. */
-static int open_temporary(int folder, char name[64])
-{
-    for (unsigned i = 0; i < 1000; i++) {
-        snprintf(name, 64, ".octet-%ld-%u.tmp", (long)getpid(), i);
-        const int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (fd >= 0 || errno != EEXIST) return fd;
-    }
-    return -1;
-}
-
 static oct_status replace(int folder, const char *base, const char *header, size_t size,
                           const piece *list, int n)
 {
-    char name[64];
+    char name[NAME_MAX + 1];
     struct stat st;
     if (fstatat(folder, base, &st, 0) == 0 && !S_ISREG(st.st_mode))
         return oct_fail(OCT_ERR_IO, "exists and is not a regular file");
-    const int fd = open_temporary(folder, name);
+    if ((size_t)snprintf(name, sizeof name, "%s" OCT_SAVE_SUFFIX, base) >= sizeof name)
+        return oct_fail(OCT_ERR_IO, "its name is too long");
+    const int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0) return system_error("creating a file in its folder");
     oct_status status = write_file(fd, header, size, list, n);
     if (close(fd) < 0 && status == OCT_OK) status = system_error("closing");

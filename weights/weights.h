@@ -74,7 +74,10 @@ OCT_MUST_CHECK oct_status oct_weights_sha256(oct_weights *w, char hex[65]);
 /* weights/save.c: a safetensors file as SPEC.md section 3 says: sorted metadata keys, data section
  * and every tensor whose size is a multiple of 64 on a 64-byte boundary, no gaps, byte-identical
  * for the same input.  Written to a temporary file in the same folder, fsync, rename; on failure
- * nothing is left and an existing file is untouched. */
+ * nothing is left and an existing file is untouched.  The temporary file's name is that of the file
+ * with OCT_SAVE_SUFFIX behind: a program that a signal ends can unlink it.  One that is there is
+ * not touched: another process may be saving the same file. */
+#define OCT_SAVE_SUFFIX ".tmp"
 typedef struct oct_save_tensor {
     const char *name;
     const oct_tensor *tensor;
