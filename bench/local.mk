@@ -90,6 +90,7 @@ bench_bench_quantized_SOURCES = tests/quantize_case.h tests/quantize_case.c benc
 CLEANFILES += bench/bench_quantized$(EXEEXT)
 
 # As octet.sparse has it against all dense: what bench/sparse.sh asks.
+EXTRA_DIST += bench/sparse.sh
 EXTRA_PROGRAMS += bench/bench_sparse
 bench_bench_sparse_SOURCES = bench/bench_sparse.c
 CLEANFILES += bench/bench_sparse$(EXEEXT)
