@@ -1,10 +1,14 @@
 /* One region at a time: the caller takes `lock`, describes the work, rings the bell, works itself
  * and waits until the last body has returned.
  *
- *   ticket  epoch << 32 | indices left.  Taking one is one compare-and-swap, which fails when the
- *           epoch is another: a worker that wakes late takes nothing, and nobody waits for it.
- *           body, arg and n, read before the swap, belong to this epoch once it succeeds: they are
- *           only rewritten when none is left (0 says so whatever n is) and `done` has reached n.
+ *   ticket  a thread's: epoch << 32 | indices left of its part.  Parts are equal runs of indices in
+ *           the order of the threads, so that a thread finds in its cache what it wrote in the last
+ *           region, if both cut the same data; who is done takes from the others' parts.  Taking
+ *           one is one compare-and-swap, which fails when the epoch is another: a worker that wakes
+ *           late takes nothing, and nobody waits for it.
+ *           body, arg and n, read after the own ticket and before the swap, belong to the epoch of
+ *           both: they are only rewritten when none is left in any part (0 says so whatever n is)
+ *           and `done` has reached n.
  *   bell    the epoch again; what idle workers watch, then sleep on.
  *   done    bodies that have returned; each thread adds its share once.  The caller sleeps on it.
  *
@@ -52,16 +56,16 @@ typedef struct pool {
     pthread_mutex_t sleep_lock;
     pthread_cond_t sleep_cond;
 #endif
-    _Alignas(LINE) atomic_ullong ticket;
     _Alignas(LINE) atomic_uint done;
     atomic_int waiting;
     _Alignas(LINE) atomic_uint bell;
     atomic_int sleepers, stop;
     struct worker {
+        _Alignas(LINE) atomic_ullong ticket;
         struct pool *pool;
-        pthread_t id;
+        pthread_t id;                /* not of worker[0], who is the caller */
         int thread;
-    } worker[];                      /* threads - 1 of them; worker[0] is thread 1 */
+    } worker[];                      /* [threads] */
 } pool;
 
 /* The regions this thread is in, innermost first: how a nested call finds its thread number. */
@@ -134,20 +138,32 @@ static unsigned spin(const pool *p, atomic_uint *word, unsigned value)
 
 /* ---- a region ---- */
 
-/* Takes indices of the present region while there are any. */
+/* Of n indices, where those of a thread begin. */
+static unsigned begin_of(unsigned n, int thread, int threads)
+{
+    return (unsigned)((unsigned long long)n * (unsigned)thread / (unsigned)threads);
+}
+
+/* Takes indices of the present region while there are any: its own, then what others have left. */
 static void work(pool *p, int thread)
 {
-    unsigned long long ticket = atomic_load(&p->ticket);
-    const unsigned long long epoch = ticket >> 32;
+    const int threads = p->base.threads;
+    const unsigned long long epoch = atomic_load(&p->worker[thread].ticket) >> 32;
     oct_body *const body = atomic_load_explicit(&p->body, memory_order_relaxed);
     void *const arg = atomic_load_explicit(&p->arg, memory_order_relaxed);
     const unsigned n = (unsigned)atomic_load_explicit(&p->n, memory_order_relaxed);
     unsigned share = 0;
-    while (ticket >> 32 == epoch && (uint32_t)ticket) {
-        if (!atomic_compare_exchange_weak(&p->ticket, &ticket, ticket - 1)) continue;
-        body(arg, (int)(n - (uint32_t)ticket), thread);
-        share++;
-        ticket = atomic_load(&p->ticket);
+    for (int k = 0; k < threads; k++) {
+        const int of = (thread + k) % threads;
+        const unsigned end = begin_of(n, of + 1, threads);
+        atomic_ullong *const from = &p->worker[of].ticket;
+        unsigned long long ticket = atomic_load(from);
+        while (ticket >> 32 == epoch && (uint32_t)ticket) {
+            if (!atomic_compare_exchange_weak(from, &ticket, ticket - 1)) continue;
+            body(arg, (int)(end - (uint32_t)ticket), thread);
+            share++;
+            ticket = atomic_load(from);
+        }
     }
     if (share && atomic_fetch_add(&p->done, share) + share == n && atomic_load(&p->waiting))
         wake(p, &p->done, 1);
@@ -176,7 +192,12 @@ static void run_region(pool *p, int n, oct_body *body, void *arg)
     atomic_store_explicit(&p->arg, arg, memory_order_relaxed);
     atomic_store_explicit(&p->n, n, memory_order_relaxed);
     atomic_store_explicit(&p->done, 0, memory_order_relaxed);
-    atomic_store(&p->ticket, (unsigned long long)++p->epoch << 32 | (unsigned)n);
+    const unsigned long long epoch = (unsigned long long)++p->epoch << 32;
+    const int threads = p->base.threads;
+    for (int t = 0; t < threads; t++) {
+        const unsigned begin = begin_of((unsigned)n, t, threads);
+        atomic_store(&p->worker[t].ticket, epoch | (begin_of((unsigned)n, t + 1, threads) - begin));
+    }
     ring(p, n - 1);
     work(p, 0);
     wait_done(p, (unsigned)n);
@@ -234,9 +255,7 @@ static int start(pool *p, int threads)
     pthread_sigmask(SIG_SETMASK, &all, &old);
     int n = 1;
     for (; n < threads; n++) {
-        struct worker *w = &p->worker[n - 1];
-        w->pool = p;
-        w->thread = n;
+        struct worker *w = &p->worker[n];
         if (pthread_create(&w->id, NULL, worker_main, w)) break;
     }
     pthread_sigmask(SIG_SETMASK, &old, NULL);
@@ -258,6 +277,7 @@ oct_status oct_pool_open(int threads, oct_pool **out)
     pthread_mutex_init(&p->sleep_lock, NULL);
     pthread_cond_init(&p->sleep_cond, NULL);
 #endif
+    for (int t = 0; t < threads; t++) p->worker[t] = (struct worker){ .pool = p, .thread = t };
     p->base.threads = start(p, threads);
     *out = &p->base;
     return OCT_OK;
@@ -268,9 +288,9 @@ void oct_pool_close(oct_pool *self)
     pool *p = (pool *)self;
     if (!p) return;
     atomic_store(&p->stop, 1);
-    p->epoch++; /* the ticket stays: there is nothing to take */
+    p->epoch++; /* the tickets stay: there is nothing to take */
     ring(p, INT_MAX);
-    for (int i = 1; i < p->base.threads; i++) pthread_join(p->worker[i - 1].id, NULL);
+    for (int i = 1; i < p->base.threads; i++) pthread_join(p->worker[i].id, NULL);
     pthread_mutex_destroy(&p->lock);
 #ifndef USE_FUTEX
     pthread_mutex_destroy(&p->sleep_lock);
