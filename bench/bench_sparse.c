@@ -1,9 +1,10 @@
 /* A model as its octet.sparse has it against all of it dense, in turns:
  *     bench_sparse MODEL [--isa=avx512,avx2] [--batch=1,8 | --lengths=16,128] [--threads=N]
  *                  [--seconds=S]
- * A line a row where some layer is sparse: isa, batch (of a model of texts: tokens of one text), layers that run sparse, ms
- * dense and as decided (least), and as decided / dense, the median of the turns' ratios.  A turn
- * runs both, in changing order, so that what disturbs one disturbs both. */
+ * A line a row where some layer is sparse: isa, batch (of a model of texts: tokens of one text),
+ * layers that run sparse, ms dense and as decided (least), and as decided / dense, the median of
+ * the turns' ratios.  A turn runs both, in changing order, so that what disturbs one disturbs
+ * both. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
