@@ -59,7 +59,7 @@ oct_status oct_save_meta_make(const oct_model *m, const oct_save_info *info,
     meta[INPUT] = (oct_save_meta){ "octet.input", info->recipe };
     meta[LABELS] = (oct_save_meta){ "octet.labels", NULL };
     meta[ORIGIN] = (oct_save_meta){ "octet.origin", NULL };
-    meta[RANGES] = (oct_save_meta){ "octet.ranges", NULL }; /* of the source; who has some adds it */
+    meta[RANGES] = (oct_save_meta){ "octet.ranges", NULL }; /* who has some adds it */
     if (info->label) OCT_TRY(write_labels(m, info->label, arena, &meta[LABELS].value));
     OCT_TRY(write_origin(m, info, arena, &meta[ORIGIN].value));
     for (int i = 0; i < n_own; i++) meta[N_COMMON + i] = own[i];

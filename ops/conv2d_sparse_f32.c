@@ -114,31 +114,29 @@ typedef struct work {
     const oct_run *r;
 } work;
 
-static void strip(void *arg, const oct_conv2d_strip *at, int thread)
+static void strip(void *arg, const oct_sparse_part *part, int thread)
 {
     const work *w = arg;
     const state *s = w->s;
     const oct_conv2d_shape *c = &s->strips.c;
-    const size_t image = (size_t)at->image, pixels = (size_t)c->oh * (size_t)c->ow;
-    const float *x = w->x + image * (size_t)c->h * (size_t)c->w * (size_t)c->c;
+    const int image = part->strip / s->strips.strips, at = part->strip % s->strips.strips;
+    const float *x = w->x + (size_t)image * (size_t)c->h * (size_t)c->w * (size_t)c->c;
     unsigned char *planes = oct_run_scratch(w->r, thread);
     float *row = (void *)(planes + oct_conv2d_strips_size(&s->strips));
     oct_sparse_run run[OCT_STRIPS_RUNS];
     int odd = 0;
-    oct_conv2d_strips_input(&s->strips, s->g->input, (const void *)x, at->strip, 0, planes, &odd);
+    oct_conv2d_strips_input(&s->strips, s->g->input, (const void *)x, at, 0, planes, &odd);
     oct_sparse_f32_args t = { .x = planes, .vecs = s->strips.vecs, .run = run, .act = w->act,
                               .chunks = oct_sparse_f32_chunks(s->packed) };
-    for (int p = at->p0, before = -1; p < at->p1; p++) {
-        const int n = p * NR, b = n / OCT_BLOCK, width = oct_block_width(c->out, b);
-        const size_t to = image * pixels * (size_t)c->out + (size_t)b * OCT_BLOCK * pixels +
-                          (size_t)(n % OCT_BLOCK);
-        if (width != before) t.n_runs = oct_conv2d_strips_runs(&s->strips, at->strip, width, run);
-        before = width;
+    for (int p = part->p0, before = -1; p < part->p1; p++) {
+        const oct_conv2d_strips_place to = oct_conv2d_strips_place_of(&s->strips, image, p * NR, NR);
+        if (to.width != before) t.n_runs = oct_conv2d_strips_runs(&s->strips, at, to.width, run);
+        before = to.width;
         t.panel = oct_sparse_f32_panel(s->packed, p);
-        t.cols = c->out - n < NR ? c->out - n : NR;
-        t.ldc = (size_t)width;
-        t.c = w->y + to;
-        t.residual = w->residual ? w->residual + to : NULL;
+        t.cols = to.cols;
+        t.ldc = (size_t)to.width;
+        t.c = w->y + to.at;
+        t.residual = w->residual ? w->residual + to.at : NULL;
         if (odd) oct_sparse_f32_every(&t, s->offset, s->k, row);
         else s->g->tile(&t);
     }

@@ -116,31 +116,29 @@ typedef struct work {
     const oct_run *r;
 } work;
 
-static void strip(void *arg, const oct_conv2d_strip *at, int thread)
+static void strip(void *arg, const oct_sparse_part *part, int thread)
 {
     const work *w = arg;
     const state *s = w->s;
     const oct_conv2d_shape *c = &s->strips.c;
-    const size_t image = (size_t)at->image, pixels = (size_t)c->oh * (size_t)c->ow;
+    const int image = part->strip / s->strips.strips, at = part->strip % s->strips.strips;
+    const uint8_t *x = w->x + (size_t)image * (size_t)c->h * (size_t)c->w * (size_t)c->c;
     unsigned char *planes = oct_run_scratch(w->r, thread);
     oct_sparse_run run[OCT_STRIPS_RUNS];
-    oct_conv2d_strips_input(&s->strips, s->g->input,
-                            w->x + image * (size_t)c->h * (size_t)c->w * (size_t)c->c, at->strip,
-                            w->zero ^ s->g->flip, planes, NULL);
+    oct_conv2d_strips_input(&s->strips, s->g->input, x, at, w->zero ^ s->g->flip, planes, NULL);
     oct_sparse_s8_args t = { .x = planes, .size = (int32_t)oct_conv2d_strips_size(&s->strips),
                              .chunk = s->chunk, .vecs = s->strips.vecs, .run = run,
                              .out = &s->out };
-    for (int p = at->p0, before = -1; p < at->p1; p++) {
-        const int n = p * s->g->nr, b = n / OCT_BLOCK, width = oct_block_width(c->out, b);
-        const size_t to = (image * pixels * (size_t)c->out + (size_t)b * OCT_BLOCK * pixels +
-                           (size_t)(n % OCT_BLOCK)) * w->y_size;
-        if (width != before) t.n_runs = oct_conv2d_strips_runs(&s->strips, at->strip, width, run);
-        before = width;
+    for (int p = part->p0, before = -1; p < part->p1; p++) {
+        const oct_conv2d_strips_place to =
+            oct_conv2d_strips_place_of(&s->strips, image, p * s->g->nr, s->g->nr);
+        if (to.width != before) t.n_runs = oct_conv2d_strips_runs(&s->strips, at, to.width, run);
+        before = to.width;
         t.panel = oct_sparse_s8_panel(s->packed, p);
-        t.cols = c->out - n < s->g->nr ? c->out - n : s->g->nr;
-        t.ldc = (size_t)width;
-        t.c = w->y + to;
-        t.residual = w->residual ? w->residual + to : NULL;
+        t.cols = to.cols;
+        t.ldc = (size_t)to.width;
+        t.c = w->y + to.at * w->y_size;
+        t.residual = w->residual ? w->residual + to.at * w->y_size : NULL;
         s->g->tile(&t);
     }
 }

@@ -4,10 +4,7 @@
 #include <limits.h>
 #include <string.h>
 
-enum {
-    ALONE = 400000,            /* multiply-adds of a dense layer not worth a parallel region */
-    MOST_STRIP = 1 << 26,      /* bytes */
-};
+enum { MOST_STRIP = 1 << 26 }; /* bytes */
 
 static int ceil_div(int a, int b) { return a / b + (a % b != 0); }
 static int min_int(int a, int b) { return a < b ? a : b; }
@@ -68,7 +65,7 @@ oct_status oct_conv2d_strips_make(const oct_conv2d_shape *c, int batch, int lane
     s->vecs = ceil_div(all, ceil_div(all, vecs));
     s->strips = ceil_div(all, s->vecs);
     s->length = s->vecs * lanes + reach(c, 0) * s->pitch + reach(c, 1);
-    s->plane = (((size_t)s->length * 4 + 63) / 64 | 1) * 64;
+    s->plane = oct_sparse_plane(s->length);
     if ((size_t)s->n_phases * (size_t)(c->c / per) > MOST_STRIP / s->plane)
         return oct_fail(OCT_ERR_UNSUPPORTED, "conv2d: strips of more than %d bytes", MOST_STRIP);
     if (batch > INT_MAX / s->strips)
@@ -180,32 +177,22 @@ int oct_conv2d_strips_runs(const oct_conv2d_strips *s, int strip, int width, oct
     return n;
 }
 
-typedef struct job {
-    const oct_conv2d_strips *s;
-    int n_panels, panel_items;
-    oct_conv2d_strips_body *body;
-    void *arg;
-} job;
-
-static void item(void *arg, int i, int thread)
+oct_conv2d_strips_place oct_conv2d_strips_place_of(const oct_conv2d_strips *s, int image, int first,
+                                                   int nr)
 {
-    const job *j = arg;
-    const int pi = i % j->panel_items, rest = i / j->panel_items;
-    j->body(j->arg, &(oct_conv2d_strip){
-        .image = rest / j->s->strips, .strip = rest % j->s->strips,
-        .p0 = (int)((long long)j->n_panels * pi / j->panel_items),
-        .p1 = (int)((long long)j->n_panels * (pi + 1) / j->panel_items) }, thread);
+    const oct_conv2d_shape *c = &s->c;
+    const int b = first / OCT_BLOCK;
+    const size_t pixels = (size_t)c->oh * (size_t)c->ow;
+    return (oct_conv2d_strips_place){
+        .cols = min_int(c->out - first, nr), .width = oct_block_width(c->out, b),
+        .at = (size_t)image * pixels * (size_t)c->out + (size_t)b * OCT_BLOCK * pixels +
+              (size_t)(first % OCT_BLOCK) };
 }
 
 void oct_conv2d_strips_each(const oct_conv2d_strips *s, int n, int n_panels, oct_pool *pool,
-                            oct_conv2d_strips_body *body, void *arg)
+                            oct_sparse_body *body, void *arg)
 {
-    job j = { s, n_panels, 1, body, arg };
     const oct_conv2d_shape *c = &s->c;
-    const int strips = n * s->strips;
     const double macs = (double)n * c->oh * c->ow * c->out * c->c * c->kernel[0] * c->kernel[1];
-    const int alone = pool->threads == 1 || macs < ALONE;
-    if (!alone && strips < 4 * pool->threads) j.panel_items = min_int(pool->threads, n_panels);
-    if (!alone) oct_parallel_for(pool, strips * j.panel_items, item, &j);
-    else for (int i = 0; i < strips; i++) item(&j, i, 0);
+    oct_sparse_each(n * s->strips, n_panels, macs, pool, body, arg);
 }

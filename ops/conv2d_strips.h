@@ -3,6 +3,7 @@
 
 #include "ops/conv2d.h"
 #include "ops/kernels/sparse_pixels.h"
+#include "ops/sparse.h"
 
 /* A convolution on strips of planes, whatever its elements: how sparse kernels see x and y.
  *
@@ -13,8 +14,7 @@
  *   phases   with a stride, pixels of the padded image whose coordinates have the same remainder
  *            are a map of their own, in which neighbours are neighbours
  *   strip    some vectors of flat outputs and all that they read, planar, in the thread's
- *            scratch: [c / per][phase][rows of the flat map], four bytes each.  A plane is an odd
- *            number of lines long, so that planes do not fall on the same lines of a cache
+ *            scratch: [c / per][phase][rows of the flat map], four bytes each
  *   items    a strip x some panels, one thread: the strip is made, its panels follow
  *
  * Where the strips begin depends on the shape and the kernel only, as offsets are packed. */
@@ -56,13 +56,16 @@ void oct_conv2d_strips_input(const oct_conv2d_strips *s, void (*input)(const oct
 enum { OCT_STRIPS_RUNS = 16 * 16 + 1 };        /* of 16 vectors of 16 lanes */
 int oct_conv2d_strips_runs(const oct_conv2d_strips *s, int strip, int width, oct_sparse_run *run);
 
-/* body(arg, place, thread) for everything there is to do for n images and n_panels panels. */
-typedef struct oct_conv2d_strip {
-    int image, strip;
-    int p0, p1;                /* panels */
-} oct_conv2d_strip;
-typedef void oct_conv2d_strips_body(void *arg, const oct_conv2d_strip *at, int thread);
+/* Where a panel of nr output channels from `first` on lies in an image of y. */
+typedef struct oct_conv2d_strips_place {
+    int cols, width;           /* channels of the panel, of its block */
+    size_t at;                 /* elements from y's begin to the channel's pixel 0 */
+} oct_conv2d_strips_place;
+oct_conv2d_strips_place oct_conv2d_strips_place_of(const oct_conv2d_strips *s, int image, int first,
+                                                   int nr);
+
+/* oct_sparse_each of the strips of n images, counted through the images. */
 void oct_conv2d_strips_each(const oct_conv2d_strips *s, int n, int n_panels, oct_pool *pool,
-                            oct_conv2d_strips_body *body, void *arg);
+                            oct_sparse_body *body, void *arg);
 
 #endif

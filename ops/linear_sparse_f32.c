@@ -4,17 +4,18 @@
  *
  *   strip    some vectors of rows, planar, in the thread's scratch: [K][rows] floats, of no more
  *            than MOST_STRIP if that is possible.  As long in every plan, since offsets are packed;
- *            how much of it is used is a matter of the run.  A plane is an odd number of lines long
+ *            how much of it is used is a matter of the run
  *   items    a strip x some panels, one thread */
 #include "ops/linear_sparse_f32.h"
-
-#include <limits.h>
 
 #include "ops/kernels/sparse_f32.h"
 #include "ops/linear.h"
 #include "ops/sparse.h"
 
-enum { NR = OCT_SPARSE_F32_NR, MOST_STRIP = 768 << 10 };
+enum {
+    NR = OCT_SPARSE_F32_NR, MOST_STRIP = 768 << 10,
+    FEW_QUADS = 4, FEW_SINGLES = 8, /* vectors of rows from which most are worth it, measured */
+};
 
 struct oct_linear_sparse_f32 {
     const oct_sparse_f32 *g;
@@ -42,7 +43,7 @@ static size_t strip_size(const oct_linear_sparse_f32 *s) { return (size_t)s->k *
 static void make_strip(oct_linear_sparse_f32 *s)
 {
     for (s->vecs = s->g->vecs; ; s->vecs--) {
-        s->plane = (((size_t)(s->vecs * s->g->lanes) * 4 + 63) / 64 | 1) * 64;
+        s->plane = oct_sparse_plane(s->vecs * s->g->lanes);
         if (s->vecs == 1 || strip_size(s) <= MOST_STRIP) return;
     }
 }
@@ -95,7 +96,7 @@ oct_status oct_linear_sparse_f32_make(const oct_args *args, oct_prepare *how,
     oct_arena_free(&tmp);
     if (status) return status;
     const oct_sparse_f32_count n = oct_sparse_f32_count_packed(s->n, s->packed);
-    s->few = (4 * n.quads > n.singles ? 4 : 8) * s->g->lanes - 1;
+    s->few = (4 * n.quads > n.singles ? FEW_QUADS : FEW_SINGLES) * s->g->lanes - 1;
     const size_t scratch = strip_size(s) + (size_t)s->k * sizeof(float);
     if (scratch > how->thread_size) how->thread_size = scratch;
     if (!oct_linear_sparse_f32_takes(s, args->in[OCT_LINEAR_X]->dim[0])) return OCT_OK;
@@ -115,17 +116,14 @@ typedef struct work {
     float *y;
     oct_act act;
     int rows, vecs;            /* all; vectors of a strip */
-    int strips, panel_items;
     const oct_run *r;
 } work;
 
-static void item(void *arg, int i, int thread)
+static void strip(void *arg, const oct_sparse_part *part, int thread)
 {
     const work *w = arg;
     const oct_linear_sparse_f32 *s = w->s;
-    const int pi = i % w->panel_items, first = i / w->panel_items * w->vecs * s->g->lanes;
-    const int p0 = (int)((long long)s->n_panels * pi / w->panel_items);
-    const int p1 = (int)((long long)s->n_panels * (pi + 1) / w->panel_items);
+    const int first = part->strip * w->vecs * s->g->lanes;
     const int rows = min_int(w->rows - first, w->vecs * s->g->lanes);
     const size_t k = (size_t)s->k;
     unsigned char *planes = oct_run_scratch(w->r, thread);
@@ -138,7 +136,7 @@ static void item(void *arg, int i, int thread)
     oct_sparse_f32_args t = { .x = planes, .vecs = ceil_div(rows, s->g->lanes), .run = &run,
                               .n_runs = 1, .ldc = (size_t)s->n, .act = w->act,
                               .chunks = oct_sparse_f32_chunks(s->packed) };
-    for (int p = p0; p < p1; p++) {
+    for (int p = part->p0; p < part->p1; p++) {
         const size_t at = (size_t)first * (size_t)s->n + (size_t)p * NR;
         t.panel = oct_sparse_f32_panel(s->packed, p);
         t.cols = min_int(NR, s->n - p * NR);
@@ -152,17 +150,13 @@ static void item(void *arg, int i, int thread)
 void oct_linear_sparse_f32_run(const oct_args *args, const oct_linear_sparse_f32 *s,
                                const oct_run *r)
 {
-    enum { ALONE = 400000 };   /* multiply-adds of a dense layer not worth a parallel region */
     const oct_tensor *residual = args->in[OCT_LINEAR_RESIDUAL];
     const oct_act act = ((const oct_linear_attr *)args->attr)->act;
-    const int vecs = ceil_div(r->n, s->g->lanes), strips = ceil_div(vecs, s->vecs);
-    const int threads = (double)r->n * s->n * s->k < ALONE ? 1 : r->pool->threads;
+    const int vecs = ceil_div(r->n, s->g->lanes);
     work w = { .s = s, .x = args->in[OCT_LINEAR_X]->data, .y = args->out->data,
                .residual = residual ? residual->data : NULL, .rows = r->n,
                .act = act > OCT_ACT_RELU6 ? OCT_ACT_NONE : act,
-               .vecs = ceil_div(vecs, strips), .panel_items = 1, .r = r };
-    w.strips = ceil_div(vecs, w.vecs);
-    if (threads > 1 && w.strips < 4 * threads) w.panel_items = min_int(threads, s->n_panels);
-    if (threads > 1) oct_parallel_for(r->pool, w.strips * w.panel_items, item, &w);
-    else for (int i = 0; i < w.strips; i++) item(&w, i, 0);
+               .vecs = ceil_div(vecs, ceil_div(vecs, s->vecs)), .r = r };
+    oct_sparse_each(ceil_div(vecs, w.vecs), s->n_panels, (double)r->n * s->n * s->k, r->pool, strip,
+                    &w);
 }

@@ -5,11 +5,9 @@
  *
  *   strip    up to vecs vectors of rows, planar, in the thread's scratch: [K / 4][rows] dwords.  As
  *            long in every plan, since offsets are packed; how much of it is used, and how much of
- *            it at a time, is a matter of the run.  A plane is an odd number of lines long
+ *            it at a time, is a matter of the run
  *   items    a strip x some panels, one thread */
 #include "ops/linear_sparse_s8.h"
-
-#include <limits.h>
 
 #include "ops/attr.h"
 #include "ops/kernels/sparse_s8.h"
@@ -93,7 +91,7 @@ oct_status oct_linear_sparse_s8_make(const oct_args *args, oct_prepare *how, int
     s->g = oct_sparse_s8_pick(how->cpu, x_max);
     s->out = oct_quant_requant(args->out, act, args->in[OCT_LINEAR_RESIDUAL]);
     s->n = w->dim[0], s->k = w->dim[1];
-    s->plane = (((size_t)(s->g->vecs * s->g->lanes) * 4 + 63) / 64 | 1) * 64;
+    s->plane = oct_sparse_plane(s->g->vecs * s->g->lanes);
     s->n_panels = ceil_div(s->n, s->g->nr);
     oct_arena tmp = { 0 };
     const oct_status status = make_packed(args, how, s, &tmp);
@@ -126,31 +124,28 @@ typedef struct work {
     char *y;
     size_t y_size;             /* bytes of an element of y and residual */
     int rows, vecs;            /* all; vectors of a strip */
-    int strips, panel_items;
     const oct_run *r;
 } work;
 
-static void item(void *arg, int i, int thread)
+static void strip(void *arg, const oct_sparse_part *part, int thread)
 {
     const work *w = arg;
     const oct_linear_sparse_s8 *s = w->s;
-    const int pi = i % w->panel_items, first = i / w->panel_items * w->vecs * s->g->lanes;
-    const int p0 = (int)((long long)s->n_panels * pi / w->panel_items);
-    const int p1 = (int)((long long)s->n_panels * (pi + 1) / w->panel_items);
+    const int first = part->strip * w->vecs * s->g->lanes;
     const int rows = min_int(w->rows - first, w->vecs * s->g->lanes);
     const int vecs = ceil_div(rows, s->g->lanes);
     unsigned char *planes = oct_run_scratch(w->r, thread);
     const oct_sparse_run run = { 0, rows, 0 };
     s->g->input(&(oct_sparse_in){ .x = w->x->q + (size_t)first * (size_t)s->k,
-                                     .pixel = (size_t)s->k, .n = rows, .planes = s->k / 4,
-                                     .to = planes, .step = s->plane });
+                                  .pixel = (size_t)s->k, .n = rows, .planes = s->k / 4,
+                                  .to = planes, .step = s->plane });
     oct_sparse_s8_args t = { .x = planes, .size = (int32_t)strip_size(s), .vecs = vecs,
                              .run = &run, .n_runs = 1, .ldc = (size_t)s->n, .out = &s->out,
                              .row_scale = w->x->scale ? w->x->scale + first : NULL,
                              .row_zero = w->x->scale ? w->x->zero + first : NULL };
     t.chunk = oct_sparse_s8_chunk(s->k / 4, (size_t)(vecs * s->g->lanes) * 4, s->plane,
                                   (int)(s->density * s->k / 4));
-    for (int p = p0; p < p1; p++) {
+    for (int p = part->p0; p < part->p1; p++) {
         const int n = p * s->g->nr;
         const size_t at = ((size_t)first * (size_t)s->n + (size_t)n) * w->y_size;
         t.panel = oct_sparse_s8_panel(s->packed, p);
@@ -164,15 +159,11 @@ static void item(void *arg, int i, int thread)
 void oct_linear_sparse_s8_run(const oct_args *args, const oct_linear_sparse_s8 *s,
                               const oct_linear_rows_s8 *x, const oct_run *r)
 {
-    enum { ALONE = 400000 };   /* multiply-adds of a dense layer not worth a parallel region */
     const oct_tensor *residual = args->in[OCT_LINEAR_RESIDUAL];
-    const int vecs = ceil_div(r->n, s->g->lanes), strips = ceil_div(vecs, s->g->vecs);
-    const int threads = (double)r->n * s->n * s->k < ALONE ? 1 : r->pool->threads;
+    const int vecs = ceil_div(r->n, s->g->lanes);
     work w = { .s = s, .x = x, .y = args->out->data, .residual = residual ? residual->data : NULL,
                .y_size = oct_dtype_size(args->out->dtype), .rows = r->n,
-               .vecs = ceil_div(vecs, strips), .panel_items = 1, .r = r };
-    w.strips = ceil_div(vecs, w.vecs);
-    if (threads > 1 && w.strips < 4 * threads) w.panel_items = min_int(threads, s->n_panels);
-    if (threads > 1) oct_parallel_for(r->pool, w.strips * w.panel_items, item, &w);
-    else for (int i = 0; i < w.strips; i++) item(&w, i, 0);
+               .vecs = ceil_div(vecs, ceil_div(vecs, s->g->vecs)), .r = r };
+    oct_sparse_each(ceil_div(vecs, w.vecs), s->n_panels, (double)r->n * s->n * s->k, r->pool, strip,
+                    &w);
 }

@@ -30,3 +30,31 @@ size_t oct_sparse_blocks(const oct_tensor *w)
         for (size_t t = 0; t < taps; t++) n += !is_zero(&plain, 4 * q * taps + t, taps);
     return n;
 }
+
+typedef struct job {
+    int n_panels, panel_items;
+    oct_sparse_body *body;
+    void *arg;
+} job;
+
+static void item(void *arg, int i, int thread)
+{
+    const job *j = arg;
+    const int pi = i % j->panel_items;
+    j->body(j->arg, &(oct_sparse_part){
+        .strip = i / j->panel_items,
+        .p0 = (int)((long long)j->n_panels * pi / j->panel_items),
+        .p1 = (int)((long long)j->n_panels * (pi + 1) / j->panel_items) }, thread);
+}
+
+void oct_sparse_each(int strips, int n_panels, double macs, oct_pool *pool, oct_sparse_body *body,
+                     void *arg)
+{
+    enum { ALONE = 400000 };   /* multiply-adds not worth a parallel region */
+    const int alone = pool->threads == 1 || macs < ALONE;
+    job j = { n_panels, 1, body, arg };
+    if (!alone && strips < 4 * pool->threads)
+        j.panel_items = pool->threads < n_panels ? pool->threads : n_panels;
+    if (!alone) oct_parallel_for(pool, strips * j.panel_items, item, &j);
+    else for (int i = 0; i < strips; i++) item(&j, i, 0);
+}

@@ -9,7 +9,7 @@
  * each and more for what differs from run to run.  Of NEON nothing was measured: by the count of
  * instructions, and half of that. */
 typedef struct rule {
-    int isa;
+    int isas;                       /* they have the same kernel */
     oct_sparse_f32_limit one, few;  /* 1x1; of up to FEW inputs: transposing weighs more */
     oct_sparse_f32_limit taps, small, linear; /* more taps; maps of up to SMALL outputs */
 } rule;
@@ -18,17 +18,16 @@ enum { FEW = 64, SMALL = 64 }; /* outputs of maps that leave lanes unused */
 
 static const rule rules[] = {
     { OCT_CPU_AVX512, { .43, .6 }, { .36, .53 }, { .25, .58 }, { .26, .53 }, { .3, .5 } },
-    { OCT_CPU_AVXVNNI, { .6, .65 }, { .5, .62 }, { .5, .65 }, { .5, .58 }, { .42, .6 } },
-    { OCT_CPU_AVX2, { .6, .65 }, { .5, .62 }, { .5, .65 }, { .5, .58 }, { .42, .6 } },
-    { OCT_CPU_NEONI8MM, { .2, .35 }, { .2, .35 }, { .2, .35 }, { .15, .3 }, { .15, .3 } },
-    { OCT_CPU_NEONDOT, { .2, .35 }, { .2, .35 }, { .2, .35 }, { .15, .3 }, { .15, .3 } },
-    { OCT_CPU_NEON, { .2, .35 }, { .2, .35 }, { .2, .35 }, { .15, .3 }, { .15, .3 } },
+    { OCT_CPU_AVXVNNI | OCT_CPU_AVX2,
+      { .6, .65 }, { .5, .62 }, { .5, .65 }, { .5, .58 }, { .42, .6 } },
+    { OCT_CPU_NEONI8MM | OCT_CPU_NEONDOT | OCT_CPU_NEON,
+      { .2, .35 }, { .2, .35 }, { .2, .35 }, { .15, .3 }, { .15, .3 } },
 };
 
 static const rule *rule_of(int isa)
 {
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
-        if (rules[i].isa == isa) return &rules[i];
+        if (rules[i].isas & isa) return &rules[i];
     return NULL;
 }
 

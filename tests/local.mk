@@ -191,7 +191,7 @@ tests_test_prune_LDADD   = $(LDADD) $(CHECK_LIBS)
 unit_tests += tests/test_repair
 CLEANFILES += test_repair-*
 tests_test_repair_SOURCES = tests/chain_case.h tests/chain_case.c tests/fail_alloc.h \
-	tests/fail_alloc.c tests/test_repair.c
+	tests/fail_alloc.c tests/same_pruned.h tests/starve.h tests/test_repair.c
 tests_test_repair_LDADD   = $(LDADD) $(CHECK_LIBS)
 
 # ... and without whole channels, against PyTorch with zeros in their place.
@@ -200,7 +200,7 @@ CLEANFILES += test_channels-*
 tests_test_groups_SOURCES   = tests/graph_case.h tests/graph_case.c tests/test_groups.c
 tests_test_groups_LDADD     = $(LDADD) $(CHECK_LIBS)
 tests_test_channels_SOURCES = tests/seeded_resnet.h tests/seeded_resnet.c tests/fail_alloc.h \
-	tests/fail_alloc.c tests/test_channels.c
+	tests/fail_alloc.c tests/same_pruned.h tests/starve.h tests/test_channels.c
 tests_test_channels_LDADD   = $(LDADD) $(CHECK_LIBS)
 
 # ResNets with seeded weights against torchvision.

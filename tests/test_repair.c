@@ -6,6 +6,7 @@
 
 #include "models/prune_repair.h"
 #include "tests/chain_case.h"
+#include "tests/same_pruned.h"
 #include "tests/starve.h"
 #include "tests/suite.h"
 
@@ -376,11 +377,7 @@ START_TEST(the_bits_do_not_depend_on_the_run)
     const int samples = test_brief() ? 5 : 20; /* more than a product's rows */
     OK(repair(&how, runs[0], samples, &want));
     OK(repair(&how, runs[_i + 1], samples, &got));
-    for (int i = 0; i < want.n_tensors; i++)
-        ck_assert_msg(!memcmp(want.tensor[i].data, got.tensor[i].data,
-                              oct_tensor_size(&want.tensor[i])), "%s",
-                      oct_weights_at(want.model->weights, i)->name);
-    ck_assert_str_eq(want.repair.sha256, got.repair.sha256);
+    same_pruned(&want, &got);
     oct_pruned_free(&want);
     oct_pruned_free(&got);
 }
@@ -397,9 +394,7 @@ START_TEST(what_is_whole_stays)
     OK(repair(&how, (oct_options){ .threads = 1 }, 2, &p));
     for (int i = 0; i < p.n_tensors; i++) {
         const char *name = oct_weights_at(p.model->weights, i)->name;
-        const int same = !memcmp(p.tensor[i].data, whole.tensor[i].data,
-                                 oct_tensor_size(&p.tensor[i]));
-        ck_assert_msg(same == !(_i && !strncmp(name, "fc", 2)), "%s", name);
+        ck_assert_msg(same_tensor(&p, &whole, i) == !(_i && !strncmp(name, "fc", 2)), "%s", name);
     }
     oct_pruned_free(&p);
     oct_pruned_free(&whole);

@@ -209,6 +209,24 @@ START_TEST(failures_leave_nothing)
 }
 END_TEST
 
+/* Another process may be at it: neither its file nor ours changes. */
+START_TEST(a_temporary_file_that_is_there_stays)
+{
+    make_folder();
+    char other[256];
+    struct stat st;
+    snprintf(other, sizeof other, "%s" OCT_SAVE_SUFFIX, path);
+    FILE *f = fopen(other, "w");
+    ck_assert(f && fputs("theirs", f) >= 0 && fclose(f) == 0);
+    ck_assert_int_eq(oct_weights_save(path, list, N, NULL, 0), OCT_ERR_IO);
+    ck_assert_msg(strstr(oct_last_error(), "m.safetensors.tmp is there already"), "%s",
+                  oct_last_error());
+    ck_assert(stat(other, &st) == 0 && st.st_size == 6 && files_in_folder() == 1);
+    unlink(other);
+    remove_folder();
+}
+END_TEST
+
 START_TEST(a_link_is_followed)
 {
     make_folder();
@@ -232,6 +250,7 @@ int main(void)
 {
     setenv("CK_DEFAULT_TIMEOUT", "120", 0);
     const TTest *const tests[] = { sha256_of_nist_vectors, bytes_are_as_specified, round_trip,
-                                   failures_leave_nothing, a_link_is_followed };
+                                   failures_leave_nothing,
+                                   a_temporary_file_that_is_there_stays, a_link_is_followed };
     return suite_run("weights_save", tests, sizeof tests / sizeof *tests);
 }

@@ -171,7 +171,9 @@ static oct_status replace(int folder, const char *base, const char *header, size
     if ((size_t)snprintf(name, sizeof name, "%s" OCT_SAVE_SUFFIX, base) >= sizeof name)
         return oct_fail(OCT_ERR_IO, "its name is too long");
     const int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd < 0) return system_error("creating a file in its folder");
+    if (fd < 0)
+        return errno == EEXIST ? oct_fail(OCT_ERR_IO, "%.200s is there already", name)
+                               : system_error("creating a file in its folder");
     oct_status status = write_file(fd, header, size, list, n);
     if (close(fd) < 0 && status == OCT_OK) status = system_error("closing");
     if (status == OCT_OK && renameat(folder, name, folder, base) < 0)

@@ -3,11 +3,11 @@
 
 #include <stddef.h>
 
-/* What the sparse kernels share, sparse_s8.h and sparse_f32.h: pixels along the lanes, x planar, four
- * bytes of a pixel in each plane (4 channels of bytes, or one float). */
+/* What the sparse kernels share, sparse_s8.h and sparse_f32.h: pixels along the lanes, x planar,
+ * four bytes of a pixel in each plane (4 channels of bytes, or one float). */
 
-/* Pixels first .. first + count of a strip, and where they go: elements from the output's begin, one
- * pixel every ldc. */
+/* Pixels first .. first + count of a strip, and where they go: elements from the output's begin,
+ * one pixel every ldc. */
 typedef struct oct_sparse_run {
     int first, count;
     size_t at;
