@@ -7,6 +7,7 @@
 #include "programs/job.h"
 #include "programs/labels.h"
 #include "programs/origin.h"
+#include "programs/output.h"
 #include "programs/report.h"
 #include "programs/text_job.h"
 #include "tensor/cpu.h"
@@ -27,6 +28,17 @@ static void report(const cli_args *a, const oct_model *m, double ms)
     }
 }
 
+typedef struct result {
+    const oct_model *m;
+    const oct_save_info *info;
+} result;
+
+static oct_status write_file(void *arg, const char *to)
+{
+    const result *r = arg;
+    return oct_compiled_save(r->m, to, r->info);
+}
+
 /* info has what the kind of model needs; strings are the arena's or the model's. */
 static int save(const cli_args *a, const oct_model *m, oct_save_info *info, oct_arena *arena,
                 double start)
@@ -37,7 +49,7 @@ static int save(const cli_args *a, const oct_model *m, oct_save_info *info, oct_
     info->label = own_label ? own_label : m->label;
     info->command = origin_command(a, arena);
     oct_status status = info->command ? OCT_OK : oct_fail(OCT_ERR_MEMORY, "out of memory");
-    if (!status) status = oct_compiled_save(m, a->output, info);
+    if (!status) status = output_save(a->output, write_file, &(result){ m, info });
     labels_free(own_label);
     if (status) return cli_fail(a, a->output, status);
     report(a, m, report_now_ms() - start);

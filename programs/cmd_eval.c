@@ -3,6 +3,7 @@
 #include "programs/cmd.h"
 #include "programs/evaluate.h"
 #include "programs/origin.h"
+#include "programs/output.h"
 #include "programs/report.h"
 
 enum { DEFAULT_BATCH = 64 };
@@ -91,6 +92,18 @@ static int check_model(const cli_args *a, const oct_model *m)
     return status ? cli_fail(a, a->arg[0], status) : CLI_OK;
 }
 
+typedef struct with_ranges {
+    const oct_model *m;
+    const oct_save_info *info;
+    oct_ranges_data data;
+} with_ranges;
+
+static oct_status write_file(void *arg, const char *to)
+{
+    const with_ranges *r = arg;
+    return oct_ranges_save(r->m, to, r->info, r->data);
+}
+
 /* info has what the kind of model needs. */
 static int save(const cli_args *a, const oct_model *m, oct_save_info *info, oct_arena *arena,
                 const eval_result *r)
@@ -98,8 +111,8 @@ static int save(const cli_args *a, const oct_model *m, oct_save_info *info, oct_
     info->label = m->label;
     info->command = origin_command(a, arena);
     if (!info->command) return cli_refuse(a, NULL, OCT_ERR_MEMORY, "out of memory");
-    const oct_ranges_data data = { r->samples, r->sha256 };
-    const oct_status status = oct_ranges_save(m, a->output, info, data);
+    const oct_status status = output_save(a->output, write_file, &(with_ranges){
+        m, info, { r->samples, r->sha256 } });
     return status ? cli_fail(a, a->output, status) : CLI_OK;
 }
 

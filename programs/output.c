@@ -140,3 +140,13 @@ oct_status output_commit(output *o)
     output_drop(o);
     return status;
 }
+
+oct_status output_save(const char *path, oct_status (*save)(void *arg, const char *to), void *arg)
+{
+    output *o;
+    OCT_TRY(output_open(path, &o));
+    const oct_status status = save(arg, o->temporary);
+    if (!status) return output_commit(o);
+    output_drop(o);
+    return status;
+}

@@ -19,4 +19,8 @@ OCT_MUST_CHECK oct_status output_sync(output *o);
 OCT_MUST_CHECK oct_status output_commit(output *o);   /* syncs; frees o, on failure too */
 void output_drop(output *o);                          /* NULL is fine */
 
+/* All of it at once: save(arg, to) writes the file `to`, which becomes PATH. */
+OCT_MUST_CHECK oct_status output_save(const char *path,
+                                      oct_status (*save)(void *arg, const char *to), void *arg);
+
 #endif

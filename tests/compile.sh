@@ -30,7 +30,9 @@ for isa in ref avx2 avxvnni avx512 neon neondot neoni8mm; do
         cmp -s "$work/want.npy" "$work/got.npy" || fail "$isa, batch $batch: other bits"
         cmp -s "$work/want" "$work/got" || fail "$isa, batch $batch: other answers"
     done
+    echo theirs >"$work/again.octet.tmp" # somebody's, or what is left of a machine that died
     compile "$work/again.octet" --isa $isa --threads 1
+    [ "$(cat "$work/again.octet.tmp")" = theirs ] || fail "another file has changed"
     cmp -s "$file" "$work/again.octet" || fail "$isa: another file the second time"
     run ./octet inspect "$file" >"$work/said" || fail "$isa: inspect"
     grep -q "^compiled    for $isa, packing" "$work/said" || fail "$isa: inspect says nothing"
@@ -76,7 +78,7 @@ refuse 2 "" ./cnn_infer "$work/cut.octet" "$digit"
 
 # ---- nothing is left when writing fails ----
 
-refuse 3 "not a regular file" ./octet compile "$model" -o /dev/full
+refuse 3 "/dev/full: is not a plain file" ./octet compile "$model" -o /dev/full
 refuse 3 "" ./octet compile "$model" -o "$work/none/x.octet"
 (ulimit -f 100 && refuse 3 "writing" ./octet compile "$model" -o "$work/made/x.octet"
  [ $failures = 0 ]) || fail "a file larger than allowed"

@@ -20,7 +20,10 @@ refuse() { # exit code, pattern, options
     [ ! -e "$work/new" ] || fail "$*: a file is left"
 }
 
+echo theirs >"$work/a.tmp" # somebody's, or what is left of a machine that died
 evaluate "$model" --check -o "$work/a" || fail "eval: $(cat "$work/err")"
+[ "$(cat "$work/a.tmp")" = theirs ] || fail "another file has changed"
+rm "$work/a.tmp"
 grep -q '"nan": *0, "infinite": *0, "first_not_finite": *null' "$work/said" ||
     fail "--check: $(cat "$work/said")"
 evaluate "$work/a" -o "$work/b" --logits "$work/got.npy" --threads 3 --batch 7 ||
