@@ -231,7 +231,7 @@ static oct_status make_pad(const making *m)
 
 static int launch_quantize(void *stream, const oct_cuda_step *s)
 {
-    return oct_cuda_quantize(stream, s->rows, s->quant, s->gamma, s->x, s->y);
+    return oct_cuda_quantize(stream, s->rows, s->quant, s->inverse, s->x, s->y);
 }
 
 static int launch_dequantize(void *stream, const oct_cuda_step *s)
@@ -263,7 +263,7 @@ static oct_status make_quantize(const making *m, const oct_tensor *quantized)
     if (by) OCT_TRY(put_inverse(m, by, *quantized->scale, &inverse));
     OCT_TRY(add(m, to_bytes ? launch_quantize : launch_dequantize,
                 to_bytes ? "quantize/cuda" : "dequantize/cuda", &s));
-    s->gamma = inverse;
+    s->inverse = inverse;
     s->quant = (oct_quant){ *quantized->scale, quantized->zero, quantized->max };
     return OCT_OK;
 }

@@ -16,6 +16,7 @@ struct oct_cuda_step {
     const float *raw;            /* FP32 without pitch, of the caller */
     float *to;                   /* for the caller */
     const float *gamma, *beta;   /* or a table, in gamma */
+    const float *inverse;        /* quantize: of each column, or NULL */
     const int32_t *starts;
     oct_qparams *sample;
     uint8_t *fill;
