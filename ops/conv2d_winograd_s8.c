@@ -1,7 +1,7 @@
 /* conv2d by Winograd's F(m x m, 3x3), m = 4 or 2, in integers.  Contract, limits:
  * ops/kernels/winograd_s8.h; tiles and loops: ops/conv2d_tiles.h.
  *
- *   V [xi][tile][c]     M [xi][tile][nr]     U [panel][xi]
+ *   V [xi][block of 64 channels][tile][64]     M [xi][tile][nr]     U [panel][xi]
  * One xi of V and M is an odd number of 64-byte lines long, as in conv2d_winograd.c. */
 #include "ops/conv2d_winograd_s8.h"
 
@@ -22,8 +22,8 @@ typedef struct state {
     const oct_winograd_s8 *wino;
     oct_requant out;
     int last[2];               /* points of the last tiles down and across */
-    int ldv;                   /* channels of a tile in V, a multiple of 32 */
-    size_t v_step, m_step;     /* elements from one xi to the next */
+    size_t v_block;            /* elements of V: from a block of channels to the next */
+    size_t v_step, m_step;     /* from one xi to the next */
     size_t panel_size;
     const char *packed;
 } state;
@@ -148,16 +148,16 @@ static size_t odd_lines(size_t n, size_t size)
 static oct_status make_tiles(const oct_args *args, int m, unsigned cpu, state *s)
 {
     const int c = args->in[OCT_CONV2D_X]->dim[3];
-    s->ldv = ceil_div(c, 32) * 32;
     oct_conv2d_tiles_cache cache = {
-        .tile = (size_t)((m + 2) * (m + 2)) * ((size_t)s->ldv * sizeof(int16_t) +
+        .tile = (size_t)((m + 2) * (m + 2)) * ((size_t)(ceil_div(c, 32) * 32) * sizeof(int16_t) +
                                                (size_t)s->wino->nr * sizeof(int32_t)),
         .all = ALL_SIZE, .block = BLOCK_SIZE, .few = rule_of(cpu)->few };
     OCT_TRY(oct_conv2d_tiles_make(args, m, s->wino->nr, &cache, &s->t));
     s->last[0] = last_points(m, s->t.c.oh);
     s->last[1] = last_points(m, s->t.c.ow);
     const size_t n = (size_t)s->t.capacity;
-    s->v_step = odd_lines(n * (size_t)s->ldv, sizeof(int16_t));
+    s->v_block = n * OCT_BLOCK;
+    s->v_step = odd_lines((size_t)oct_block_count(c) * s->v_block, sizeof(int16_t));
     s->m_step = odd_lines(n * (size_t)s->wino->nr, sizeof(int32_t));
     return OCT_OK;
 }
@@ -242,7 +242,7 @@ static void transform_input(const void *own, int first, int n, void *scratch)
     const work *w = own;
     const state *s = w->s;
     int16_t *v = scratch;
-    for (int b = 0; b < oct_block_count(s->t.c.c); b++, v += OCT_BLOCK) {
+    for (int b = 0; b < oct_block_count(s->t.c.c); b++, v += s->v_block) {
         order next = order_of(s, first, n);
         oct_conv2d_tile_pos at = oct_conv2d_tile_pos_of(&s->t, first);
         for (int t = 0; t < n; t++, oct_conv2d_tile_next(&s->t, &at)) {
@@ -252,7 +252,7 @@ static void transform_input(const void *own, int first, int n, void *scratch)
                 .y0 = in.y0, .y1 = in.y1, .x0 = in.x0, .x1 = in.x1, .zero = w->zero,
                 .x = w->x + in.at, .row = (size_t)s->t.c.w * (size_t)in.width,
                 .pixel = (size_t)in.width, .lanes = in.width, .step = s->v_step,
-                .v = v + (size_t)next.begin[kind_of(s, at)]++ * (size_t)s->ldv });
+                .v = v + next.begin[kind_of(s, at)]++ * OCT_BLOCK });
         }
     }
 }
@@ -292,8 +292,8 @@ static void panel(const void *own, int p, int more, int first, int n, void *scra
         const int to = o.begin[!down ? DOWN : across ? KINDS : BOTH];
         if (from < to)
             s->wino->product(to - from, pairs,
-                             v + (size_t)xi * s->v_step + (size_t)from * (size_t)s->ldv,
-                             (size_t)s->ldv, oct_winograd_s8_u(s->wino, packed, xi, c),
+                             v + (size_t)xi * s->v_step + from * OCT_BLOCK, s->v_block,
+                             oct_winograd_s8_u(s->wino, packed, xi, c),
                              mm + (size_t)xi * s->m_step + from * s->wino->nr);
     }
     transform_output(w, p, packed, first, n, o, mm);

@@ -80,7 +80,7 @@ static sample make(int m, int c, int n, int h, int w, int x_max, fill fx, fill f
     return s;
 }
 
-typedef struct buffers { int16_t *v; int32_t *mm; size_t ldv, v_step, m_step; } buffers;
+typedef struct buffers { int16_t *v; int32_t *mm; size_t v_block, v_step, m_step; } buffers;
 
 /* Of an axis with so many outputs from the tile on. */
 static int points(const sample *s, int outputs)
@@ -107,7 +107,7 @@ static void transform(const oct_winograd_s8 *g, const sample *s, int first, int 
                 .x0 = max_int(0, -x), .x1 = max_int(0, min_int(p, s->w - x)),
                 .row = (size_t)(s->w * width), .pixel = (size_t)width,
                 .x = image + ((ptrdiff_t)y * s->w + x) * width,
-                .v = to->v + (size_t)t * to->ldv + (size_t)(b * OCT_BLOCK), .step = to->v_step });
+                .v = to->v + (size_t)b * to->v_block + t * OCT_BLOCK, .step = to->v_step });
         }
     }
 }
@@ -141,7 +141,7 @@ static void convolve(const oct_winograd_s8 *g, const sample *s, const unsigned c
         for (int n0 = 0; n0 < s->n; n0 += g->nr) {
             const unsigned char *panel = packed + (size_t)(n0 / g->nr) * size;
             for (int xi = 0; xi < n_xi; xi++)
-                g->product(count, pairs, b->v + (size_t)xi * b->v_step, b->ldv,
+                g->product(count, pairs, b->v + (size_t)xi * b->v_step, b->v_block,
                            oct_winograd_s8_u(g, panel, xi, s->c), b->mm + (size_t)xi * b->m_step);
             inverse(g, s, first, count, n0, panel, b, c);
         }
@@ -155,8 +155,8 @@ static size_t packed_size(const oct_winograd_s8 *g, const sample *s)
 
 static buffers sizes(const oct_winograd_s8 *g, const sample *s)
 {
-    buffers b = { .ldv = round_up((size_t)s->c, 32) };
-    b.v_step = round_up((size_t)s->block * b.ldv, 32) + 32;
+    buffers b = { .v_block = (size_t)s->block * OCT_BLOCK };
+    b.v_step = (size_t)oct_block_count(s->c) * b.v_block + 32;
     b.m_step = round_up((size_t)(s->block * g->nr), 16);
     return b;
 }

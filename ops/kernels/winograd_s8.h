@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "ops/kernels/requant.h"
+#include "tensor/tensor.h"
 
 /* 3x3 convolutions of stride 1 by Winograd's F(m x m, 3 x 3), m = 4 or 2, p = m + 2, in integers:
  * the same sums as gemm_s8, exactly, with a quarter (4 / 9) of the multiplications.
@@ -51,10 +52,13 @@
  * input:   pixel (i, j) of the tile, channel l is x[i * row + j * pixel + l], 0 <= l < lanes <= 64;
  *          pixels outside y0 <= i < y1, x0 <= j < x1 are not read and count as `zero`.  V[xi][l]
  *          goes to v[xi * step + l]; v is written up to the next multiple of 32 lanes, with rubbish
- *          from `lanes` on.  64 bytes past the last byte of x are readable.
- * product: M[t][j] = sum over c < 2 * pairs of v[t * ldv + c] * U[c][j], t < n, to mm[t * nr + j];
- *          pairs = ceil(C / 2); U of one panel and xi, oct_winograd_s8_u.  mm and U are 64-byte
- *          aligned.  The same amount of memory after U is prefetched.
+ *          from `lanes` on.  The tile to come will go OCT_BLOCK elements further, and is prefetched.
+ *          64 bytes past the last byte of x are readable.
+ * product: M[t][j] = sum over c < 2 * pairs of V[t][c] * U[c][j], t < n, to mm[t * nr + j];
+ *          pairs = ceil(C / 2).  V[t][c] is v[c / 64 * block + t * 64 + c % 64]: rows of OCT_BLOCK
+ *          channels, so that kernels need no registers for where they are.  U of one panel and xi,
+ *          oct_winograd_s8_u.  mm and U are 64-byte aligned.  The same amount of memory after U is
+ *          prefetched.
  * output:  M[xi] of one tile is mm[xi * step], nr columns, step a multiple of 16; pixel (i, j),
  *          i < rows, j < cols, goes to y[i * row + j * pixel], the first `lanes` elements of it.
  *          residual: like y, or NULL, 64 readable bytes past its end; may be y.
@@ -108,7 +112,8 @@ typedef struct oct_winograd_s8 {
     int lanes;                 /* as in oct_gemm_s8 */
     int (*place)(int j, int p);/* of column j, c = 0 or 1 of a pair: its element of 2 * nr */
     void (*input)(const oct_winograd_s8_in *args);
-    void (*product)(int n, int pairs, const int16_t *v, size_t ldv, const int16_t *u, int32_t *mm);
+    void (*product)(int n, int pairs, const int16_t *v, size_t block, const int16_t *u,
+                    int32_t *mm);
     void (*output)(const oct_winograd_s8_out *args);
 } oct_winograd_s8;
 

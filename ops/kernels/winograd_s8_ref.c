@@ -82,13 +82,15 @@ static void input(const oct_winograd_s8_in *args)
     }
 }
 
-static void product(int n, int pairs, const int16_t *v, size_t ldv, const int16_t *u, int32_t *mm)
+static void product(int n, int pairs, const int16_t *v, size_t block, const int16_t *u,
+                    int32_t *mm)
 {
     for (int t = 0; t < n; t++)
         for (int j = 0; j < NR; j++) {
             uint32_t sum = 0; /* wraps */
             for (int c = 0; c < 2 * pairs; c++)
-                sum += (uint32_t)(v[(size_t)t * ldv + (size_t)c] *
+                sum += (uint32_t)(v[(size_t)(c / OCT_BLOCK) * block +
+                                    (size_t)(t * OCT_BLOCK + c % OCT_BLOCK)] *
                                   u[c / 2 * 2 * NR + place(j, c % 2)]);
             mm[t * NR + j] = (int32_t)sum;
         }

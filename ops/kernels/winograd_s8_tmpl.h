@@ -49,7 +49,9 @@ INLINE void bt(const int m, const int points, const vh d[6], vh *r, int step)
     r[5 * step] = (d[5] - d[3]) - (f2 + f2);
 }
 
-/* at: where each pixel of the tile is, those outside among the zero points. */
+/* at: where each pixel of the tile is, those outside among the zero points; NULL: none is outside.
+ * V is too large for the L1, and stores to it wait in order: so a line of the tile to come is asked
+ * for with each of this one. */
 INLINE void input_m(const int m, const int down, const int across, const oct_winograd_s8_in *args,
                     const uint8_t *const at[36])
 {
@@ -57,7 +59,9 @@ INLINE void input_m(const int m, const int down, const int across, const oct_win
     for (int l = 0; l < args->lanes; l += WIDE) {
         vh t[36], d[6], r[6];
         for (int j = 0; j < p; j++) {
-            UNROLL for (int i = 0; i < p; i++) d[i] = (vh)widen(at[i * 6 + j] + l);
+            UNROLL for (int i = 0; i < p; i++)
+                d[i] = (vh)widen((at ? at[i * 6 + j] : args->x + (size_t)i * args->row +
+                                                       (size_t)j * args->pixel) + l);
             bt(m, down, d, t + j, 6);
         }
         for (int i = 0; i < p; i++) {
@@ -65,8 +69,10 @@ INLINE void input_m(const int m, const int down, const int across, const oct_win
             bt(m, across, t + i * 6, r, 1);
             int16_t *to = args->v + (size_t)(i * p) * args->step + l;
             UNROLL for (int j = 0; j < p; j++)
-                if (oct_winograd_s8_has(m, across, j))
+                if (oct_winograd_s8_has(m, across, j)) {
+                    __builtin_prefetch(to + (size_t)j * args->step + OCT_BLOCK, 1);
                     memcpy(to + (size_t)j * args->step, r + j, sizeof *r);
+                }
         }
     }
 }
@@ -76,6 +82,11 @@ static void input(const oct_winograd_s8_in *args)
     uint8_t zeros[64];
     const uint8_t *at[36];
     const int p = args->m + 2, down = args->points[0], across = args->points[1];
+    if (down == 6 && across == 6 && args->y0 == 0 && args->y1 == p && args->x0 == 0 &&
+        args->x1 == p) {
+        input_m(4, 6, 6, args, NULL);
+        return;
+    }
     memset(zeros, args->zero, sizeof zeros);
     for (int i = 0; i < p; i++)
         for (int j = 0; j < p; j++) {
@@ -89,31 +100,35 @@ static void input(const oct_winograd_s8_in *args)
 
 /* ---- product ---- */
 
-INLINE void product_rows(const int rows, int pairs, const int16_t *v, size_t ldv, const int16_t *u,
-                         const int16_t *ahead, int ahead_step, int32_t *mm)
+INLINE void product_rows(const int rows, int pairs, const int16_t *v, size_t block,
+                         const int16_t *u, const int16_t *ahead, int ahead_step, int32_t *mm)
 {
     vec s[2 * ROWS];
     UNROLL for (int i = 0; i < 2 * rows; i++) s[i] = (vec)(vw){ 0 };
-    for (int c = 0; c < pairs; c++, v += 2, u += 2 * NR, ahead += ahead_step) {
-        UNROLL for (int p = 0; p < 2 * NR; p += 32) __builtin_prefetch(ahead + p);
-        const vec b0 = vec_load(u), b1 = vec_load(u + NR);
-        UNROLL for (int i = 0; i < rows; i++) pairs_dot(s + 2 * i, v + (size_t)i * ldv, b0, b1);
+    for (; pairs > 0; pairs -= OCT_BLOCK / 2, v += block) {
+        const int16_t *a = v, *end = v + (pairs < OCT_BLOCK / 2 ? 2 * pairs : OCT_BLOCK);
+        for (; a < end; a += 2, u += 2 * NR, ahead += ahead_step) {
+            UNROLL for (int p = 0; p < 2 * NR; p += 32) __builtin_prefetch(ahead + p);
+            const vec b0 = vec_load(u), b1 = vec_load(u + NR);
+            UNROLL for (int i = 0; i < rows; i++) pairs_dot(s + 2 * i, a + i * OCT_BLOCK, b0, b1);
+        }
     }
     UNROLL for (int i = 0; i < 2 * rows; i++) memcpy(mm + i * LANES, s + i, sizeof *s);
 }
 
 #define DEFINE(rows)                                                                              \
-    static void product_##rows(int pairs, const int16_t *v, size_t ldv, const int16_t *u,         \
+    static void product_##rows(int pairs, const int16_t *v, size_t block, const int16_t *u,       \
                                const int16_t *ahead, int ahead_step, int32_t *mm)                 \
     {                                                                                             \
-        product_rows(rows, pairs, v, ldv, u, ahead, ahead_step, mm);                              \
+        product_rows(rows, pairs, v, block, u, ahead, ahead_step, mm);                            \
     }
 SHAPES(DEFINE)
 #define ENTRY(rows) product_##rows,
 
 /* Near-equal runs of up to ROWS tiles; each prefetches its part of the next U, so that U can come
  * from afar all the time. */
-static void product(int n, int pairs, const int16_t *v, size_t ldv, const int16_t *u, int32_t *mm)
+static void product(int n, int pairs, const int16_t *v, size_t block, const int16_t *u,
+                    int32_t *mm)
 {
     static void (*const instance[])(int, const int16_t *, size_t, const int16_t *, const int16_t *,
                                     int, int32_t *) = { SHAPES(ENTRY) };
@@ -121,7 +136,7 @@ static void product(int n, int pairs, const int16_t *v, size_t ldv, const int16_
     const int16_t *ahead = u + (size_t)pairs * 2 * NR;
     for (int i = 0, t = 0; i < parts; i++) {
         const int rows = n / parts + (i < n % parts);
-        instance[rows - 1](pairs, v + (size_t)t * ldv, ldv, u, ahead, ahead_step, mm + t * NR);
+        instance[rows - 1](pairs, v + t * OCT_BLOCK, block, u, ahead, ahead_step, mm + t * NR);
         ahead += pairs * ahead_step;
         t += rows;
     }
@@ -168,8 +183,10 @@ INLINE void sums(const int m, const int down, const int across, const oct_winogr
     for (int j = 0; j < p; j++) {
         if (!oct_winograd_s8_has(m, across, j)) continue;
         UNROLL for (int i = 0; i < p; i++)
-            if (oct_winograd_s8_has(m, down, i))
+            if (oct_winograd_s8_has(m, down, i)) {
                 memcpy(d + i, mm + (size_t)(i * p + j) * args->step, sizeof *d);
+                __builtin_prefetch(mm + (size_t)(i * p + j) * args->step + NR);
+            }
         at(m, down, d, t + j, 6);
     }
     for (int i = 0; i < down - 2; i++) {
