@@ -68,15 +68,19 @@ static float between(float low, float high)
     return low + (high - low) * (float)(check_rand() % 65536) / 65536;
 }
 
-/* Segments one after the other, gaps between them, k in all up to about max_len * MAX_SEGS. */
+/* Segments one after the other, gaps between them, k in all up to about max_len * MAX_SEGS.  Half
+ * of them as in a convolution: pixels of OCT_BLOCK channels, the last block whole or not. */
 static void make_segs(sample *s, int max_len)
 {
+    const int blocks = check_rand() % 2, whole = check_rand() % 2;
     ptrdiff_t offset = 0;
     s->n_segs = check_up_to(MAX_SEGS);
     for (int q = 0; q < s->n_segs; q++) {
-        const int len = check_up_to(max_len);
+        const int len = check_up_to(blocks && max_len > OCT_BLOCK ? OCT_BLOCK : max_len);
+        const int own = len + (int)(check_rand() % 3);
+        const int width = blocks && (whole || q < s->n_segs - 1) ? OCT_BLOCK : own;
         offset += (ptrdiff_t)(check_rand() % 9);
-        s->seg[q] = (oct_gemm_s8_seg){ offset, len, len + (int)(check_rand() % 3) };
+        s->seg[q] = (oct_gemm_s8_seg){ offset, len, width };
         s->k += len;
     }
 }

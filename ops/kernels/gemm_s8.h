@@ -7,6 +7,7 @@
 #include "ops/kernels/gemm_seg.h"
 #include "ops/kernels/requant.h"
 #include "tensor/status.h"
+#include "tensor/tensor.h"
 
 /* C[m,n] = requant(bias[n] + sum over k of (A[m,k] - zero) * B[n,k])     uint8 x int8, exact
  *
@@ -14,6 +15,8 @@
  * of consecutive bytes.  k runs over the segments in order; of row i of group g
  *
  *     A[i, k_s + c] = a[g][seg[s].offset + (pos[g] + i * step) * seg[s].width + c],  0 <= c < len
+ *
+ * If the first and the last segment have the same width, so have all between them.
  *
  *   a         uint8, one or two groups of 1 .. rows rows; 64 bytes past the last one are readable.
  *             Bytes 0 .. x_max only: a record with x_max 127 takes tensors whose quantization ends

@@ -67,31 +67,55 @@ INLINE void one_row(const oct_gemm_s8_args *t, const part *to)
     }
 }
 
-INLINE void body(const int rows, const int groups, const oct_gemm_s8_args *t, const part *to)
+INLINE void step(const int rows, const int groups, ptrdiff_t px, vec *s, const uint8_t *a,
+                 ptrdiff_t apart, const unsigned char *b, const unsigned char *ahead,
+                 ptrdiff_t second)
+{
+    __builtin_prefetch(ahead);
+    if (GROUP > 64) __builtin_prefetch(ahead + second);
+    const vec b0 = vec_load(b), b1 = vec_load(b + LANES * 4);
+    UNROLL for (int i = 0; i < rows * groups; i++) {
+        const vec x = vec_dup(i < rows ? a + i * px : a + apart + (i - rows) * px);
+        s[2 * i] = vec_dot(s[2 * i], x, b0);
+        s[2 * i + 1] = vec_dot(s[2 * i + 1], x, b1);
+    }
+}
+
+/* Dot products need every cycle of their ports, and each addition of a pointer may take one.  If
+ * `pitch`, the bytes from a row to the next, is a constant, rows need no registers: so one pointer
+ * serves both groups, and two steps share the additions, 2 % of the whole.  Danger: a loop for the
+ * odd step, too, and gcc copies the sums from one set of registers to another and back. */
+INLINE void body(const int rows, const int groups, const int pitch, const oct_gemm_s8_args *t,
+                 const part *to)
 {
     vec s[2 * 2 * ROWS]; /* [group][row][2] */
     const int32_t *bias = t->panel;
     const unsigned char *b = (const unsigned char *)(bias + 4 * NR);
     const unsigned char *ahead = to->ahead ? to->ahead : b + AHEAD;
-    const int ahead_step = to->ahead ? ahead_by(t, GROUP) : GROUP;
-    const int second = ahead_step < GROUP ? 0 : GROUP - 64;
+    const ptrdiff_t ahead_step = to->ahead ? ahead_by(t, GROUP) : GROUP;
+    const ptrdiff_t second = ahead_step < GROUP ? 0 : GROUP - 64;
     UNROLL for (int i = 0; i < 2 * rows * groups; i++) s[i] = vec_load(bias + i % 2 * LANES);
     for (int q = 0; q < t->n_segs; q++) {
         const oct_gemm_s8_seg seg = t->seg[q];
-        const ptrdiff_t px = (ptrdiff_t)t->step * seg.width;
-        const uint8_t *a0 = to->a[0] + seg.offset + to->pos[0] * seg.width, *a1 = a0;
-        if (groups == 2) a1 = to->a[1] + seg.offset + to->pos[1] * seg.width;
+        const ptrdiff_t px = pitch ? pitch : (ptrdiff_t)t->step * seg.width;
+        const uint8_t *a = to->a[0] + seg.offset + to->pos[0] * seg.width;
+        const ptrdiff_t apart = groups < 2 ? 0
+                              : to->a[1] + seg.offset + to->pos[1] * seg.width - a;
+        int c = seg.len;
         if (seg.len >= LINE) prefetch_rows(rows, groups, t, to, q);
-        for (int c = 0; c < seg.len; c += KR, a0 += KR, a1 += KR, b += GROUP, ahead += ahead_step) {
-            __builtin_prefetch(ahead);
-            if (GROUP > 64) __builtin_prefetch(ahead + second);
-            const vec b0 = vec_load(b), b1 = vec_load(b + LANES * 4);
-            UNROLL for (int i = 0; i < rows * groups; i++) {
-                const vec a = vec_dup(i < rows ? a0 + i * px : a1 + (i - rows) * px);
-                s[2 * i] = vec_dot(s[2 * i], a, b0);
-                s[2 * i + 1] = vec_dot(s[2 * i + 1], a, b1);
+        if (pitch) {
+            for (; c > KR; c -= 2 * KR, a += 2 * KR, b += 2 * GROUP, ahead += 2 * ahead_step) {
+                step(rows, groups, px, s, a, apart, b, ahead, second);
+                step(rows, groups, px, s, a + KR, apart, b + GROUP, ahead + ahead_step, second);
             }
+            if (c <= 0) continue;
+            step(rows, groups, px, s, a, apart, b, ahead, second);
+            b += GROUP;
+            ahead += ahead_step;
+            continue;
         }
+        for (; c > 0; c -= KR, a += KR, b += GROUP, ahead += ahead_step)
+            step(rows, groups, px, s, a, apart, b, ahead, second);
     }
     UNROLL for (int i = 0; i < 2 * rows * groups; i++) {
         int32_t *row = i / 2 < rows ? to->acc[0][i / 2] : to->acc[1][i / 2 - rows];
@@ -99,12 +123,22 @@ INLINE void body(const int rows, const int groups, const oct_gemm_s8_args *t, co
     }
 }
 
+/* Of pixels of whole blocks of channels, stride 1 or 2; 0: other ones. */
+static inline int pitch_of(const oct_gemm_s8_args *t)
+{
+    const int whole = t->seg[0].width == OCT_BLOCK && t->seg[t->n_segs - 1].width == OCT_BLOCK;
+    return whole && t->step <= 2 ? t->step * OCT_BLOCK : 0;
+}
+
 /* One instance for each number of rows and groups. */
 #define DEFINE(rows, groups)                                                       \
     static void sums_##rows##x##groups(const oct_gemm_s8_args *t, const part *to)  \
     {                                                                              \
+        const int pitch = pitch_of(t);                                             \
         if (rows * groups == 1) one_row(t, to);                                    \
-        else body(rows, groups, t, to);                                            \
+        else if (pitch == OCT_BLOCK) body(rows, groups, OCT_BLOCK, t, to);         \
+        else if (pitch) body(rows, groups, 2 * OCT_BLOCK, t, to);                  \
+        else body(rows, groups, 0, t, to);                                         \
     }
 SHAPES(DEFINE)
 #define ENTRY(rows, groups) sums_##rows##x##groups,
