@@ -43,7 +43,8 @@ typedef struct oct_options {    /* zero means default, so { 0 } is always valid 
     oct_pool *pool;             /* NULL: our own;  else the caller's, and threads is ignored */
     const char *device;         /* NULL: "cpu";  "cuda": floats as fp16, unless precision is fp32 */
     const char *isa;            /* NULL: best;  "ref", "avx2" ... for comparison */
-    const char *gemm;           /* NULL: ours;  "openblas" for FP32;  on cuda "cublas" for FP16 */
+    const char *gemm;           /* NULL: ours;  "openblas" for FP32.  On cuda, of FP16 "cublas", */
+                                /* "ours" or, NULL and "auto", what was faster when timed */
     const char *precision;      /* NULL: the file's, "fp32" or "int8";  of an FP32 file "fp16": */
                                 /* weights in half, "bf16": both operands, sums and activations */
                                 /* stay FP32; "int8": weights now, activations as they come */

@@ -30,12 +30,15 @@ static oct_status find(const oct_cublas *b, const char *name, void *function, si
 
 #define FIND(b, member, name) OCT_TRY(find(b, name, &(b)->member, sizeof (b)->member))
 
-/* The library of the release that this was built with: its structures are those of the headers. */
+/* The library of the release that this was built with: its structures are those of the headers.
+ * Where the system finds libraries, or where the toolkit was. */
 static oct_status load(oct_cublas *b)
 {
-    char name[40];
-    snprintf(name, sizeof name, "libcublas.so.%d", CUDART_VERSION / 1000);
-    b->library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+    char name[sizeof OCT_CUDA_LIB + 40];
+    const size_t folder = strlen(OCT_CUDA_LIB "/");
+    snprintf(name, sizeof name, OCT_CUDA_LIB "/libcublas.so.%d", CUDART_VERSION / 1000);
+    b->library = dlopen(name + folder, RTLD_NOW | RTLD_LOCAL);
+    if (!b->library) b->library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
     if (!b->library) return oct_fail(OCT_ERR_UNSUPPORTED, "gemm 'cublas': %.160s", dlerror());
     FIND(b, create, "cublasCreate_v2");
     FIND(b, destroy, "cublasDestroy_v2");

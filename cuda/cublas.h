@@ -3,7 +3,7 @@
 
 #include "tensor/status.h"
 
-/* cuBLAS for --gemm cublas: opened when it is asked for, so that programs start without it. */
+/* cuBLAS: opened when a plan has products for it, so that programs start without it. */
 typedef struct oct_cublas oct_cublas;
 
 /* y[i, j] = sum over k of x[i, k] w[j, k];  x, w half, sums and y FP32, pitches in elements */

@@ -21,6 +21,7 @@ struct oct_cuda {
 
 static oct_status failed(const char *what, cudaError_t error)
 {
+    cudaGetLastError(); /* it is said here: no later launch shall find it */
     return oct_fail(OCT_ERR_DEVICE, "device 'cuda': %s: %s", what, cudaGetErrorString(error));
 }
 
@@ -81,13 +82,7 @@ void oct_cuda_close(oct_cuda *c)
     if (c->stream) cudaStreamSynchronize(c->stream);
     if (c->graph) cudaGraphExecDestroy(c->graph);
     oct_cublas_close(c->cublas);
-    while (c->blocks) {
-        block *b = c->blocks;
-        c->blocks = b->next;
-        if (b->pinned) cudaFreeHost(b->memory);
-        else cudaFree(b->memory);
-        free(b);
-    }
+    while (c->blocks) oct_cuda_free(c, c->blocks->memory);
     if (c->stream) cudaStreamDestroy(c->stream);
     free(c);
 }
@@ -120,6 +115,24 @@ static oct_status get(oct_cuda *c, size_t size, int pinned, void **out)
     return OCT_OK;
 }
 
+static void give_back(block *b)
+{
+    if (b->pinned) cudaFreeHost(b->memory);
+    else cudaFree(b->memory);
+    free(b);
+}
+
+void oct_cuda_free(oct_cuda *c, void *memory)
+{
+    for (block **at = &c->blocks; memory && *at; at = &(*at)->next)
+        if ((*at)->memory == memory) {
+            block *b = *at;
+            *at = b->next;
+            give_back(b);
+            return;
+        }
+}
+
 oct_status oct_cuda_alloc(oct_cuda *c, size_t size, void **out) { return get(c, size, 0, out); }
 
 oct_status oct_cuda_pin(oct_cuda *c, size_t size, void **out)
@@ -135,20 +148,69 @@ oct_status oct_cuda_upload(oct_cuda *c, void *to, const void *from, size_t size)
     return oct_cuda_wait(c);
 }
 
-oct_status oct_cuda_capture(oct_cuda *c, oct_cuda_launch *launch, void *arg)
+oct_status oct_cuda_clear(oct_cuda *c, void *to, size_t size)
+{
+    OCT_TRY(check("device memory", cudaMemsetAsync(to, 0, size, c->stream)));
+    return oct_cuda_wait(c);
+}
+
+/* ---- launches ---- */
+
+/* The graph of `times` launches, one after the other.  Before, there is one that is not recorded. */
+static oct_status record(oct_cuda *c, oct_cuda_launch *launch, void *arg, int times,
+                         cudaGraphExec_t *out)
 {
     cudaGraph_t graph = NULL;
+    cudaError_t launched = cudaSuccess;
     OCT_TRY(check("a kernel could not be launched", (cudaError_t)launch(arg, c->stream)));
     OCT_TRY(oct_cuda_wait(c));
     OCT_TRY(check("capture", cudaStreamBeginCapture(c->stream,
                                                     cudaStreamCaptureModeThreadLocal)));
-    const cudaError_t launched = (cudaError_t)launch(arg, c->stream);
+    for (int i = 0; i < times && !launched; i++)
+        launched = (cudaError_t)launch(arg, c->stream);
     const cudaError_t ended = cudaStreamEndCapture(c->stream, &graph);
     oct_status status = check("a kernel could not be launched", launched);
     if (!status) status = check("capture", ended);
-    if (!status) status = check("capture", cudaGraphInstantiate(&c->graph, graph, 0));
+    if (!status) status = check("capture", cudaGraphInstantiate(out, graph, 0));
     if (graph) cudaGraphDestroy(graph);
-    if (!status) status = check("capture", cudaGraphUpload(c->graph, c->stream));
+    return status;
+}
+
+oct_status oct_cuda_capture(oct_cuda *c, oct_cuda_launch *launch, void *arg)
+{
+    OCT_TRY(record(c, launch, arg, 1, &c->graph));
+    return check("capture", cudaGraphUpload(c->graph, c->stream));
+}
+
+/* What one replay takes, of `runs` the least; one before them is not counted. */
+static cudaError_t time_graph(const oct_cuda *c, cudaGraphExec_t graph, const cudaEvent_t event[2],
+                              int runs, float *least)
+{
+    cudaError_t error = cudaSuccess;
+    for (int i = 0; i <= runs && !error; i++) {
+        float ms = 0;
+        error = cudaEventRecord(event[0], c->stream);
+        if (!error) error = cudaGraphLaunch(graph, c->stream);
+        if (!error) error = cudaEventRecord(event[1], c->stream);
+        if (!error) error = cudaEventSynchronize(event[1]);
+        if (!error) error = cudaEventElapsedTime(&ms, event[0], event[1]);
+        if (i == 1 || (i && ms < *least)) *least = ms;
+    }
+    return error;
+}
+
+oct_status oct_cuda_measure(oct_cuda *c, oct_cuda_launch *launch, void *arg, float *ms)
+{
+    enum { TIMES = 8, RUNS = 4 }; /* of 8: what a graph's own launch takes is little of it */
+    cudaGraphExec_t graph = NULL;
+    cudaEvent_t event[2] = { NULL, NULL };
+    oct_status status = record(c, launch, arg, TIMES, &graph);
+    for (int i = 0; i < 2 && !status; i++) status = check("timing", cudaEventCreate(&event[i]));
+    if (!status) status = check("timing", time_graph(c, graph, event, RUNS, ms));
+    *ms /= TIMES;
+    for (int i = 0; i < 2; i++)
+        if (event[i]) cudaEventDestroy(event[i]);
+    if (graph) cudaGraphExecDestroy(graph);
     return status;
 }
 

@@ -18,14 +18,21 @@ void oct_cuda_close(oct_cuda *c);
 /* Device memory on a 256-byte boundary; host memory the device can read meanwhile, zeros. */
 OCT_MUST_CHECK oct_status oct_cuda_alloc(oct_cuda *c, size_t size, void **out);
 OCT_MUST_CHECK oct_status oct_cuda_pin(oct_cuda *c, size_t size, void **out);
-/* From any host memory, at plan time. */
+/* Before c is closed; NULL is fine. */
+void oct_cuda_free(oct_cuda *c, void *memory);
+/* From any host memory, and zeros, at plan time. */
 OCT_MUST_CHECK oct_status oct_cuda_upload(oct_cuda *c, void *to, const void *from, size_t size);
+OCT_MUST_CHECK oct_status oct_cuda_clear(oct_cuda *c, void *to, size_t size);
 
 /* Records what launch puts on the stream, to be replayed; launch returns 0 or a CUDA error.
  * Before, it is run once as it is: what can go wrong with a kernel, and its loading, is then not
  * part of the capture. */
 typedef int oct_cuda_launch(void *arg, void *stream);
 OCT_MUST_CHECK oct_status oct_cuda_capture(oct_cuda *c, oct_cuda_launch *launch, void *arg);
+
+/* *ms: what launch takes in a graph, the least of some runs; no answer of it is used. */
+OCT_MUST_CHECK oct_status oct_cuda_measure(oct_cuda *c, oct_cuda_launch *launch, void *arg,
+                                           float *ms);
 
 /* cublas.h's: open until c is closed; on the stream. */
 OCT_MUST_CHECK oct_status oct_cuda_open_cublas(oct_cuda *c);

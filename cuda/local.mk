@@ -25,7 +25,7 @@ noinst_LTLIBRARIES       += liboctet_cuda.la
 liboctet_all_la_LIBADD   += liboctet_cuda.la
 liboctet_cuda_la_SOURCES  = $(cuda_headers) cuda/backend.c cuda/cublas.c cuda/device.c \
 	cuda/island.c cuda/pack.c \
-	cuda/prepare.c cuda/prepare_conv.c
+	cuda/prepare.c cuda/prepare_conv.c cuda/product.c
 liboctet_cuda_la_CPPFLAGS = $(AM_CPPFLAGS) $(CUDA_CPPFLAGS)
 liboctet_cuda_la_LIBADD   = $(cuda_kernels:.cu=.lo) $(CUDA_LIBS)
 $(cuda_kernels:.cu=.lo): $(srcdir)/cuda/common.cuh $(srcdir)/cuda/kernels.h \

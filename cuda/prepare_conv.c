@@ -93,34 +93,6 @@ static int launch_groups_s8(void *stream, const oct_cuda_step *s)
     return oct_cuda_conv2d_groups_s8(stream, &s->u.conv);
 }
 
-static int launch_library(void *stream, const oct_cuda_step *s)
-{
-    const int error = oct_cuda_multiply(s->cuda, &s->product);
-    return error ? error : oct_cuda_conv2d_join_f16(stream, &s->u.conv);
-}
-
-/* cuBLAS can do it: x's rows, as they lie, are what is multiplied. */
-static int is_product(const oct_cuda_conv *c)
-{
-    return c->groups == 1 && c->kernel[0] == 1 && c->kernel[1] == 1 && c->stride[0] == 1 &&
-           c->stride[1] == 1 && !c->pad[0] && !c->pad[1];
-}
-
-/* All rows that there may be: their number is not known when the launch is captured.  k runs over
- * x's pitch, zeros at its end. */
-static void use_library(oct_device *d, oct_cuda_step *step, oct_prepare *how)
-{
-    enum { HALVES = OCT_CUDA_STEP / 2 };
-    const oct_cuda_conv *c = &step->u.conv;
-    step->cuda = d->cuda;
-    step->product = (oct_cuda_product){
-        .m = c->rows.most * c->rows.per, .n = c->n_pad, .k = step->x.pitch, .x = c->x, .w = c->w,
-        .y = c->partial, .x_pitch = step->x.pitch, .w_pitch = c->steps * HALVES,
-        .y_pitch = c->n_pad };
-    step->launch = launch_library;
-    how->kernel = "conv2d_f16/cublas";
-}
-
 static void choose(oct_cuda_step *step, const oct_args *args, oct_act act, oct_prepare *how)
 {
     oct_cuda_conv *c = &step->u.conv;
@@ -175,8 +147,9 @@ oct_status oct_cuda_prepare_conv(oct_device *d, oct_op_kind kind, const oct_args
     c.x_pitch = from.pitch * (from.type == OCT_F32 ? 1 : (int)oct_dtype_size(from.type));
     c.y = step->y.data;
     c.y_pitch = step->y.pitch;
-    if (r) c.residual = r->data;
-    if (r) c.residual_pitch = oct_cuda_value_of(d, r).pitch;
+    if (r) step->b = oct_cuda_value_of(d, r);
+    c.residual = step->b.data;
+    c.residual_pitch = step->b.pitch;
     c.rows = step->rows;
     c.h = shape.h;
     c.width = shape.w;
@@ -188,16 +161,14 @@ oct_status oct_cuda_prepare_conv(oct_device *d, oct_op_kind kind, const oct_args
         c.dilation[i] = shape.dilation[i];
     }
     const long long rows = (long long)c.rows.most * c.rows.per;
-    const int library = d->library && from.type == OCT_F16 && is_product(&c);
-    c.splits = from.type == OCT_F32 || c.groups > 1 || library
+    c.splits = from.type == OCT_F32 || c.groups > 1
         ? 1 : oct_cuda_conv_splits(rows, c.n_pad, c.steps);
-    if (c.splits > 1 || library)
+    if (c.splits > 1)
         OCT_TRY(oct_cuda_scratch(d, OCT_CUDA_PARTS, (size_t)rows * (size_t)c.n_pad *
                                  (size_t)c.splits * sizeof(float), &c.partial));
     step->u.conv = c;
     choose(step, args, conv ? ((const oct_conv2d_attr *)args->attr)->act
                             : ((const oct_linear_attr *)args->attr)->act, how);
-    if (library) use_library(d, step, how);
     how->macs = (double)c.rows.per * shape.out * shape.c * shape.kernel[0] * shape.kernel[1];
-    return OCT_OK;
+    return oct_cuda_choose_product(d, step, how);
 }

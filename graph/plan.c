@@ -280,6 +280,8 @@ static oct_status prepare_step(oct_plan *p, const oct_plan_options *o, int i, oc
     step->kernel = how->kernel;
     step->type = how->type;
     step->macs = how->macs;
+    step->ours_ms = how->ours_ms;
+    step->library_ms = how->library_ms;
     step->weight_size = how->weight_size;
     memcpy(step->packed, how->packed, sizeof step->packed);
     step->n_packed = how->n_packed;

@@ -16,6 +16,7 @@ typedef struct oct_step {
     const char *kernel;    /* "gemm_f32/avx512" */
     oct_dtype type;        /* of packed weights; F32 where there are none */
     double macs;           /* multiply-adds of one sample */
+    float ours_ms, library_ms; /* both 0 unless a device timed them, see oct_prepare */
     size_t weight_size;    /* bytes of packed weights */
     oct_packed packed[OCT_MAX_PACKED]; /* them, for octet compile */
     int n_packed;
@@ -28,7 +29,7 @@ typedef struct oct_plan_options {
     oct_sgemm *sgemm;      /* NULL: our own FP32 kernels; else models/openblas.c's */
     const oct_backend *backend; /* runs the steps; NULL: the CPU.  Then keep_values, given are 0 */
     oct_dtype floats;      /* of a backend: F16 or F32, what it holds FP32 values as */
-    int library;           /* of a backend: its library does the products, oct_device_options */
+    oct_library library;   /* of a backend: does its library do products, oct_device_options */
     const char *const *wide; /* [n_wide] nodes whose values it holds as FP32 even so */
     int n_wide;
     int watch;             /* oct_plan_run_all looks at what each step wrote: oct_plan.watched */

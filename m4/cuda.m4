@@ -34,11 +34,12 @@ AC_DEFUN([OCT_CHECK_CUDA], [
     CPPFLAGS="$CPPFLAGS $CUDA_CPPFLAGS"
     AC_CHECK_HEADER([cuda_runtime_api.h], [],
       [AC_MSG_ERROR([--with-cuda: no cuda_runtime_api.h in $oct_cuda_dir/include])])
-    # Optional, for --gemm cublas; the library itself is opened when it is asked for.
+    # Optional, for FP16 products; the library itself is opened when a model has some.
     AC_CHECK_HEADER([cublas_v2.h],
       [AC_DEFINE([HAVE_CUBLAS], [1], [Define to 1 if cuBLAS has its headers here.])])
     oct_cuda_lib=$oct_cuda_dir/lib64
     test -d "$oct_cuda_lib" || oct_cuda_lib=$oct_cuda_dir/lib
+    AC_DEFINE_UNQUOTED([OCT_CUDA_LIB], ["$oct_cuda_lib"], [Folder of the CUDA Toolkit's libraries.])
     CUDA_LIBS="-L$oct_cuda_lib -lcudart_static -lrt -ldl -lpthread"
     LIBS="$CUDA_LIBS $LIBS"
     AC_MSG_CHECKING([whether the CUDA runtime links])

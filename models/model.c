@@ -312,9 +312,10 @@ oct_status oct_model_precision(const char *name, oct_dtype *out)
 /* What a device other than the CPU cannot do. */
 static oct_status check_device(const oct_model *m, const oct_options *o)
 {
-    if ((o->gemm && strcmp(o->gemm, "ours") && strcmp(o->gemm, "cublas")) || o->isa)
+    const char *g = o->gemm ? o->gemm : "auto";
+    if ((strcmp(g, "ours") && strcmp(g, "cublas") && strcmp(g, "auto")) || o->isa)
         return oct_fail(OCT_ERR_UNSUPPORTED, "device '%.80s': %s is the CPU's", o->device,
-                        o->isa ? o->isa : o->gemm);
+                        o->isa ? o->isa : g);
     if (o->keep_values || m->pack_only)
         return oct_fail(OCT_ERR_UNSUPPORTED, "device '%.80s': it runs models, all else is the "
                         "CPU's", o->device);
@@ -338,9 +339,11 @@ static oct_status choose_machine(oct_model *m, const oct_options *o, oct_plan_op
 {
     OCT_TRY(oct_backend_find(o->device, &plan->backend));
     if (plan->backend) OCT_TRY(check_device(m, o));
-    plan->library = plan->backend && o->gemm && strcmp(o->gemm, "cublas") == 0;
-    if (o->gemm && strcmp(o->gemm, "openblas") == 0) OCT_TRY(oct_openblas_open(&plan->sgemm));
-    else if (o->gemm && strcmp(o->gemm, "ours") != 0 && !plan->library)
+    if (plan->backend)
+        plan->library = !o->gemm || strcmp(o->gemm, "auto") == 0 ? OCT_LIBRARY_FASTER
+                      : strcmp(o->gemm, "cublas") == 0 ? OCT_LIBRARY_ALWAYS : OCT_LIBRARY_NEVER;
+    else if (o->gemm && strcmp(o->gemm, "openblas") == 0) OCT_TRY(oct_openblas_open(&plan->sgemm));
+    else if (o->gemm && strcmp(o->gemm, "ours") != 0)
         return oct_fail(OCT_ERR_UNSUPPORTED, "gemm '%.80s' is neither 'ours' nor 'openblas'",
                         o->gemm);
     if (o->isa && m->pack_only) OCT_TRY(oct_cpu_isa_any(o->isa, &m->cpu));
@@ -388,7 +391,7 @@ static oct_status make_plan(oct_model *m, const oct_options *o, oct_plan_options
         return oct_fail(OCT_ERR_UNSUPPORTED, "device '%.80s': compiled for the CPU's %s", o->device,
                         m->isa);
     settle_floats(m, o, plan);
-    if (plan->library && plan->floats != OCT_F16)
+    if (plan->library == OCT_LIBRARY_ALWAYS && plan->floats != OCT_F16)
         return oct_fail(OCT_ERR_UNSUPPORTED, "gemm cublas: precision %s, expected fp16",
                         m->precision);
     if (plan->backend && plan->floats == OCT_F16)

@@ -105,11 +105,16 @@ static json_t *json_of_plan(const oct_plan *plan)
     json_t *steps = json_array();
     for (int i = 0; i < plan->n_steps; i++) {
         const oct_step *s = &plan->step[i];
-        json_array_append_new(steps, json_pack(
+        json_t *o = json_pack(
             "{s:o, s:s, s:o, s:s, s:o, s:I, s:I}", "name", report_string(s->node->name),
             "op", s->op->name, "shape", report_shape(s->args.out),
             "type", oct_step_type(s), "kernel", report_string(s->kernel),
-            "macs", (json_int_t)s->macs, "weight_bytes", (json_int_t)s->weight_size));
+            "macs", (json_int_t)s->macs, "weight_bytes", (json_int_t)s->weight_size);
+        if (s->ours_ms > 0) {
+            json_object_set_new(o, "ours_ms", report_number((double)s->ours_ms));
+            json_object_set_new(o, "cublas_ms", report_number((double)s->library_ms));
+        }
+        json_array_append_new(steps, o);
     }
     return json_pack("{s:o, s:I, s:I, s:I}", "steps", steps,
                      "weight_bytes", (json_int_t)plan->weight_size,
@@ -334,7 +339,7 @@ static int run(const cli_args *a)
     const oct_options options = {
         .arch = arch, .batch = s.batch, .threads = s.threads, .isa = s.isa, .device = a->device,
         .precision = s.precision,
-        .gemm = a->gemm && strcmp(a->gemm, "ours") ? a->gemm : NULL,
+        .gemm = a->gemm,
         /* the layers of the file, unless what will run is asked for */
         .passes = a->passes ? a->passes : a->plan ? NULL : "none",
     };

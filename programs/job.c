@@ -102,7 +102,7 @@ oct_options job_options(const cli_args *a, const job_settings *s)
         .batch = s->batch, .sequence = s->sequence, .threads = s->threads, .device = a->device,
         .isa = s->isa, .passes = s->passes, .keep_values = s->keep_values, .watch = s->watch,
         .precision = s->precision,
-        .gemm = a->gemm && !strcmp(a->gemm, "openblas") ? a->gemm : NULL,
+        .gemm = a->gemm,
     };
 }
 

@@ -115,7 +115,8 @@ static const option_row rows[] = {
       "(default: the environment's OCT_CPU, else the best this CPU has)" },
     { "gemm", "NAME", CLI_ALL & ~(CLI_QUANTIZE | CLI_PRUNE), TEXT, AT(gemm), 1, 0, 0,
       "FP32 matrix products: ours (default) or openblas;\n"
-      "with --device cuda FP16's: ours or cublas" },
+      "with --device cuda FP16's: ours, cublas or auto (default: the faster one,\n"
+      "timed for each layer as the model is loaded)" },
     { "precision", "NAME", CLI_ALL & ~(CLI_QUANTIZE | CLI_PRUNE), WORDS, AT(precision), 0, 0, 0,
       "of an FP32 file: fp32 (default), fp16 (weights in half, half the memory),\n"
       "bf16 (operands in bfloat16; fast with AVX-512 BF16), int8 (activation ranges\n"
@@ -247,11 +248,14 @@ static int check_names(const cli_command *c, cli_args *a)
     }
     const oct_backend *backend;
     if (oct_backend_find(a->device, &backend)) return cli_usage(c, "--%s", oct_last_error());
-    const char *other = backend ? "cublas" : "openblas";
     if (backend && a->isa.n)
         return cli_usage(c, "--device %s: --isa is the CPU's", a->device);
-    if (a->gemm && strcmp(a->gemm, "ours") && strcmp(a->gemm, other))
-        return cli_usage(c, "--gemm '%s': unknown; ours or %s expected", a->gemm, other);
+    const char *const gemm = a->gemm ? a->gemm : "ours";
+    const int known = !strcmp(gemm, "ours") ||
+        (backend ? !strcmp(gemm, "cublas") || !strcmp(gemm, "auto") : !strcmp(gemm, "openblas"));
+    if (!known)
+        return cli_usage(c, "--gemm '%s': unknown; %s expected", gemm,
+                         backend ? "ours, cublas or auto" : "ours or openblas");
     if (a->gemm && !strcmp(a->gemm, "openblas") && narrow)
         return cli_usage(c, "--gemm openblas: --precision fp32 expected");
     oct_sgemm *sgemm;

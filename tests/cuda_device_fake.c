@@ -4,6 +4,9 @@
 
 #include "cuda/device.h"
 #include "tensor/f16.h"
+#include "tests/cuda_case.h"
+
+cuda_fake_library cuda_library = { .ms = 2 };
 
 typedef struct block { struct block *next; void *memory; } block;
 
@@ -11,6 +14,7 @@ struct oct_cuda {
     block *blocks;
     oct_cuda_launch *launch;
     void *arg;
+    int products; /* of the library */
 };
 
 oct_status oct_cuda_open(oct_cuda **out)
@@ -21,12 +25,7 @@ oct_status oct_cuda_open(oct_cuda **out)
 
 void oct_cuda_close(oct_cuda *c)
 {
-    while (c && c->blocks) {
-        block *b = c->blocks;
-        c->blocks = b->next;
-        free(b->memory);
-        free(b);
-    }
+    while (c && c->blocks) oct_cuda_free(c, c->blocks->memory);
     free(c);
 }
 
@@ -57,6 +56,35 @@ oct_status oct_cuda_upload(oct_cuda *c, void *to, const void *from, size_t size)
     return oct_cuda_send(c, to, from, size);
 }
 
+oct_status oct_cuda_clear(oct_cuda *c, void *to, size_t size)
+{
+    (void)c;
+    memset(to, 0, size);
+    return OCT_OK;
+}
+
+void oct_cuda_free(oct_cuda *c, void *memory)
+{
+    for (block **at = &c->blocks; memory && *at; at = &(*at)->next)
+        if ((*at)->memory == memory) {
+            block *b = *at;
+            *at = b->next;
+            free(b->memory);
+            free(b);
+            return;
+        }
+}
+
+/* Our launches take 1 ms. */
+oct_status oct_cuda_measure(oct_cuda *c, oct_cuda_launch *launch, void *arg, float *ms)
+{
+    c->products = 0;
+    cuda_library.timed++;
+    if (launch(arg, NULL)) return oct_fail(OCT_ERR_DEVICE, "fake device: run");
+    *ms = c->products ? cuda_library.ms : 1;
+    return OCT_OK;
+}
+
 oct_status oct_cuda_capture(oct_cuda *c, oct_cuda_launch *launch, void *arg)
 {
     c->launch = launch;
@@ -84,13 +112,14 @@ oct_status oct_cuda_replay(oct_cuda *c)
 oct_status oct_cuda_open_cublas(oct_cuda *c)
 {
     (void)c;
-    return OCT_OK;
+    return cuda_library.missing ? oct_fail(OCT_ERR_UNSUPPORTED, "fake device: no library") : OCT_OK;
 }
 
 int oct_cuda_multiply(oct_cuda *c, const oct_cuda_product *p)
 {
     const uint16_t *x = p->x, *w = p->w;
-    (void)c;
+    if (cuda_library.fails) return 1;
+    c->products++;
     for (int i = 0; i < p->m; i++)
         for (int j = 0; j < p->n; j++) {
             float sum = 0;

@@ -276,7 +276,8 @@ tests_test_lint_LDADD  = libprograms.la $(LDADD) $(CHECK_LIBS)
 # The CUDA backend: its kernels' sources on the CPU, on a device that is memory.
 EXTRA_DIST += tests/cuda_emulate.h tests/cuda_emulate.cc
 if HAVE_CUDA
-unit_tests += tests/test_cuda tests/test_cuda_layers tests/test_cuda_islands tests/test_cuda_bench
+unit_tests += tests/test_cuda tests/test_cuda_layers tests/test_cuda_islands tests/test_cuda_bench \
+	tests/test_cuda_products
 cuda_emulated = $(cuda_kernels:.cu=.emu) tests/cuda_emulate.emu
 CLEANFILES += $(cuda_emulated) test_cuda-*
 cuda_host = $(NVCC) -I$(top_srcdir) -std=c++17 -O2 -g -x c++ \
@@ -293,7 +294,7 @@ SUFFIXES += .cc .emu
 	@$(MKDIR_P) $(@D)
 	$(AM_V_GEN)$(cuda_host) -c -o $@ $<
 cuda_emulation = tests/cuda_device_fake.c cuda/backend.c cuda/island.c cuda/pack.c \
-	cuda/prepare.c cuda/prepare_conv.c
+	cuda/prepare.c cuda/prepare_conv.c cuda/product.c
 tests_test_cuda_SOURCES = tests/test_cuda.c tests/cuda_case.h $(cuda_emulation)
 tests_test_cuda_LDADD   = $(cuda_emulated) $(LDADD) $(CHECK_LIBS)
 tests_test_cuda_layers_SOURCES = tests/graph_case.h tests/graph_case.c tests/test_cuda_layers.c \
@@ -302,19 +303,26 @@ tests_test_cuda_islands_SOURCES = tests/graph_case.h tests/graph_case.c tests/te
 	$(cuda_emulation)
 tests_test_cuda_islands_LDADD  = $(cuda_emulated) $(LDADD) $(CHECK_LIBS)
 tests_test_cuda_layers_LDADD   = $(cuda_emulated) $(LDADD) $(CHECK_LIBS)
+tests_test_cuda_products_SOURCES = tests/graph_case.h tests/graph_case.c \
+	tests/test_cuda_products.c $(cuda_emulation)
+tests_test_cuda_products_LDADD  = $(cuda_emulated) $(LDADD) $(CHECK_LIBS)
 tests_test_cuda_bench_SOURCES = tests/test_cuda_bench.c programs/cmd_bench.c programs/bench.c \
-	$(cuda_emulation)
+	programs/cmd_inspect.c programs/inspect_runs.c $(cuda_emulation)
 tests_test_cuda_bench_CFLAGS  = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 tests_test_cuda_bench_LDADD   = $(cuda_emulated) libprograms.la $(LDADD) $(CHECK_LIBS)
 
 # The same tests of the real device; skipped where there is none.
-unit_tests += tests/device_cuda tests/device_cuda_layers tests/device_cuda_islands
+unit_tests += tests/device_cuda tests/device_cuda_layers tests/device_cuda_islands \
+	tests/device_cuda_products
 tests_device_cuda_SOURCES  = tests/test_cuda.c
 tests_device_cuda_CPPFLAGS = $(AM_CPPFLAGS) -DOCT_CUDA_DEVICE
 tests_device_cuda_LDADD    = $(LDADD) $(CHECK_LIBS)
 tests_device_cuda_layers_SOURCES  = tests/graph_case.c tests/test_cuda_layers.c
 tests_device_cuda_layers_CPPFLAGS = $(AM_CPPFLAGS) -DOCT_CUDA_DEVICE
 tests_device_cuda_layers_LDADD    = $(LDADD) $(CHECK_LIBS)
+tests_device_cuda_products_SOURCES  = tests/graph_case.c tests/test_cuda_products.c
+tests_device_cuda_products_CPPFLAGS = $(AM_CPPFLAGS) -DOCT_CUDA_DEVICE
+tests_device_cuda_products_LDADD    = $(LDADD) $(CHECK_LIBS)
 tests_device_cuda_islands_SOURCES  = tests/graph_case.c tests/test_cuda_islands.c
 tests_device_cuda_islands_CPPFLAGS = $(AM_CPPFLAGS) -DOCT_CUDA_DEVICE
 tests_device_cuda_islands_LDADD    = $(LDADD) $(CHECK_LIBS)

@@ -73,7 +73,7 @@ if ! grep -q 'define HAVE_CUDA 1' config.h; then
     refuse 1 "--device 'cuda': this build was made without CUDA" ./octet bench "$good" --device cuda
 else
     refuse 1 "--isa" ./octet bench "$good" --device cuda --isa ref
-    refuse 1 "ours or cublas" ./octet bench "$good" --device cuda --gemm openblas
+    refuse 1 "ours, cublas or auto" ./octet bench "$good" --device cuda --gemm openblas
     [ -e /dev/nvidiactl ] ||
         refuse 3 "no NVIDIA driver" ./octet bench "$good" --device cuda --gemm cublas \
             --quiet

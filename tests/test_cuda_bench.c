@@ -1,4 +1,4 @@
-/* octet bench --device cuda as a user runs it, on the GPU that a CPU plays. */
+/* octet bench and inspect --device cuda as a user runs them, on the GPU that a CPU plays. */
 #include <string.h>
 #include <unistd.h>
 
@@ -7,14 +7,14 @@
 
 static char said[1 << 16];
 
-/* octet bench MODEL --device cuda OPTION...; what it printed is in said. */
-static void bench(const char *model, const char *options)
+/* octet COMMAND MODEL --device cuda OPTION...; what it printed is in said. */
+static void octet(const cli_command *command, const char *model, const char *options)
 {
     char line[512], *argv[32];
     int argc = 0;
     const char *src = getenv("srcdir");
-    snprintf(line, sizeof line, "bench %s/%s --device cuda --seconds 0.001 --quiet %s",
-             src ? src : ".", model, options);
+    snprintf(line, sizeof line, "%s %s/%s --device cuda %s", command->name, src ? src : ".", model,
+             options);
     for (char *word = strtok(line, " "); word; word = strtok(NULL, " ")) argv[argc++] = word;
     argv[argc] = NULL;
     FILE *to = tmpfile();
@@ -22,7 +22,7 @@ static void bench(const char *model, const char *options)
     fflush(stdout);
     const int kept = dup(1);
     dup2(fileno(to), 1);
-    const int code = cli_main(&cmd_bench, argc, argv);
+    const int code = cli_main(command, argc, argv);
     fflush(stdout);
     dup2(kept, 1);
     close(kept);
@@ -30,6 +30,13 @@ static void bench(const char *model, const char *options)
     said[fread(said, 1, sizeof said - 1, to)] = 0;
     fclose(to);
     ck_assert_msg(code == 0, "exit %d: %s", code, said);
+}
+
+static void bench(const char *model, const char *options)
+{
+    char all[256];
+    snprintf(all, sizeof all, "--seconds 0.001 --quiet %s", options);
+    octet(&cmd_bench, model, all);
 }
 
 static int lines(void)
@@ -75,9 +82,33 @@ START_TEST(rows_and_layers_as_json)
 }
 END_TEST
 
+/* --gemm, or the clock, says who multiplies, and it is told. */
+START_TEST(products_are_told)
+{
+    const char *model = "tests/golden/encoders/distilbert";
+    bench(model, "--length 5 --by-layer --gemm cublas");
+    has("conv2d_f16/cublas\n");
+    has_not("conv2d_f16/cuda\n");
+    cuda_library.ms = 0.25f;
+    bench(model, "--length 5 --by-layer --gemm ours");
+    has_not("conv2d_f16/cublas\n");
+    bench(model, "--length 5 --by-layer");
+    has("conv2d_f16/cublas\n");
+    octet(&cmd_inspect, model, "--plan");
+    has("conv2d_f16/cublas (ours 1.0000 ms, cublas 0.2500)");
+    octet(&cmd_inspect, model, "--plan --gemm ours");
+    has_not("cublas");
+    cuda_library.ms = 4;
+    octet(&cmd_inspect, model, "--plan --gemm auto --json");
+    has("\"kernel\": \"conv2d_f16/cuda\"");
+    has("\"ours_ms\": 1");
+    has("\"cublas_ms\": 4");
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *const tests[] = { rows_and_layers, rows_and_layers_as_json };
+    const TTest *const tests[] = { rows_and_layers, rows_and_layers_as_json, products_are_told };
     if (cuda_case_skipped()) return TEST_SKIP;
     return suite_run("cuda_bench", tests, sizeof tests / sizeof *tests);
 }

@@ -1,0 +1,197 @@
+/* Who multiplies: our kernel or cuBLAS, by the clock of the fake device (tests/cuda_device_fake.c);
+ * on a real one, by its own. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/cuda_case.h"
+#include "tests/graph_case.h"
+
+/* Products and layers that are none. */
+static void build(net *t)
+{
+    net_open(t);
+    test_seed = 5;
+    oct_tensor *in = net_image(t, 2, 24, 5, 6);
+    oct_tensor *a = net_conv(t, "first", in, 40, 1, 1, 1, 1);
+    oct_tensor *b = net_conv(t, "again", in, 40, 1, 1, 1, 1);
+    oct_tensor *x = net_add(t, "sum", a, net_conv(t, "wide", b, 40, 3, 1, 1, 1));
+    x = net_add(t, "sum2", x, net_conv(t, "mix", x, 40, 1, 1, 1, 1));
+    x = net_conv(t, "strided", x, 24, 1, 2, 1, 1);
+    x = net_conv(t, "grouped", x, 24, 1, 1, 3, 1);
+    x = net_linear(t, "fc", net_flatten(t, "flat", x), 9); /* fused: a kernel as large as x */
+    net_output(t, net_linear(t, "last", x, 5));
+    net_pass(t, oct_pass_fuse);
+    net_pass(t, oct_pass_dce);
+}
+
+static oct_plan *make(const net *t, oct_library library, oct_dtype floats)
+{
+    const oct_plan_options o = { .threads = 1, .backend = &oct_backend_cuda, .floats = floats,
+                                 .library = library };
+    oct_plan *p;
+    ck_assert_msg(oct_plan_build(&t->g, &o, &p) == OCT_OK, "%s", oct_last_error());
+    return p;
+}
+
+static const oct_step *step_of(const oct_plan *p, const char *name)
+{
+    for (int i = 0; i < p->n_steps; i++)
+        if (strcmp(p->step[i].node->name, name) == 0) return &p->step[i];
+    ck_abort_msg("no step %s", name);
+    return NULL;
+}
+
+/* How many steps are cuBLAS', how many were timed. */
+static void count(const oct_plan *p, int *library, int *timed)
+{
+    *library = *timed = 0;
+    for (int i = 0; i < p->n_steps; i++) {
+        *library += strcmp(p->step[i].kernel, "conv2d_f16/cublas") == 0;
+        *timed += p->step[i].ours_ms > 0;
+        ck_assert((p->step[i].ours_ms > 0) == (p->step[i].library_ms > 0));
+    }
+}
+
+static float *run(oct_plan *p)
+{
+    const size_t size = oct_tensor_size(&p->out[0]);
+    float *x = p->in[0].data, *y = malloc(size);
+    test_seed = 3;
+    for (size_t i = 0; i < oct_tensor_count(&p->in[0]); i++)
+        x[i] = (float)(int32_t)test_rand() * 0x1p-31f;
+    ck_assert_msg(oct_plan_run_all(p, NULL, 2) == OCT_OK, "%s", oct_last_error());
+    memcpy(y, p->out[0].data, size);
+    return y;
+}
+
+/* The two plans of one network answer the same. */
+static void same(oct_plan *a, oct_plan *b)
+{
+    float *x = run(a), *y = run(b);
+    ck_assert(memcmp(x, y, oct_tensor_size(&a->out[0])) == 0);
+    free(x);
+    free(y);
+}
+
+enum { PRODUCTS = 4 }; /* first, again, mix with a residual, last */
+
+START_TEST(who_is_pinned_is_not_timed)
+{
+    net t;
+    int library, timed;
+    build(&t);
+    oct_plan *p = make(&t, OCT_LIBRARY_NEVER, OCT_F16);
+    count(p, &library, &timed);
+    ck_assert(!library && !timed);
+    oct_plan_free(p);
+    const oct_plan_options o = { .threads = 1, .backend = &oct_backend_cuda, .floats = OCT_F16,
+                                 .library = OCT_LIBRARY_ALWAYS };
+    const oct_status status = oct_plan_build(&t.g, &o, &p);
+    if (status != OCT_ERR_UNSUPPORTED) { /* cuBLAS is there */
+        ck_assert_msg(status == OCT_OK, "%s", oct_last_error());
+        count(p, &library, &timed);
+        ck_assert(library == PRODUCTS && !timed);
+        ck_assert_str_eq(step_of(p, "strided")->kernel, "conv2d_f16/cuda");
+        oct_plan_free(p);
+    }
+    net_close(&t);
+}
+END_TEST
+
+/* Halves only: what is FP32 keeps the CPU's bits. */
+START_TEST(fp32_has_no_choice)
+{
+    net t;
+    int library, timed;
+    net_open(&t);
+    net_output(&t, net_linear(&t, "fc", net_rows(&t, 9, 40), 5));
+    oct_plan *p = make(&t, OCT_LIBRARY_FASTER, OCT_F32);
+    count(p, &library, &timed);
+    ck_assert(!library && !timed);
+    oct_plan_free(p);
+    net_close(&t);
+}
+END_TEST
+
+#ifdef OCT_CUDA_DEVICE
+/* Whoever is chosen: all products were timed, or none where there is no cuBLAS. */
+START_TEST(the_faster_one_is_chosen)
+{
+    net t;
+    int library, timed;
+    build(&t);
+    oct_plan *p = make(&t, OCT_LIBRARY_FASTER, OCT_F16);
+    count(p, &library, &timed);
+    ck_assert(timed == PRODUCTS || (!timed && !library));
+    for (int i = 0; i < p->n_steps; i++)
+        if (p->step[i].ours_ms > 0)
+            printf("%s: ours %g ms, cuBLAS %g ms: %s\n", p->step[i].node->name,
+                   (double)p->step[i].ours_ms, (double)p->step[i].library_ms, p->step[i].kernel);
+    if (!library || library == PRODUCTS) {
+        oct_plan *pinned = make(&t, library ? OCT_LIBRARY_ALWAYS : OCT_LIBRARY_NEVER, OCT_F16);
+        same(p, pinned);
+        oct_plan_free(pinned);
+    }
+    oct_plan_free(p);
+    net_close(&t);
+}
+END_TEST
+#else
+START_TEST(the_faster_one_is_chosen)
+{
+    static const struct { float ms; int products; } cases[] = {
+        { 0.5f, PRODUCTS }, { 0.95f, 0 /* not clearly */ }, { 2, 0 },
+    };
+    net t;
+    int library, timed;
+    build(&t);
+    cuda_library = (cuda_fake_library){ .ms = cases[_i].ms };
+    oct_plan *p = make(&t, OCT_LIBRARY_FASTER, OCT_F16);
+    count(p, &library, &timed);
+    ck_assert_int_eq(timed, PRODUCTS);
+    ck_assert_int_eq(library, cases[_i].products);
+    ck_assert_int_eq(cuda_library.timed, 2 * (PRODUCTS - 1)); /* "again" is "first" once more */
+    ck_assert(step_of(p, "last")->ours_ms == 1 && step_of(p, "last")->library_ms == cases[_i].ms);
+    oct_plan *pinned = make(&t, library ? OCT_LIBRARY_ALWAYS : OCT_LIBRARY_NEVER, OCT_F16);
+    same(p, pinned);
+    oct_plan_free(p);
+    oct_plan_free(pinned);
+    net_close(&t);
+}
+END_TEST
+
+/* A library that is not there, or fails, is no error. */
+START_TEST(without_cublas_all_is_ours)
+{
+    net t;
+    int library, timed;
+    build(&t);
+    cuda_library = (cuda_fake_library){ .ms = 0.1f, .missing = !_i, .fails = _i };
+    oct_plan *p = make(&t, OCT_LIBRARY_FASTER, OCT_F16);
+    count(p, &library, &timed);
+    ck_assert(!library && !timed);
+    ck_assert_int_eq(cuda_library.timed > 0, _i);
+    oct_plan *pinned = make(&t, OCT_LIBRARY_NEVER, OCT_F16);
+    same(p, pinned);
+    oct_plan_free(p);
+    oct_plan_free(pinned);
+    net_close(&t);
+}
+END_TEST
+#endif
+
+int main(void)
+{
+    const suite_loop loops[] = {
+        { who_is_pinned_is_not_timed, 1 },
+        { fp32_has_no_choice, 1 },
+#ifdef OCT_CUDA_DEVICE
+        { the_faster_one_is_chosen, 1 },
+#else
+        { the_faster_one_is_chosen, 3 },
+        { without_cublas_all_is_ours, 2 },
+#endif
+    };
+    if (cuda_case_skipped()) return TEST_SKIP;
+    return suite_run_loops("cuda_products", loops, sizeof loops / sizeof *loops);
+}
