@@ -20,15 +20,16 @@ static __host__ __device__ inline pixel pixel_of(const oct_cuda_conv &c, int m)
 /* The chunk of k that a thread is at. */
 struct place { int ky, kx, chunk; };
 
-/* Where the 16 bytes of a tap lie: in x, or the fill beyond the image and beyond k. */
+/* Where the 16 bytes of a tap lie: in x, whose chunk `first` is the group's first, or the fill
+ * beyond the image and beyond k. */
 static __host__ __device__ inline const char *source(const oct_cuda_conv &c, const pixel &q,
-                                                     const place &p, bool inside)
+                                                     const place &p, int first, bool inside)
 {
     const int y = q.y + p.ky * c.dilation[0], x = q.x + p.kx * c.dilation[1];
     if (!inside || p.ky >= c.kernel[0] || y < 0 || y >= c.h || x < 0 || x >= c.width)
         return (const char *)c.fill + (inside ? (size_t)q.sample * (size_t)c.fill_step : 0);
     const size_t at = ((size_t)q.sample * (size_t)c.h + (size_t)y) * (size_t)c.width + (size_t)x;
-    return (const char *)c.x + at * (size_t)c.x_pitch + (size_t)p.chunk * OCT_CUDA_CHUNK;
+    return (const char *)c.x + at * (size_t)c.x_pitch + (size_t)(first + p.chunk) * OCT_CUDA_CHUNK;
 }
 
 /* What becomes of a sum; F16 values. */

@@ -1,11 +1,11 @@
-/* conv2d in groups, half or bytes: kernels.h has the contract, conv2d.cuh what becomes of a sum.
+/* conv2d in small or odd groups, half or bytes: kernels.h has the contract, conv2d.cuh what becomes of a sum.
  *
  *   for each pixel                     grid.x, 8 of a block
  *     for each channel                 grid.y, 32 of a block: of depthwise layers neighbours
  *       for each ky, kx                read neighbouring x                          thread
  *         for each channel of the group
- * A group is seldom as wide as a tile of tensor cores, and of depthwise layers it is one channel:
- * the sums are plain, integers exact, halves one chain of FMAs in FP32. */
+ * What tensor cores would only multiply by padding (oct_cuda_conv_tiles), depthwise layers before
+ * all: the sums are plain, integers exact, halves one chain of FMAs in FP32. */
 #include "cuda/conv2d.cuh"
 
 namespace groups {
@@ -37,7 +37,7 @@ template <class X, class W, class Sum> static __global__ void plain(oct_cuda_con
             const conv::place tap = { ky, kx, 0 };
             const int y = at.y + ky * c.dilation[0], x = at.x + kx * c.dilation[1];
             const bool inside = y >= 0 && y < c.h && x >= 0 && x < c.width;
-            const X *from = (const X *)conv::source(c, at, tap, true);
+            const X *from = (const X *)conv::source(c, at, tap, 0, true);
             if (inside) from += group * c.channels;
             for (int i = 0; i < c.channels; i++)
                 sum = add_product(sum, value(inside ? from[i] : from[0]), value(w[i]));

@@ -3,7 +3,7 @@
 
 /* conv2d and linear on tensor cores, half or bytes: kernels.h has the contract.
  *
- *   for each tile of BM pixels, each of 64 channels, each part of k     grid.x, .y, .z
+ *   for each tile of BM pixels, each of 64 channels of a group, each part of k     grid.x, .y, .z
  *     for each 64 bytes of k: three in flight                           block, cp.async
  *       for each 32 bytes of them                                       warp, in registers
  *         MT x NT products of 16 x 8                                    tensor core
@@ -58,15 +58,20 @@ static __global__ __launch_bounds__(THREADS) void tile(oct_cuda_conv c)
     unsigned char *s_b = s_ab + STAGES * BM * PITCH;
     const int thread = (int)threadIdx.x, lane = thread % 32, warp = thread / 32;
     const int rows = *c.rows.count * c.rows.per;
-    const int m0 = (int)blockIdx.x * BM, n0 = (int)blockIdx.y * BN;
+    const int m0 = (int)blockIdx.x * BM;
     if (m0 >= rows) return;
+    /* channels n0 .. n_end - 1, as far as this tile goes; the last group has y's zeros, too */
+    const int of_group = c.tiles / c.groups, group = (int)blockIdx.y / of_group;
+    const int each = c.n / c.groups, first_chunk = group * c.chunks;
+    const int n0 = group * each + ((int)blockIdx.y - group * of_group) * BN;
+    const int n_end = group + 1 < c.groups ? (group + 1) * each : c.y_pitch;
 
     const int column = thread % COLUMNS, row = thread / COLUMNS;
     pixel r_pixel[A_ROWS];
 #pragma unroll
     for (int i = 0; i < A_ROWS; i++) r_pixel[i] = pixel_of(c, m0 + row + i * ROWS);
-    const char *g_w = (const char *)c.w + (size_t)(n0 + row) * (size_t)c.steps * STEP +
-                      (size_t)column * OCT_CUDA_CHUNK;
+    const char *g_w = (const char *)c.w + (size_t)column * OCT_CUDA_CHUNK +
+                      ((size_t)blockIdx.y * BN + (size_t)row) * (size_t)c.steps * STEP;
     const int s0 = (int)((long long)c.steps * blockIdx.z / c.splits);
     const int s1 = (int)((long long)c.steps * (blockIdx.z + 1) / c.splits);
     place at = place_of(c, s0 * COLUMNS + column);
@@ -77,7 +82,7 @@ static __global__ __launch_bounds__(THREADS) void tile(oct_cuda_conv c)
 #pragma unroll
         for (int i = 0; i < A_ROWS; i++)
             copy_async(s_to + i * ROWS * PITCH,
-                       source(c, r_pixel[i], at, m0 + row + i * ROWS < rows));
+                       source(c, r_pixel[i], at, first_chunk, m0 + row + i * ROWS < rows));
         s_to = s_b + stage * BN * PITCH + to;
 #pragma unroll
         for (int i = 0; i < B_ROWS; i++)
@@ -145,10 +150,11 @@ static __global__ __launch_bounds__(THREADS) void tile(oct_cuda_conv c)
     for (int i = thread; i < BM * BN; i += THREADS) {
         const int m = i / BN, n = i % BN;
         if (m0 + m >= rows) break;
+        if (n0 + n >= n_end) continue;
         if (c.splits > 1)
             ((Sum *)c.partial)[partial_at(c, (int)blockIdx.z, m0 + m, n0 + n)] =
                 s_sum[m * SUM_PITCH + n];
-        else if (n0 + n < c.y_pitch)
+        else
             finish(c, m0 + m, n0 + n, s_sum[m * SUM_PITCH + n]);
     }
 }
@@ -179,7 +185,7 @@ template <class Sum> static inline int launch(void *stream, const oct_cuda_conv 
 {
     enum { ENOUGH = 132 };
     const long long rows = (long long)c->rows.most * c->rows.per;
-    const unsigned n = (unsigned)(c->n_pad / BN), large = blocks_for(rows, 1, 128);
+    const unsigned n = (unsigned)c->tiles, large = blocks_for(rows, 1, 128);
     if ((long long)large * n >= ENOUGH)
         OCT_LAUNCH((tile<Sum, 128>), dim3(large, n), dim3(THREADS), 0, stream, *c);
     else

@@ -50,7 +50,8 @@ typedef struct oct_cuda_value {
  * m runs over output pixels, n over output channels.  A linear layer is a 1 x 1 image, or one with
  * a kernel as large as its image (a fused flatten).
  *   x         F16 or U8, pitch of 16 bytes' worth; read in chunks of 16 bytes along c
- *   w         packed by oct_cuda_pack: [n_pad][k_pad], half or int8, k = ky, kx, c in chunks,
+ *   w         packed by oct_cuda_pack: half or int8, a row of k_pad for each n, k = ky, kx, c of a
+ *             group in chunks; rows are n's, or, where there are tiles, a group's begin with a tile;
  *             zeros where there is no channel, tap or row
  *   fill      16 bytes that padding taps are made of: zeros, or x's zero point
  *   bias      FP32 [n_pad] (F16) or int32 [n_pad], x's zero point folded in (U8)
@@ -71,11 +72,12 @@ typedef struct oct_cuda_conv {
     int x_pitch;              /* bytes of a pixel */
     int ow;
     int kernel[2], stride[2], pad[2], dilation[2];
-    int chunks;               /* of a pixel's channels, 16 bytes each */
+    int chunks;               /* of a group's channels, 16 bytes each */
     int steps;                /* k_pad in steps of 64 bytes */
     int n, n_pad;             /* y's channels; rounded up to OCT_CUDA_N */
     int groups, channels;     /* of x that a group of y's channels reads: the first n / groups read
                                * the first ones, and so on */
+    int tiles;                /* of OCT_CUDA_N rows of w, as many for each group; 0: conv2d_groups */
     int y_pitch, residual_pitch; /* elements */
     oct_act act;
     oct_requant out;          /* U8 */
@@ -97,21 +99,30 @@ enum { OCT_CUDA_CHUNK = 16,   /* bytes that a thread copies at a time */
 
 /* A product of few tiles leaves most of the GPU idle: then k is cut, and a second kernel adds the
  * parts in rising order.  An H200 has 132 multiprocessors; a part has at least 4 steps. */
-static inline int oct_cuda_conv_splits(long long rows, int n_pad, int steps)
+static inline int oct_cuda_conv_splits(long long rows, int tiles, int steps)
 {
     enum { BLOCKS = 132, ROWS = 64, STEPS = 4, MOST = 16 };
-    const long long blocks = (rows + ROWS - 1) / ROWS * (n_pad / OCT_CUDA_N);
+    const long long blocks = (rows + ROWS - 1) / ROWS * tiles;
     long long splits = BLOCKS / blocks;
     if (splits > steps / STEPS) splits = steps / STEPS;
     return splits > MOST ? MOST : splits < 1 ? 1 : (int)splits;
 }
 
-int oct_cuda_conv2d_f16(void *stream, const oct_cuda_conv *c); /* groups 1 */
+/* Tiles of channels, all groups together; 0: these groups are nothing for tensor cores.  Of 16
+ * channels no chunk belongs to two groups, and a quarter of a tile or more is no padding. */
+static inline int oct_cuda_conv_tiles(int groups, int channels, int n)
+{
+    enum { WHOLE = 16 };
+    const int each = n / groups;
+    if (groups > 1 && (channels % WHOLE || each % WHOLE)) return 0;
+    return groups * ((each + OCT_CUDA_N - 1) / OCT_CUDA_N);
+}
+
+int oct_cuda_conv2d_f16(void *stream, const oct_cuda_conv *c); /* tiles > 0 */
 int oct_cuda_conv2d_s8(void *stream, const oct_cuda_conv *c);
 /* The second half of conv2d_f16: the parts in c->partial, done by another, become y. */
 int oct_cuda_conv2d_join_f16(void *stream, const oct_cuda_conv *c);
-/* conv2d_groups.cu: any number of groups, a thread for each sum; splits 1.  chunks and k_pad are
- * those of a group's channels. */
+/* conv2d_groups.cu: any number of groups, a thread for each sum; tiles 0, splits 1. */
 int oct_cuda_conv2d_groups_f16(void *stream, const oct_cuda_conv *c);
 int oct_cuda_conv2d_groups_s8(void *stream, const oct_cuda_conv *c);
 

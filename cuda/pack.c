@@ -31,6 +31,19 @@ static oct_status put_fill(oct_device *d, int byte, oct_prepare *how, oct_cuda_c
     return oct_cuda_put(d, fill, sizeof fill, how, &c->fill);
 }
 
+/* Rows of w, and where that of channel n lies. */
+static size_t rows_of(const oct_cuda_conv *c)
+{
+    return (size_t)(c->tiles ? c->tiles * OCT_CUDA_N : c->n_pad);
+}
+
+static size_t row_at(const oct_cuda_conv *c, int n)
+{
+    const int each = c->n / c->groups;
+    if (!c->tiles) return (size_t)n;
+    return (size_t)(n / each * (c->tiles / c->groups * OCT_CUDA_N) + n % each);
+}
+
 /* ---- half ---- */
 
 /* A power of two by which a row's weights are 2 or less: no row is beyond half's range, none is
@@ -65,15 +78,15 @@ static oct_status pack_half(oct_device *d, const oct_cuda_shape *s, const oct_te
     const size_t row = (size_t)c->steps * OCT_CUDA_STEP / sizeof(uint16_t);
     const size_t pixel = (size_t)c->chunks * OCT_CUDA_CHUNK / sizeof(uint16_t);
     float *from = malloc(k * sizeof *from);
-    uint16_t *to = calloc(row * (size_t)c->n_pad, sizeof *to);
+    uint16_t *to = calloc(row * rows_of(c), sizeof *to);
     float *scale = calloc((size_t)c->n_pad, sizeof *scale);
     oct_status status = from && to && scale ? OCT_OK : out_of_memory(s->op);
     for (int n = 0; n < s->out && !status; n++) {
         oct_tensor_read_f32(w, (size_t)n * k, k, from);
         status = row_scale(s, n, from, k, &scale[n]);
-        if (!status) half_row(s, from, scale[n], pixel, to + (size_t)n * row);
+        if (!status) half_row(s, from, scale[n], pixel, to + row_at(c, n) * row);
     }
-    if (!status) status = oct_cuda_put(d, to, row * (size_t)c->n_pad * sizeof *to, how, &c->w);
+    if (!status) status = oct_cuda_put(d, to, row * rows_of(c) * sizeof *to, how, &c->w);
     if (!status) status = put_floats(d, scale, c->n_pad, how, &c->scale);
     free(scale);
     free(from);
@@ -174,7 +187,7 @@ static oct_status fill_bytes(const oct_cuda_shape *s, const oct_args *args, size
     oct_status status = oct_quant_scales(s->op, x, w, args->out, to->scale);
     if (!status) status = oct_quant_bias(s->op, args, &tmp, &from);
     for (int n = 0; n < s->out && !status; n++) {
-        byte_row(s, &from, n, (size_t)c->chunks * OCT_CUDA_CHUNK, to->w + (size_t)n * row,
+        byte_row(s, &from, n, (size_t)c->chunks * OCT_CUDA_CHUNK, to->w + row_at(c, n) * row,
                  &to->bias[n], &to->colsum[n]);
         if (from.fbias) to->fbias[n] = from.fbias[n];
     }
@@ -185,13 +198,13 @@ static oct_status fill_bytes(const oct_cuda_shape *s, const oct_args *args, size
 static oct_status pack_bytes(oct_device *d, const oct_cuda_shape *s, const oct_args *args,
                              oct_prepare *how, oct_cuda_conv *c)
 {
-    const size_t n = (size_t)c->n_pad, row = (size_t)c->steps * OCT_CUDA_STEP;
-    bytes p = { calloc(n * row, 1), calloc(n, sizeof *p.bias), calloc(n, sizeof *p.scale),
+    const size_t n = (size_t)c->n_pad, size = rows_of(c) * (size_t)c->steps * OCT_CUDA_STEP;
+    bytes p = { calloc(size, 1), calloc(n, sizeof *p.bias), calloc(n, sizeof *p.scale),
                 calloc(n, sizeof *p.fbias), calloc(n, sizeof *p.colsum) };
     const int there = p.w && p.bias && p.scale && p.fbias && p.colsum;
     oct_status status = there ? OCT_OK : out_of_memory(s->op);
-    if (!status) status = fill_bytes(s, args, row, c, &p);
-    if (!status) status = put_bytes(d, &p, n * row, how, c);
+    if (!status) status = fill_bytes(s, args, size / rows_of(c), c, &p);
+    if (!status) status = put_bytes(d, &p, size, how, c);
     free(p.w);
     free(p.bias);
     free(p.scale);
@@ -208,6 +221,7 @@ oct_status oct_cuda_pack(oct_device *d, const oct_cuda_shape *s, oct_dtype type,
     c->n = s->out;
     c->groups = s->groups;
     c->channels = s->c;
+    c->tiles = type == OCT_F32 ? 0 : oct_cuda_conv_tiles(s->groups, s->c, s->out);
     c->n_pad = ceil_div(s->out, OCT_CUDA_N) * OCT_CUDA_N;
     c->chunks = type == OCT_F32 ? s->c : oct_cuda_pitch(type, s->c) *
                                          (int)oct_dtype_size(type) / OCT_CUDA_CHUNK;

@@ -97,7 +97,7 @@ static void choose(oct_cuda_step *step, const oct_args *args, oct_act act, oct_p
 {
     oct_cuda_conv *c = &step->u.conv;
     const oct_act own = act > OCT_ACT_RELU6 ? OCT_ACT_NONE : act; /* the others come after */
-    const int groups = c->groups > 1;
+    const int groups = !c->tiles;
     c->act = act;
     switch (step->x.type) {
     case OCT_U8:
@@ -161,8 +161,7 @@ oct_status oct_cuda_prepare_conv(oct_device *d, oct_op_kind kind, const oct_args
         c.dilation[i] = shape.dilation[i];
     }
     const long long rows = (long long)c.rows.most * c.rows.per;
-    c.splits = from.type == OCT_F32 || c.groups > 1
-        ? 1 : oct_cuda_conv_splits(rows, c.n_pad, c.steps);
+    c.splits = c.tiles ? oct_cuda_conv_splits(rows, c.tiles, c.steps) : 1;
     if (c.splits > 1)
         OCT_TRY(oct_cuda_scratch(d, OCT_CUDA_PARTS, (size_t)rows * (size_t)c.n_pad *
                                  (size_t)c.splits * sizeof(float), &c.partial));

@@ -127,7 +127,7 @@ typedef struct oct_cuda_shape {
     int kernel[2], stride[2], pad[2], dilation[2];
 } oct_cuda_shape;
 
-/* c->w, bias, scale, fbias, fill, chunks, steps, n_pad for values of `type` (F16, F32, U8).
+/* c->w, bias, scale, fbias, fill, chunks, steps, n_pad, tiles for values of `type` (F16, F32, U8).
  * ERR_FORMAT: a weight of an F16 layer is not finite. */
 OCT_MUST_CHECK oct_status oct_cuda_pack(oct_device *d, const oct_cuda_shape *s, oct_dtype type,
                                         const oct_args *args, oct_prepare *how, oct_cuda_conv *c);

@@ -33,6 +33,9 @@ static const layer layers[] = {
     { 64, 5, 5, 8, 5, 1, 1, 0, 1 },     /* 25 taps: 50 steps of k, in 12 parts */
     { 32, 6, 5, 32, 3, 2, 2, 1, 32 }, /* depthwise */
     { 12, 5, 6, 18, 3, 1, 1, 0, 3 }, { 140, 4, 4, 70, 1, 1, 2, 0, 7 },
+    { 64, 6, 5, 64, 3, 2, 2, 1, 4 },    /* groups of 16 and 16 on tensor cores, */
+    { 96, 5, 5, 160, 1, 1, 2, 0, 2 },   /* of 48 and 80: two tiles each, */
+    { 128, 4, 4, 64, 3, 1, 1, 1, 2 },   /* of 64 and 32: 18 steps of k, in 4 parts */
     { 300, 77, 5, 0, 0, 0, 0, 0, 1 }, { 16, 10, 130, 0, 0, 0, 0, 1, 1 },
     { 12, 8448, 70, 0, 0, 0, 0, 0, 1 }, /* 132 blocks: the large tile */
 };
@@ -100,13 +103,20 @@ static void round_constants(const net *t)
     }
 }
 
+/* Groups that tensor cores do not do. */
+static int are_small(int groups, int c, int out)
+{
+    return groups > 1 && (c / groups % 16 || out / groups % 16);
+}
+
 /* cuBLAS does the layers that are plain products, and those only; 0: it is not there. */
 static int check_library(const net *t, const layer *l)
 {
     const oct_plan_options o = { .backend = &oct_backend_cuda, .floats = OCT_F16, .library = OCT_LIBRARY_ALWAYS };
     const int product = !l->out || (l->kernel == 1 && l->groups == 1);
     const char *kernel = product ? "conv2d_f16/cublas"
-                         : l->groups > 1 ? "conv2d_groups_f16/cuda" : "conv2d_f16/cuda";
+                         : are_small(l->groups, l->c, l->out) ? "conv2d_groups_f16/cuda"
+                         : "conv2d_f16/cuda";
     oct_plan *p;
     const oct_status status = oct_plan_build(&t->g, &o, &p);
     if (status == OCT_ERR_UNSUPPORTED) return 0;
@@ -250,7 +260,8 @@ END_TEST
 
 /* ---- groups ---- */
 
-static const int grouped[][3] = { { 96, 96, 96 }, { 120, 60, 3 }, { 66, 33, 11 } };
+static const int grouped[][3] = { { 96, 96, 96 }, { 120, 60, 3 }, { 66, 33, 11 },
+                                  { 64, 64, 4 }, { 96, 160, 2 }, { 128, 64, 2 } };
 enum { N_GROUPED = sizeof grouped / sizeof *grouped, KINDS = 3 };
 
 /* Two layers in groups, one of 3x3 with a stride and one of 1x1, and one that gives FP32. */
@@ -287,11 +298,25 @@ static void quantize_net(net *t, int calibrated)
     oct_plan_free(p);
 }
 
+/* How many steps are of groups, plain. */
+static void check_groups(const net *t, const int how[3])
+{
+    const oct_plan_options o = { .backend = &oct_backend_cuda, .floats = OCT_F32, .threads = 1 };
+    oct_plan *p;
+    int n = 0;
+    ck_assert_msg(oct_plan_build(&t->g, &o, &p) == OCT_OK, "%s", oct_last_error());
+    for (int i = 0; i < p->n_steps; i++)
+        n += strncmp(p->step[i].kernel, "conv2d_groups_s8", strlen("conv2d_groups_s8")) == 0;
+    ck_assert_int_eq(n, are_small(how[2], how[0], how[1]) ? 2 : 0);
+    oct_plan_free(p);
+}
+
 START_TEST(groups_have_the_bits_of_the_cpu)
 {
     net t;
     build_groups(&t, grouped[_i / KINDS]);
     if (_i % KINDS) quantize_net(&t, _i % KINDS == 2);
+    if (_i % KINDS) check_groups(&t, grouped[_i / KINDS]);
     float *want = run_net(&t, NULL, OCT_F32), *got = run_net(&t, &oct_backend_cuda, OCT_F32);
     for (int i = 0; i < 2 * 5; i++)
         ck_assert_msg(want[i] == got[i], "%d: %a, expected %a", i, (double)got[i],
