@@ -3,7 +3,7 @@
 # FP16's answers beside FP32's, and the times that bench/RESULTS.md is to have.
 #     sh bench/cuda.sh [SHARED]     in the build folder of a `configure --with-cuda` that was made
 # SHARED (../shared of the sources) has weights/ and data/; what is not there is left out and said.
-# About five minutes on an H200 with 16 CPU cores, it is hoped: each part is cut off at its own limit,
+# About six minutes on an H200 with 16 CPU cores, it is hoped: each part is cut off at its own limit,
 # so that what was found by then is printed.  Exit 1: something failed.
 src=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 shared=${1:-$src/../shared}
@@ -15,7 +15,7 @@ fail() { echo "FAIL: $*"; failures=$((failures + 1)); }
 limited() { # seconds, command
     timeout "$@"
     code=$?
-    [ $code != 124 ] || echo "cut off after $1 s: $2 $3"
+    [ $code != 124 ] || echo "cut off after $1 s: $2 $3" >&2
     return $code
 }
 there() { [ -e "$1" ] || { echo "left out: there is no $1"; return 1; }; }
@@ -28,11 +28,33 @@ sed -n 's/^NVCC = //p' Makefile | while read -r nvcc; do "$nvcc" --version | tai
 git -C "$src" log -1 --format='%h %s' 2>/dev/null
 date -u
 
+# cuBLAS where the toolkit has none but PyTorch does.
+python=${PYTHON:-python3}
+lib=$(sed -n 's/^#define OCT_CUDA_LIB "\(.*\)"/\1/p' config.h)
+if ! ldconfig -p | grep -q 'libcublas\.so' && ! ls "$lib"/libcublas.so.* >/dev/null 2>&1; then
+    blas=$("$python" -c 'import glob, sys
+for p in sys.path:
+    for f in glob.glob(p + "/nvidia/*/lib/libcublas.so.*"): print(f)' 2>/dev/null | head -n 1)
+    [ -z "$blas" ] || LD_LIBRARY_PATH=$(dirname "$blas")${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+    [ -z "$blas" ] || export LD_LIBRARY_PATH
+    echo "cuBLAS: ${blas:-none}"
+fi
+
 echo "## Tests of the device"
-for t in device_cuda device_cuda_layers device_cuda_islands; do
+for t in device_cuda device_cuda_layers device_cuda_islands device_cuda_products; do
     [ -x tests/$t ] || make -s tests/$t >/dev/null || { fail "tests/$t does not build"; continue; }
     srcdir=$src limited 60 ./tests/$t || fail "tests/$t"
 done
+# Reads and writes beyond what was allocated, where NVIDIA's tool is and works.
+if command -v compute-sanitizer >/dev/null; then
+    srcdir=$src limited 90 compute-sanitizer --tool memcheck --error-exitcode 9 --print-limit 5 \
+        ./tests/device_cuda_layers >"$work/memcheck" 2>&1
+    code=$?
+    grep 'ERROR SUMMARY\|Device not supported' "$work/memcheck"
+    [ $code != 9 ] || { head -n 40 "$work/memcheck"; fail "compute-sanitizer"; }
+else
+    echo "left out: there is no compute-sanitizer"
+fi
 srcdir=$src limited 60 sh "$src/tests/cuda_sass.sh" || fail "cuda_sass.sh"
 
 resnet=$shared/weights/resnet50_imagenette.safetensors
@@ -101,27 +123,30 @@ if [ -n "$resnet" ]; then
 fi
 
 echo "## Times"
+bench() { # seconds, arguments
+    limit=$1
+    shift
+    echo "octet bench $* --device cuda" | sed "s|$shared/||; s|$src/||"
+    limited "$limit" ./octet bench "$@" --device cuda --seconds 0.3 --quiet || fail "bench $*"
+}
 if [ -n "$resnet" ]; then
-    limited 60 ./octet bench "$resnet" --device cuda --batch 1,2,4,8,16,32,64,128,256 \
-        --seconds 0.3 --quiet || fail "bench"
-    limited 20 ./octet bench "$resnet" --device cuda --batch 1 --seconds 0.3 --by-layer --quiet
-    limited 20 ./octet bench "$resnet" --device cuda --batch 256 --seconds 0.3 --by-layer --quiet
-    limited 40 ./octet bench "$resnet" --device cuda --gemm cublas --batch 1,8,64,256 --seconds 0.3 \
-        --quiet
+    bench 60 "$resnet" --batch 1,2,4,8,16,32,64,128,256
+    bench 20 "$resnet" --batch 1 --by-layer
+    bench 20 "$resnet" --batch 256 --by-layer
+    for gemm in ours cublas; do bench 40 "$resnet" --gemm $gemm --batch 1,8,64,256; done
+    echo "who multiplies, batch 1:"
+    limited 20 ./octet inspect --plan "$resnet" --device cuda | grep 'cublas' ||
+        echo "all ours: no cuBLAS was found"
 fi
-there "$resnet_int8" && limited 40 ./octet bench "$resnet_int8" --device cuda \
-    --batch 1,8,64,256 --seconds 0.3 --quiet
+there "$resnet_int8" && bench 40 "$resnet_int8" --batch 1,8,64,256
 if there "$bert"; then
-    limited 40 ./octet bench "$bert" --device cuda --length 64,512 --batch 1,8,32 --seconds 0.3 \
-        --quiet
-    limited 20 ./octet bench "$bert" --device cuda --length 64,512 --seconds 0.3 --by-layer --quiet
-    limited 30 ./octet bench "$bert" --device cuda --gemm cublas --length 64,512 --seconds 0.3 --quiet
-    limited 30 ./octet bench "$bert" --device cuda --precision int8 --length 64,512 --seconds 0.3 \
-        --quiet
+    bench 40 "$bert" --length 64,512 --batch 1,8,32
+    bench 20 "$bert" --length 64,512 --by-layer
+    for gemm in ours cublas; do bench 30 "$bert" --gemm $gemm --length 64,512; done
+    bench 30 "$bert" --precision int8 --length 64,512
 fi
 
 echo "## PyTorch, FP16"
-python=${PYTHON:-python3}
 if "$python" -c 'import torch' 2>/dev/null; then
     limited 120 "$python" "$src/bench/peers/torch_cuda.py" --seconds 0.3
 else

@@ -37,6 +37,16 @@ static oct_status check_conv(const oct_device *d, const oct_conv2d_shape *c, con
     return OCT_OK;
 }
 
+/* Blocks of a grid's second dimension. */
+static oct_status check_grid(const oct_cuda_shape *s)
+{
+    enum { MOST = 65535, LEAST = 32 /* channels of a block */ };
+    if (s->out / LEAST < MOST && oct_cuda_conv_tiles(s->groups, s->c, s->out) <= MOST)
+        return OCT_OK;
+    return oct_fail(OCT_ERR_UNSUPPORTED, "%s: %d output channels in %d groups, more than the GPU's "
+                    "kernels count", s->op, s->out, s->groups);
+}
+
 static int launch_quantize(void *stream, const oct_cuda_step *s)
 {
     return oct_cuda_quantize_samples(stream, s->rows, s->x, s->y, s->sample, s->fill);
@@ -134,6 +144,7 @@ oct_status oct_cuda_prepare_conv(oct_device *d, oct_op_kind kind, const oct_args
     } else {
         shape = linear_shape(args);
     }
+    OCT_TRY(check_grid(&shape));
     OCT_TRY(oct_cuda_operand(d, x, per_text, &from));
     if (x->dtype == OCT_F32 && w->dtype == OCT_S8)
         OCT_TRY(quantize_samples(d, x, per_text, &from, &c));

@@ -386,10 +386,10 @@ static oct_status make_plan(oct_model *m, const oct_options *o, oct_plan_options
     if (m->isa && m->pack_only)
         return oct_fail(OCT_ERR_UNSUPPORTED, "compiled already, for %s: compile the model it was "
                         "made from", m->isa);
-    if (m->isa) OCT_TRY(oct_compiled_use(m, o, plan));
     if (plan->backend && m->isa)
-        return oct_fail(OCT_ERR_UNSUPPORTED, "device '%.80s': compiled for the CPU's %s", o->device,
-                        m->isa);
+        return oct_fail(OCT_ERR_UNSUPPORTED, "device '%.80s': compiled, its weights are packed for "
+                        "the CPU's %s: use the model it was made from", o->device, m->isa);
+    if (m->isa) OCT_TRY(oct_compiled_use(m, o, plan));
     settle_floats(m, o, plan);
     if (plan->library == OCT_LIBRARY_ALWAYS && plan->floats != OCT_F16)
         return oct_fail(OCT_ERR_UNSUPPORTED, "gemm cublas: precision %s, expected fp16",

@@ -69,6 +69,10 @@ refuse 1 "unknown isa" ./octet compile "$model" -o "$work/made/x" --isa avx3
 refuse 1 "the model itself" ./octet compile "$compiled" -o "$compiled"
 refuse 2 "compiled already, for ref" ./octet compile "$compiled" -o "$work/made/x"
 refuse 2 "has its passes already" ./cnn_infer "$compiled" "$digit" --passes none
+if grep -q 'define HAVE_CUDA 1' config.h; then
+    refuse 2 "packed for the CPU's ref: use the model it was made from" \
+        ./cnn_infer "$compiled" "$digit" --device cuda
+fi
 case $walked in
 *avx2*) refuse 2 "compiled for avx2, which packs weights differently from --isa ref" \
             ./cnn_infer "$work/avx2.octet" "$digit" --isa ref ;;
