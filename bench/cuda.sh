@@ -1,6 +1,6 @@
 #!/bin/sh
-# Everything that asks for a GPU, in one go: the tests of the device, INT8's bytes beside the CPU's,
-# FP16's answers beside FP32's, and the times that bench/RESULTS.md is to have.
+# Everything that asks for a GPU, in one go: the tests of the device, INT8's and FP32's bytes beside the
+# CPU's, FP16's answers beside FP32's, and the times that bench/RESULTS.md is to have.
 #     sh bench/cuda.sh [SHARED]     in the build folder of a `configure --with-cuda` that was made
 # SHARED (../shared of the sources) has weights/ and data/; what is not there is left out and said.
 # About six minutes on an H200 with 16 CPU cores, it is hoped: each part is cut off at its own limit,
@@ -67,7 +67,7 @@ mnist=$src/weights/pretrained/mnist_cnn.safetensors
 cifar_data=$src/tests/data/cifar/test_256.bin
 [ -e "$resnet" ] || resnet=
 
-echo "## INT8: the CPU's logits, byte for byte"
+echo "## INT8 and FP32: the CPU's logits, byte for byte"
 same() { # what, program, arguments
     what=$1 program=$2
     shift 2
@@ -83,6 +83,9 @@ same() { # what, program, arguments
 ./octet quantize "$cifar" --calib "$cifar_data" -o "$work/cifar" --quiet >/dev/null 2>&1 &&
     same "cifar_cnn, calibrated" octet eval "$work/cifar" --data "$cifar_data"
 same "cifar_cnn, at run time" octet eval "$cifar" --data "$cifar_data" --precision int8
+same "cifar_cnn, FP32" octet eval "$cifar" --data "$cifar_data" --precision fp32
+[ -z "$resnet" ] ||
+    same "resnet50, FP32" resnet_infer "$resnet" "$images" --batch 16 --precision fp32
 for file in "$src"/weights/pretrained/distilbert*_int8.safetensors; do
     head -n 100 "$src"/tests/data/sst2/*.tsv >"$work/few.tsv" 2>/dev/null && [ -e "$file" ] &&
         same "distilbert, calibrated" octet eval "$file" --data "$work/few.tsv"

@@ -1,4 +1,5 @@
-/* conv2d in small or odd groups, half or bytes: kernels.h has the contract, conv2d.cuh what becomes of a sum.
+/* conv2d in small or odd groups, half or bytes: kernels.h has the contract, conv2d.cuh what becomes
+ * of a sum.
  *
  *   for each pixel                     grid.x, 8 of a block
  *     for each channel                 grid.y, 32 of a block: of depthwise layers neighbours

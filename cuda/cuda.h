@@ -7,7 +7,7 @@
  * configured with --with-cuda: models/backends.c asks.
  *
  *   floats F16   FP32 values are halves on the device; sums and statistics are FP32
- *   floats F32   everything has the CPU's bits: INT8 models, and FP32 ones without Winograd layers
+ *   floats F32   everything has the CPU's bits: INT8 models, and FP32 ones
  *
  * Errors are ERR_DEVICE: no driver or an old one, no device, one below compute capability 8.0, out
  * of device memory, a kernel that failed.  A run that failed may be tried again; after a fault of a

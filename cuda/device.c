@@ -156,7 +156,7 @@ oct_status oct_cuda_clear(oct_cuda *c, void *to, size_t size)
 
 /* ---- launches ---- */
 
-/* The graph of `times` launches, one after the other.  Before, there is one that is not recorded. */
+/* The graph of `times` launches, one after the other; before, there is one that is not recorded. */
 static oct_status record(oct_cuda *c, oct_cuda_launch *launch, void *arg, int times,
                          cudaGraphExec_t *out)
 {

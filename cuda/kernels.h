@@ -51,8 +51,8 @@ typedef struct oct_cuda_value {
  * a kernel as large as its image (a fused flatten).
  *   x         F16 or U8, pitch of 16 bytes' worth; read in chunks of 16 bytes along c
  *   w         packed by oct_cuda_pack: half or int8, a row of k_pad for each n, k = ky, kx, c of a
- *             group in chunks; rows are n's, or, where there are tiles, a group's begin with a tile;
- *             zeros where there is no channel, tap or row
+ *             group in chunks; rows are n's, or, where there are tiles, a group's begin with a
+ *             tile; zeros where there is no channel, tap or row
  *   fill      16 bytes that padding taps are made of: zeros, or x's zero point
  *   bias      FP32 [n_pad] (F16) or int32 [n_pad], x's zero point folded in (U8)
  *   scale     FP32 [n_pad]: of F16 a power of two that w's row was divided by; of U8, with fbias,
@@ -77,13 +77,14 @@ typedef struct oct_cuda_conv {
     int n, n_pad;             /* y's channels; rounded up to OCT_CUDA_N */
     int groups, channels;     /* of x that a group of y's channels reads: the first n / groups read
                                * the first ones, and so on */
-    int tiles;                /* of OCT_CUDA_N rows of w, as many for each group; 0: conv2d_groups */
+    int tiles;                /* of OCT_CUDA_N rows of w, as many for each group; 0: none is made */
     int y_pitch, residual_pitch; /* elements */
     oct_act act;
     oct_requant out;          /* U8 */
     const oct_qparams *sample; /* of x quantized at run time, one a sample; else NULL */
     const int32_t *colsum;    /* then: sum of each row of w, [n_pad] */
     int fill_step;            /* then: bytes from the fill of a sample to the next one's */
+    int winograd;             /* of FP32: m of F(m x m, 3 x 3), or 0 */
     int splits;               /* parts that k is cut into, a block each; 1: none */
     void *partial;            /* their sums, FP32 or int32 [splits][rows.most * per][n_pad] */
 } oct_cuda_conv;
@@ -130,6 +131,9 @@ int oct_cuda_conv2d_groups_s8(void *stream, const oct_cuda_conv *c);
  * 64 of x's channels, then ky, kx, c; then bias, residual, act.  Any number of groups.
  * w [k][n_pad], k in each row's order; x_pitch in elements. */
 int oct_cuda_conv2d_f32(void *stream, const oct_cuda_conv *c);
+/* The same of a layer that is Winograd's on the CPU, c->winograd its m, with those bits: 3x3,
+ * stride, dilation and groups 1.  w: ops/kernels/winograd_f32.h's U [channels][(m + 2)^2][n_pad] */
+int oct_cuda_winograd_f32(void *stream, const oct_cuda_conv *c);
 
 /* ---- eltwise.cu: x and y have the same rows unless said ---- */
 

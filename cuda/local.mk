@@ -2,7 +2,7 @@
 # CPU; SASS for A100 and H100, PTX for what comes later; no C++ run-time library.  What ptxas says
 # of each kernel stays in a .ptxas beside its object: tests/cuda_sass.sh reads it.
 cuda_kernels = cuda/conv2d_f16.cu cuda/conv2d_s8.cu cuda/conv2d_groups.cu \
-	cuda/conv2d_f32.cu cuda/eltwise.cu \
+	cuda/conv2d_f32.cu cuda/winograd_f32.cu cuda/eltwise.cu \
 	cuda/pool.cu cuda/norm.cu cuda/attention.cu cuda/attention_f16.cu cuda/quantize.cu
 cuda_headers = cuda/cuda.h cuda/cublas.h cuda/device.h cuda/kernels.h cuda/steps.h \
 	cuda/common.cuh cuda/mma.cuh cuda/conv2d.cuh cuda/conv2d_mma.cuh
@@ -24,7 +24,7 @@ if HAVE_CUDA
 noinst_LTLIBRARIES       += liboctet_cuda.la
 liboctet_all_la_LIBADD   += liboctet_cuda.la
 liboctet_cuda_la_SOURCES  = $(cuda_headers) cuda/backend.c cuda/cublas.c cuda/device.c \
-	cuda/island.c cuda/pack.c \
+	cuda/island.c cuda/pack.c cuda/pack_winograd.c \
 	cuda/prepare.c cuda/prepare_conv.c cuda/product.c
 liboctet_cuda_la_CPPFLAGS = $(AM_CPPFLAGS) $(CUDA_CPPFLAGS)
 liboctet_cuda_la_LIBADD   = $(cuda_kernels:.cu=.lo) $(CUDA_LIBS)

@@ -232,7 +232,9 @@ oct_status oct_cuda_pack(oct_device *d, const oct_cuda_shape *s, oct_dtype type,
         return put_fill(d, args->in[OCT_CONV2D_X]->zero, how, c);
     }
     how->type = type;
-    OCT_TRY(type == OCT_F32 ? pack_float(d, s, w, how, c) : pack_half(d, s, w, how, c));
+    c->winograd = s->winograd;
+    OCT_TRY((type == OCT_F16 ? pack_half : s->winograd ? oct_cuda_pack_winograd : pack_float)(
+        d, s, w, how, c));
     OCT_TRY(pack_bias(d, s, b, how, c));
     return put_fill(d, 0, how, c);
 }

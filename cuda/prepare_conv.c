@@ -26,15 +26,12 @@ static oct_cuda_shape conv_shape(const oct_conv2d_shape *c)
                              .dilation = { c->dilation[0], c->dilation[1] } };
 }
 
-static oct_status check_conv(const oct_device *d, const oct_conv2d_shape *c, const oct_tensor *x,
-                             const oct_tensor *w)
+/* Is it Winograd's on the CPU?  Bits are promised where floats are FP32, and not in an island. */
+static int winograd_of(const oct_device *d, const oct_conv2d_shape *c, const oct_tensor *x,
+                       const oct_tensor *w)
 {
-    /* the CPU's bits are not promised in an island of an F16 plan */
     const int fp32 = d->floats == OCT_F32 && x->dtype == OCT_F32 && w->dtype != OCT_S8;
-    if (fp32 && oct_conv2d_winograd_pick(c))
-        return oct_fail(OCT_ERR_UNSUPPORTED, "conv2d: in FP32 this layer is Winograd's, which the "
-                        "GPU does not have");
-    return OCT_OK;
+    return fp32 ? oct_conv2d_winograd_pick(c) : 0;
 }
 
 /* Blocks of a grid's second dimension. */
@@ -88,6 +85,11 @@ static int launch_f32(void *stream, const oct_cuda_step *s)
     return oct_cuda_conv2d_f32(stream, &s->u.conv);
 }
 
+static int launch_winograd(void *stream, const oct_cuda_step *s)
+{
+    return oct_cuda_winograd_f32(stream, &s->u.conv);
+}
+
 static int launch_s8(void *stream, const oct_cuda_step *s)
 {
     return oct_cuda_conv2d_s8(stream, &s->u.conv);
@@ -123,8 +125,9 @@ static void choose(oct_cuda_step *step, const oct_args *args, oct_act act, oct_p
         how->kernel = groups ? "conv2d_groups_f16/cuda" : "conv2d_f16/cuda";
         break;
     default:
-        step->launch = launch_f32;
-        how->kernel = "conv2d_f32/cuda";
+        step->launch = c->winograd ? launch_winograd : launch_f32;
+        how->kernel = c->winograd == 4 ? "winograd4x4_f32/cuda"
+                    : c->winograd ? "winograd2x2_f32/cuda" : "conv2d_f32/cuda";
     }
 }
 
@@ -139,8 +142,8 @@ oct_status oct_cuda_prepare_conv(oct_device *d, oct_op_kind kind, const oct_args
     oct_cuda_conv c = { 0 };
     if (conv) {
         const oct_conv2d_shape of = oct_conv2d_shape_of(args);
-        OCT_TRY(check_conv(d, &of, x, w));
         shape = conv_shape(&of);
+        shape.winograd = winograd_of(d, &of, x, w);
     } else {
         shape = linear_shape(args);
     }

@@ -125,8 +125,13 @@ typedef struct oct_cuda_shape {
     const char *op;
     int c, h, w, out, groups;    /* c: channels that a sum reads, of a group */
     int kernel[2], stride[2], pad[2], dilation[2];
+    int winograd;                /* 4 or 2: F(4x4) or F(2x2), of FP32; else 0 */
 } oct_cuda_shape;
 
+/* pack_winograd.c: c->w of a layer that is Winograd's; c->n_pad is there. */
+OCT_MUST_CHECK oct_status oct_cuda_pack_winograd(oct_device *d, const oct_cuda_shape *s,
+                                                 const oct_tensor *w, oct_prepare *how,
+                                                 oct_cuda_conv *c);
 /* c->w, bias, scale, fbias, fill, chunks, steps, n_pad, tiles for values of `type` (F16, F32, U8).
  * ERR_FORMAT: a weight of an F16 layer is not finite. */
 OCT_MUST_CHECK oct_status oct_cuda_pack(oct_device *d, const oct_cuda_shape *s, oct_dtype type,

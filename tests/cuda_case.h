@@ -24,7 +24,7 @@ static inline int cuda_case_skipped(void)
 #else
 void cuda_emulate_order(int down); /* 1: threads run from the last to the first */
 
-/* cuBLAS of the fake device, and its clock: a product of the library takes ms, a launch of ours 1. */
+/* cuBLAS of the fake device, and its clock: a product of the library takes ms, our launch 1. */
 typedef struct cuda_fake_library {
     float ms;
     int missing, fails;   /* it cannot be opened; its products fail */

@@ -294,6 +294,7 @@ SUFFIXES += .cc .emu
 	@$(MKDIR_P) $(@D)
 	$(AM_V_GEN)$(cuda_host) -c -o $@ $<
 cuda_emulation = tests/cuda_device_fake.c cuda/backend.c cuda/island.c cuda/pack.c \
+	cuda/pack_winograd.c \
 	cuda/prepare.c cuda/prepare_conv.c cuda/product.c
 tests_test_cuda_SOURCES = tests/test_cuda.c tests/cuda_case.h $(cuda_emulation)
 tests_test_cuda_LDADD   = $(cuda_emulated) $(LDADD) $(CHECK_LIBS)

@@ -70,6 +70,7 @@ START_TEST(fp32_has_the_bits_of_the_cpu)
 {
     same_images(source("weights/pretrained/mnist_cnn.safetensors"), "fp32", 2, 2, 2);
     same_images(source("weights/pretrained/mnist_cnn.safetensors"), "fp32", 3, 1, 1);
+    same_images(source("weights/pretrained/cifar_cnn.safetensors"), "fp32", 1, 1, 1); /* Winograd */
 }
 END_TEST
 

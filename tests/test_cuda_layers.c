@@ -1,4 +1,5 @@
-/* The CUDA backend as tests/test_cuda.c runs it, layer by layer: FP16 within its bound, groups. */
+/* The CUDA backend as tests/test_cuda.c runs it, layer by layer: FP16 within its bound, groups,
+ * Winograd. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,7 +113,8 @@ static int are_small(int groups, int c, int out)
 /* cuBLAS does the layers that are plain products, and those only; 0: it is not there. */
 static int check_library(const net *t, const layer *l)
 {
-    const oct_plan_options o = { .backend = &oct_backend_cuda, .floats = OCT_F16, .library = OCT_LIBRARY_ALWAYS };
+    const oct_plan_options o = { .backend = &oct_backend_cuda, .floats = OCT_F16,
+                                 .library = OCT_LIBRARY_ALWAYS };
     const int product = !l->out || (l->kernel == 1 && l->groups == 1);
     const char *kernel = product ? "conv2d_f16/cublas"
                          : are_small(l->groups, l->c, l->out) ? "conv2d_groups_f16/cuda"
@@ -327,6 +329,44 @@ START_TEST(groups_have_the_bits_of_the_cpu)
 }
 END_TEST
 
+/* ---- FP32: Winograd ---- */
+
+static const struct { int c, h, w, out, m; } winograds[] = {
+    { 70, 9, 7, 70, 4 },  /* more channels than a block has, both ways; parts of tiles */
+    { 16, 13, 8, 9, 4 }, { 20, 5, 4, 24, 2 },
+};
+enum { N_WINOGRADS = sizeof winograds / sizeof *winograds };
+
+/* With a residual and ReLU, as basic blocks have them. */
+START_TEST(winograd_has_the_bits_of_the_cpu)
+{
+    const oct_plan_options o = { .threads = 1, .backend = &oct_backend_cuda, .floats = OCT_F32 };
+    const int out = winograds[_i].out;
+    oct_plan *p;
+    net t;
+    net_open(&t);
+    test_seed = 11;
+    oct_tensor *x = net_image(&t, 2, winograds[_i].c, winograds[_i].h, winograds[_i].w);
+    x = net_conv(&t, "first", x, out, 3, 1, 1, 0);
+    x = net_add(&t, "sum", net_conv(&t, "second", x, out, 3, 1, 1, 1), x);
+    net_output(&t, net_flatten(&t, "flat", net_act(&t, "relu", x, OCT_ACT_RELU)));
+    net_pass(&t, oct_pass_fuse);
+    net_pass(&t, oct_pass_dce);
+    ck_assert_msg(oct_plan_build(&t.g, &o, &p) == OCT_OK, "%s", oct_last_error());
+    ck_assert_str_eq(p->step[1].kernel, winograds[_i].m == 4 ? "winograd4x4_f32/cuda"
+                                                             : "winograd2x2_f32/cuda");
+    const size_t n = oct_tensor_count(&p->out[0]);
+    oct_plan_free(p);
+    float *want = run_net(&t, NULL, OCT_F32), *got = run_net(&t, &oct_backend_cuda, OCT_F32);
+    for (size_t i = 0; i < n; i++)
+        ck_assert_msg(want[i] == got[i], "%zu: %a, expected %a", i, (double)got[i],
+                      (double)want[i]);
+    free(want);
+    free(got);
+    net_close(&t);
+}
+END_TEST
+
 int main(void)
 {
     const suite_loop loops[] = {
@@ -334,6 +374,7 @@ int main(void)
         { fp16_overflow_is_an_error, 1 },
         { fp16_attention_is_within_its_bound, N_ATTENTIONS },
         { groups_have_the_bits_of_the_cpu, N_GROUPED * KINDS },
+        { winograd_has_the_bits_of_the_cpu, N_WINOGRADS },
     };
     if (cuda_case_skipped()) return TEST_SKIP;
     return suite_run_loops("cuda_layers", loops, sizeof loops / sizeof *loops);
