@@ -1,6 +1,6 @@
 #!/bin/sh
-# Everything that asks for a GPU, in one go: the tests of the device, INT8's and FP32's bytes beside the
-# CPU's, FP16's answers beside FP32's, and the times that bench/RESULTS.md is to have.
+# Everything that asks for a GPU, in one go: the tests of the device, INT8's and FP32's bytes beside
+# the CPU's, FP16's answers beside FP32's, and the times that bench/RESULTS.md is to have.
 #     sh bench/cuda.sh [SHARED]     in the build folder of a `configure --with-cuda` that was made
 # SHARED (../shared of the sources) has weights/ and data/; what is not there is left out and said.
 # About six minutes on an H200 with 16 CPU cores, it is hoped: each part is cut off at its own limit,
