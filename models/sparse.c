@@ -33,7 +33,7 @@ typedef struct layer {
     const oct_node *node;
     int out, in;
     double weights;
-    double blocks;             /* of S8 */
+    oct_sparse_forms blocks;   /* of S8 */
     oct_sparse_f32_count count; /* of floats */
 } layer;
 
@@ -43,7 +43,10 @@ static oct_status add_weight(layer *l, const oct_tensor *w)
     l->in = w->dim[1];
     l->weights += (double)oct_tensor_count(w);
     if (w->dtype != OCT_S8) return oct_sparse_f32_add(w, &l->count);
-    if (w->dim[1] % 4 == 0) l->blocks += (double)oct_sparse_blocks(w);
+    if (w->dim[1] % 4) return OCT_OK;
+    const oct_sparse_forms n = oct_sparse_blocks(w);
+    l->blocks.across += n.across;
+    l->blocks.down += n.down;
     return OCT_OK;
 }
 
@@ -67,7 +70,7 @@ static oct_conv2d_shape shape_of(const layer *l)
 }
 
 /* Of S8 the density below which sparse blocks are faster on this ISA; 0: never. */
-static double limit_of(const layer *l, int isa)
+static oct_sparse_forms limit_of(const layer *l, int isa)
 {
     const oct_tensor *x = l->node->args.in[OCT_CONV2D_X], *w = l->node->args.in[OCT_CONV2D_W];
     const int conv = l->node->kind == OCT_OP_CONV2D;
@@ -75,13 +78,14 @@ static double limit_of(const layer *l, int isa)
         const oct_conv2d_shape c = shape_of(l);
         return oct_conv2d_sparse_s8_limit(&c, isa, x->max);
     }
-    return !conv && oct_linear_sparse_s8_can(x, w) ? oct_linear_sparse_s8_limit(isa) : 0;
+    if (!conv && oct_linear_sparse_s8_can(x, w)) return oct_linear_sparse_s8_limit(isa);
+    return (oct_sparse_forms){ 0, 0 };
 }
 
 static int pays(const layer *l, int isa)
 {
     if (l->node->args.in[OCT_CONV2D_W]->dtype == OCT_S8)
-        return 4 * l->blocks < l->weights * limit_of(l, isa);
+        return oct_sparse_pays(l->blocks, limit_of(l, isa), l->weights);
     if (l->node->kind == OCT_OP_LINEAR)
         return oct_sparse_f32_pays(oct_linear_sparse_f32_limit(isa), &l->count, l->weights);
     const oct_conv2d_shape c = shape_of(l);

@@ -3,8 +3,8 @@
 
 #include "models/save_meta.h"
 
-/* octet.sparse of a file: which convolutions and linear layers leave out zeros (in INT8 blocks of 4
- * inputs), and on which instruction sets, by the names of their nodes; decided where the file is
+/* octet.sparse of a file: which convolutions and linear layers leave out zeros (in INT8 blocks of
+ * 4), and on which instruction sets, by the names of their nodes; decided where the file is
  * written, by the layer's shape, the type of its weights and the share of them that is not zero:
  *
  *   {"layer1.0.conv1":["avx512","avx2"], ...}

@@ -89,8 +89,8 @@ oct_status oct_conv2d_sparse_f32_prepare(const oct_args *args, oct_prepare *how,
     *out = s;
     const oct_conv2d_shape c = oct_conv2d_shape_of(args);
     s->g = oct_sparse_f32_pick(how->cpu);
-    OCT_TRY(oct_conv2d_strips_make(&c, args->out->dim[0], s->g->lanes, s->g->vecs, 1, how->arena,
-                                   &s->strips));
+    OCT_TRY(oct_conv2d_strips_make(&c, args->out->dim[0], s->g->lanes, s->g->vecs, 1, 4,
+                                   how->arena, &s->strips));
     s->n_panels = (c.out + NR - 1) / NR;
     s->k = c.c * c.kernel[0] * c.kernel[1];
     s->offset = oct_arena_alloc(how->arena, (size_t)s->k * sizeof *s->offset);

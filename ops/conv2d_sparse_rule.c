@@ -15,8 +15,7 @@ int oct_conv2d_sparse_s8_can(const oct_conv2d_shape *c)
  * two dot products, and 0.35 with neither; the table has a quarter of that and less: on AVX-512,
  * where the count says 0.8, strips, turned sums and small maps leave 0.3 to 0.5.  Winograd's layers
  * need 2.25 to 4 times fewer products. */
-typedef struct rule {
-    int isa;
+typedef struct densities {
     double one, winograd, other; /* 1x1; 3x3 without stride; the rest */
     double small;              /* at most, on maps of up to SMALL outputs: they leave lanes unused */
     double few;                /* at most, 1x1 of up to FEW inputs: transposing weighs more */
@@ -24,40 +23,55 @@ typedef struct rule {
     int filters;               /* inputs * outputs up to which `winograd` holds, for the dense way's
                                   sake; beyond it is `other` */
     double bytes;              /* of convolutions times this for 8-bit x */
-} rule;
+} densities;
 
 enum { SMALL = 64, FEW = 64, ANY = INT32_MAX };
 
+typedef struct rule {
+    int isa;
+    densities across, down;    /* 1x4; 4x1 */
+} rule;
+
 static const rule rules[] = {
-    { OCT_CPU_AVX512, .36, .19, .33, .24, 0, .33, 1 << 14, 1 },
-    { OCT_CPU_AVXVNNI, .5, .33, .5, .42, .4, .38, ANY, 1 },
-    { OCT_CPU_AVX2, .65, .33, .65, .55, .5, .45, ANY, .5 },
-    { OCT_CPU_NEONI8MM, .1, .05, .1, .1, .1, .1, ANY, 1 },
-    { OCT_CPU_NEONDOT, .2, .08, .2, .2, .1, .1, ANY, 1 },
-    { OCT_CPU_NEON, .08, .04, .08, .08, .08, .08, ANY, 1 },
+    { OCT_CPU_AVX512, { .36, .19, .33, .24, 0, .33, 1 << 14, 1 },
+                      { .36, .19, .33, .24, .1, .33, 1 << 14, 1 } },
+    { OCT_CPU_AVXVNNI, { .5, .33, .5, .42, .4, .38, ANY, 1 },
+                       { .5, .33, .5, .42, .4, .38, ANY, 1 } },
+    { OCT_CPU_AVX2, { .65, .33, .65, .55, .5, .45, ANY, .5 },
+                    { .65, .33, .65, .55, .5, .45, ANY, .5 } },
+    { OCT_CPU_NEONI8MM, { .1, .05, .1, .1, .1, .1, ANY, 1 }, { .1, .05, .1, .1, .1, .1, ANY, 1 } },
+    { OCT_CPU_NEONDOT, { .2, .08, .2, .2, .1, .1, ANY, 1 }, { .2, .08, .2, .2, .1, .1, ANY, 1 } },
+    { OCT_CPU_NEON, { .08, .04, .08, .08, .08, .08, ANY, 1 },
+                    { .08, .04, .08, .08, .08, .08, ANY, 1 } },
 };
 
-static double limit_of(const rule *r, const oct_conv2d_shape *c)
+static const rule *rule_of(int isa)
+{
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        if (rules[i].isa == isa) return &rules[i];
+    return NULL;
+}
+
+static double limit_of(const densities *r, const oct_conv2d_shape *c, int x_max)
 {
     const int taps = c->kernel[0] * c->kernel[1];
     const int plain = taps == 9 && c->stride[0] == 1 && c->stride[1] == 1;
     double limit = taps == 1 ? r->one : r->other;
     if (plain && c->c <= r->filters / c->out) limit = r->winograd;
     if (taps == 1 && c->c <= FEW && r->few < limit) limit = r->few;
-    return (double)c->oh * c->ow <= SMALL && r->small < limit ? r->small : limit;
+    if ((double)c->oh * c->ow <= SMALL && r->small < limit) limit = r->small;
+    return x_max > 127 ? limit * r->bytes : limit;
 }
 
-double oct_conv2d_sparse_s8_limit(const oct_conv2d_shape *c, int isa, int x_max)
+oct_sparse_forms oct_conv2d_sparse_s8_limit(const oct_conv2d_shape *c, int isa, int x_max)
 {
-    for (size_t i = 0; i < sizeof rules / sizeof *rules && oct_conv2d_sparse_s8_can(c); i++)
-        if (rules[i].isa == isa)
-            return limit_of(&rules[i], c) * (x_max > 127 ? rules[i].bytes : 1);
-    return 0;
+    const rule *r = oct_conv2d_sparse_s8_can(c) ? rule_of(isa) : NULL;
+    if (!r) return (oct_sparse_forms){ 0, 0 };
+    return (oct_sparse_forms){ limit_of(&r->across, c, x_max), limit_of(&r->down, c, x_max) };
 }
 
-double oct_linear_sparse_s8_limit(int isa)
+oct_sparse_forms oct_linear_sparse_s8_limit(int isa)
 {
-    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
-        if (rules[i].isa == isa) return rules[i].linear;
-    return 0;
+    const rule *r = rule_of(isa);
+    return r ? (oct_sparse_forms){ r->across.linear, r->down.linear } : (oct_sparse_forms){ 0, 0 };
 }

@@ -1,4 +1,4 @@
-/* conv2d on integers, weights in sparse blocks of 4 inputs, on strips (ops/conv2d_strips.h).
+/* conv2d on integers, weights in sparse blocks of 4, on strips (ops/conv2d_strips.h).
  * Contract: ops/kernels/sparse_s8.h.
  *
  *   x  [n,h,w,c] U8       w  [out, c, kh, kw] S8, scale per row     b, y, residual: conv2d_s8.c */
@@ -30,11 +30,11 @@ int oct_conv2d_sparse_s8_pick(const oct_args *args, const oct_prepare *how)
 static oct_status offsets(const state *s, oct_arena *tmp, int32_t **out)
 {
     const oct_conv2d_shape *c = &s->strips.c;
-    const int taps = c->kernel[0] * c->kernel[1], quads = c->c / 4;
-    int32_t *to = *out = oct_arena_alloc(tmp, (size_t)taps * (size_t)quads * sizeof *to);
+    const int taps = c->kernel[0] * c->kernel[1], planes = c->c / s->strips.per;
+    int32_t *to = *out = oct_arena_alloc(tmp, (size_t)taps * (size_t)planes * sizeof *to);
     if (!to) return oct_fail(OCT_ERR_MEMORY, "conv2d: out of memory");
-    for (int q = 0; q < quads; q++)
-        for (int t = 0; t < taps; t++) *to++ = oct_conv2d_strips_offset(&s->strips, q, t);
+    for (int p = 0; p < planes; p++)
+        for (int t = 0; t < taps; t++) *to++ = oct_conv2d_strips_offset(&s->strips, p, t);
     return OCT_OK;
 }
 
@@ -86,10 +86,13 @@ oct_status oct_conv2d_sparse_s8_prepare(const oct_args *args, oct_prepare *how, 
     if (!s) return oct_fail(OCT_ERR_MEMORY, "conv2d: out of memory");
     *out = s;
     const oct_conv2d_shape c = oct_conv2d_shape_of(args);
-    s->g = oct_sparse_s8_pick(how->cpu, args->in[OCT_CONV2D_X]->max);
+    const int x_max = args->in[OCT_CONV2D_X]->max, share = oct_sparse_share_of(
+        how, args->in[OCT_CONV2D_W],
+        oct_conv2d_sparse_s8_limit(&c, oct_sparse_isa(how->cpu), x_max));
+    s->g = oct_sparse_s8_pick(how->cpu, x_max, share);
     s->out = oct_quant_requant(args->out, attr->act, args->in[OCT_CONV2D_RESIDUAL]);
-    OCT_TRY(oct_conv2d_strips_make(&c, args->out->dim[0], s->g->lanes, s->g->vecs, 4, how->arena,
-                                   &s->strips));
+    OCT_TRY(oct_conv2d_strips_make(&c, args->out->dim[0], s->g->lanes, s->g->vecs, 4 / share,
+                                   4 / share, how->arena, &s->strips));
     s->n_panels = (c.out + s->g->nr - 1) / s->g->nr;
     oct_arena tmp = { 0 };
     const oct_status status = make_packed(args, how, s, &tmp);
@@ -99,9 +102,9 @@ oct_status oct_conv2d_sparse_s8_prepare(const oct_args *args, oct_prepare *how, 
     const int quads = c.c / 4;
     const size_t quad = oct_conv2d_strips_size(&s->strips) / (size_t)quads;
     const size_t blocks = how->weight_size / sizeof(oct_sparse_s8_block);
-    s->chunk = oct_sparse_s8_chunk(quads, quad, quad, (int)(blocks / (size_t)c.out));
+    if (share == 1) s->chunk = oct_sparse_s8_chunk(quads, quad, quad, (int)(blocks / (size_t)c.out));
     oct_sparse_s8_classify(s->g, s->packed, s->n_panels, &s->out);
-    return oct_kernel_name(how, "sparse_s8", s->g->isa);
+    return oct_kernel_name(how, share > 1 ? "sparse_s8_4x1" : "sparse_s8", s->g->isa);
 }
 
 /* ---- run ---- */

@@ -4,16 +4,16 @@
 #include "ops/conv2d.h"
 #include "ops/sparse.h"
 
-/* Convolutions of U8 by S8 of which most blocks of 4 inputs are zero, ops/kernels/sparse_s8.h: the
+/* Convolutions of U8 by S8 of which most blocks of 4 weights are zero, ops/kernels/sparse_s8.h: the
  * bytes of the dense way. */
 
 /* Whether there is such a way for the shape: one group, 4 divides the input channels. */
 int oct_conv2d_sparse_s8_can(const oct_conv2d_shape *c);
 
 /* The share of blocks that are not zero below which it is faster than the dense way on the ISA of
- * this flag, 0: never.  By a table of measured densities; x_max: 127 or 255.  Who writes a file
- * asks, never a plan. */
-double oct_conv2d_sparse_s8_limit(const oct_conv2d_shape *c, int isa, int x_max);
+ * this flag, 0: never.  By a table of measured densities; x_max: 127 or 255.  Whether it is used,
+ * who writes a file asks, never a plan, which takes the form that it favours. */
+oct_sparse_forms oct_conv2d_sparse_s8_limit(const oct_conv2d_shape *c, int isa, int x_max);
 
 /* Is it chosen: attr->sparse has the flag of how->cpu. */
 int oct_conv2d_sparse_s8_pick(const oct_args *args, const oct_prepare *how);

@@ -52,20 +52,21 @@ size_t oct_conv2d_strips_size(const oct_conv2d_strips *s)
 }
 
 oct_status oct_conv2d_strips_make(const oct_conv2d_shape *c, int batch, int lanes, int vecs,
-                                  int per, oct_arena *arena, oct_conv2d_strips *s)
+                                  int per, int size, oct_arena *arena,
+                                  oct_conv2d_strips *s)
 {
     const long long pitch = (long long)c->ow + reach(c, 1);
     const long long flat = (c->oh - 1) * pitch + c->ow;
     if (flat > INT_MAX / 2 || pitch * reach(c, 0) > INT_MAX / 4)
         return oct_fail(OCT_ERR_UNSUPPORTED, "conv2d: %lld outputs", flat);
-    *s = (oct_conv2d_strips){ .c = *c, .lanes = lanes, .per = per, .pitch = (int)pitch,
-                              .flat = (int)flat };
+    *s = (oct_conv2d_strips){ .c = *c, .lanes = lanes, .per = per, .size = size,
+                              .pitch = (int)pitch, .flat = (int)flat };
     OCT_TRY(find_phases(s, arena));
     const int all = ceil_div(s->flat, lanes);
     s->vecs = ceil_div(all, ceil_div(all, vecs));
     s->strips = ceil_div(all, s->vecs);
     s->length = s->vecs * lanes + reach(c, 0) * s->pitch + reach(c, 1);
-    s->plane = oct_sparse_plane(s->length);
+    s->plane = oct_sparse_plane(s->length, size);
     if ((size_t)s->n_phases * (size_t)(c->c / per) > MOST_STRIP / s->plane)
         return oct_fail(OCT_ERR_UNSUPPORTED, "conv2d: strips of more than %d bytes", MOST_STRIP);
     if (batch > INT_MAX / s->strips)
@@ -79,12 +80,13 @@ int32_t oct_conv2d_strips_offset(const oct_conv2d_strips *s, int p, int t)
     const int y = t / c->kernel[1] * c->dilation[0] / c->stride[0];
     const int x = t % c->kernel[1] * c->dilation[1] / c->stride[1];
     const size_t plane = (size_t)p * (size_t)s->n_phases + (size_t)s->phase_of[t];
-    return (int32_t)(plane * s->plane) + 4 * (y * s->pitch + x);
+    return (int32_t)(plane * s->plane) + s->size * (y * s->pitch + x);
 }
 
 int32_t oct_conv2d_strips_most(const oct_conv2d_strips *s)
 {
-    return (int32_t)(oct_conv2d_strips_size(s) - s->plane) + 4 * (s->length - s->vecs * s->lanes);
+    return (int32_t)(oct_conv2d_strips_size(s) - s->plane) +
+           s->size * (s->length - s->vecs * s->lanes);
 }
 
 /* ---- input ---- */
@@ -102,13 +104,13 @@ static void input_run(const source *f, const oct_conv2d_phase *p, int b, int y, 
 {
     const oct_conv2d_strips *s = f->s;
     const oct_conv2d_shape *c = &s->c;
-    const size_t size = 4 / (size_t)s->per, width = (size_t)oct_block_width(c->c, b) * size;
+    const size_t size = (size_t)(s->size / s->per), width = (size_t)oct_block_width(c->c, b) * size;
     const size_t row = (size_t)(y * c->stride[0] + p->y - c->pad[0]);
     const size_t column = (size_t)(x * c->stride[1] + p->x - c->pad[1]);
     const size_t block = (size_t)b * OCT_BLOCK * (size_t)c->h * (size_t)c->w * size;
     f->input(&(oct_sparse_in){
         .x = f->image + block + (row * (size_t)c->w + column) * width,
-        .pixel = width * (size_t)c->stride[1], .n = n, .planes = (int)(width / 4), .to = to,
+        .pixel = width * (size_t)c->stride[1], .n = n, .planes = (int)width / s->size, .to = to,
         .step = step_of(s), .odd = f->odd });
 }
 
@@ -139,7 +141,7 @@ static void input_phase(const source *f, int k, int first, unsigned char *to)
             const int until = min_int(end, y * s->pitch + min_int(x1, s->pitch));
             if (from < until)
                 input_run(f, p, b, y, from - y * s->pitch, until - from,
-                          to + 4 * (size_t)(from - first));
+                          to + (size_t)s->size * (size_t)(from - first));
         }
     }
 }

@@ -14,7 +14,7 @@
  *   phases   with a stride, pixels of the padded image whose coordinates have the same remainder
  *            are a map of their own, in which neighbours are neighbours
  *   strip    some vectors of flat outputs and all that they read, planar, in the thread's
- *            scratch: [c / per][phase][rows of the flat map], four bytes each
+ *            scratch: [c / per][phase][rows of the flat map], `size` bytes each
  *   items    a strip x some panels, one thread: the strip is made, its panels follow
  *
  * Where the strips begin depends on the shape and the kernel only, as offsets are packed. */
@@ -26,7 +26,7 @@ typedef struct oct_conv2d_phase {
 
 typedef struct oct_conv2d_strips {
     oct_conv2d_shape c;
-    int lanes, per;            /* pixels of a vector; channels of a plane: 4 bytes or 1 float */
+    int lanes, per, size;      /* pixels of a vector; channels of a plane; their bytes, of a pixel */
     int pitch, flat;           /* of the map; outputs of an image, with what lies between rows */
     int vecs, strips;          /* of a strip; of an image */
     int length;                /* pixels of a plane that are read */
@@ -37,9 +37,9 @@ typedef struct oct_conv2d_strips {
 } oct_conv2d_strips;
 
 /* For a convolution of one group whose input channels `per` divides, batch images, tiles of up to
- * vecs vectors.  ERR_UNSUPPORTED: too large. */
+ * vecs vectors, elements of size / per bytes.  ERR_UNSUPPORTED: too large. */
 OCT_MUST_CHECK oct_status oct_conv2d_strips_make(const oct_conv2d_shape *c, int batch, int lanes,
-                                                 int vecs, int per, oct_arena *arena,
+                                                 int vecs, int per, int size, oct_arena *arena,
                                                  oct_conv2d_strips *out);
 size_t oct_conv2d_strips_size(const oct_conv2d_strips *s);   /* bytes of a strip */
 /* Where plane p (of c / per) at tap t begins, and the largest place at which a tile may read. */

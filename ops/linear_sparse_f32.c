@@ -43,7 +43,7 @@ static size_t strip_size(const oct_linear_sparse_f32 *s) { return (size_t)s->k *
 static void make_strip(oct_linear_sparse_f32 *s)
 {
     for (s->vecs = s->g->vecs; ; s->vecs--) {
-        s->plane = oct_sparse_plane(s->vecs * s->g->lanes);
+        s->plane = oct_sparse_plane(s->vecs * s->g->lanes, 4);
         if (s->vecs == 1 || strip_size(s) <= MOST_STRIP) return;
     }
 }

@@ -4,7 +4,7 @@
 #include "ops/op.h"
 #include "ops/sparse.h"
 
-/* Linear layers on integers of which most blocks of 4 inputs are zero: a convolution of 1 x 1 whose
+/* Linear layers on integers of which most blocks of 4 weights are zero: a convolution of 1 x 1 whose
  * pixels are rows, by the kernels of ops/kernels/sparse_s8.h.  The bytes of the dense way.
  *
  * Rows lie along the lanes, so a few rows are faster dense: ops/linear_s8.c keeps both. */
@@ -13,7 +13,7 @@
 int oct_linear_sparse_s8_can(const oct_tensor *x, const oct_tensor *w);
 
 /* As oct_conv2d_sparse_s8_limit, whatever the size and x_max. */
-double oct_linear_sparse_s8_limit(int isa);
+oct_sparse_forms oct_linear_sparse_s8_limit(int isa);
 
 /* Is it chosen: attr->sparse has the flag of how->cpu. */
 int oct_linear_sparse_s8_pick(const oct_args *args, const oct_prepare *how);

@@ -79,6 +79,7 @@ liboctet_core_la_SOURCES += \
 	ops/conv2d_sparse_s8.h ops/conv2d_sparse_s8.c ops/conv2d_sparse_rule.c \
 	ops/kernels/sparse_s8.h ops/kernels/sparse_s8.c \
 	ops/kernels/sparse_s8_ref.c ops/kernels/sparse_s8_tmpl.h ops/kernels/sparse_s8_dot.h \
+	ops/kernels/sparse_s8_4x1.h \
 	ops/kernels/sparse_s8_xmm.h ops/kernels/sparse_s8_ymm.h ops/kernels/sparse_s8_q.h \
 	ops/conv2d_sparse_f32.h ops/conv2d_sparse_f32.c \
 	ops/linear_sparse_f32.h ops/linear_sparse_f32.c ops/sparse_f32.h ops/sparse_f32_rule.c \

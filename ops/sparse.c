@@ -1,5 +1,6 @@
 #include "ops/sparse.h"
 
+#include "ops/kernels/sparse_s8.h"
 #include "tensor/cpu.h"
 
 int oct_sparse_isa(unsigned cpu)
@@ -11,24 +12,48 @@ int oct_sparse_isa(unsigned cpu)
     return 0;
 }
 
-/* Elements at, at + step, ... of w, 4 of them. */
-static int is_zero(const oct_tensor *w, size_t at, size_t step)
+/* Of the blocks of 4 at, at + step, ... how many are not all zero: those that begin at w[i * each]
+ * and at the `taps` places from there on. */
+static double count(const int8_t *w, size_t n, size_t each, size_t taps, size_t step)
 {
-    float x = 0;
-    for (size_t p = 0; p < 4 && x == 0; p++) oct_tensor_read_f32(w, at + p * step, 1, &x);
-    return x == 0;
+    size_t blocks = 0;
+    for (size_t i = 0; i < n; i++, w += each)
+        for (size_t t = 0; t < taps; t++)
+            blocks += w[t] || w[t + step] || w[t + 2 * step] || w[t + 3 * step];
+    return (double)blocks;
 }
 
-size_t oct_sparse_blocks(const oct_tensor *w)
+oct_sparse_forms oct_sparse_blocks(const oct_tensor *w)
 {
-    oct_tensor plain = *w;     /* a scale makes no zero */
-    plain.scale = NULL;
-    size_t taps = 1, n = 0;
-    for (int i = 2; i < w->rank; i++) taps *= (size_t)w->dim[i];
-    const size_t quads = (size_t)w->dim[0] * (size_t)(w->dim[1] / 4);
-    for (size_t q = 0; q < quads; q++)
-        for (size_t t = 0; t < taps; t++) n += !is_zero(&plain, 4 * q * taps + t, taps);
+    const size_t row = oct_tensor_sample_count(w), taps = row / (size_t)w->dim[1];
+    const size_t out = (size_t)w->dim[0], whole = out / 4 * 4;
+    oct_sparse_forms n = { .across = count(w->data, out * row / taps / 4, 4 * taps, taps, taps) };
+    n.down = count(w->data, whole / 4, 4 * row, row, row);
+    for (size_t k = 0; k < row && whole < out; k++) { /* up to three that are left */
+        int is = 0;
+        for (size_t o = whole; o < out; o++) is |= ((const int8_t *)w->data)[o * row + k] != 0;
+        n.down += is;
+    }
     return n;
+}
+
+int oct_sparse_share(oct_sparse_forms blocks, oct_sparse_forms limit)
+{
+    return blocks.down * limit.across < blocks.across * limit.down ? 4 : 1;
+}
+
+int oct_sparse_share_of(const oct_prepare *how, const oct_tensor *w, oct_sparse_forms limit)
+{
+    if (!how->given) return oct_sparse_share(oct_sparse_blocks(w), limit);
+    if (how->n_packed >= how->n_given) return 1; /* none is given: refused when it is asked for */
+    const oct_packed *given = &how->given[how->n_packed];
+    const int share = oct_sparse_s8_share(given->data, given->size);
+    return share ? share : 1;
+}
+
+int oct_sparse_pays(oct_sparse_forms blocks, oct_sparse_forms limit, double weights)
+{
+    return 4 * blocks.across < weights * limit.across || 4 * blocks.down < weights * limit.down;
 }
 
 typedef struct job {

@@ -1,25 +1,39 @@
 #ifndef OCT_OPS_SPARSE_H
 #define OCT_OPS_SPARSE_H
 
+#include "ops/op.h"
 #include "tensor/tensor.h"
 #include "tensor/threads.h"
 
-/* What conv2d and linear share where zeros of the weights are left out: in INT8 blocks of 4
- * consecutive inputs of one output, at one tap, that are all zero; in FP32 any (sparse_f32.h). */
+/* What conv2d and linear share where zeros of the weights are left out: in INT8 blocks of 4 weights
+ * at one tap that are all zero, of consecutive inputs of one output (1x4) or of one input of outputs
+ * 4j .. 4j + 3 (4x1), each a form of its own (ops/kernels/sparse_s8.h); in FP32 any
+ * (sparse_f32.h). */
 
 /* The flag of attr->sparse that stands for a plan with these OCT_CPU_* flags: the newest ISA that
  * has kernels; 0: ref, always dense. */
 int oct_sparse_isa(unsigned cpu);
 
-/* Of weights [out, in, ...], S8 or floats, 4 divides in: how many blocks are not all zero.  -0 is
- * a zero. */
-size_t oct_sparse_blocks(const oct_tensor *w);
+/* Something of both forms: of 1x4 and of 4x1. */
+typedef struct oct_sparse_forms {
+    double across, down;
+} oct_sparse_forms;
 
-/* Bytes of a plane of so many pixels, four bytes each: an odd number of lines, so that planes do
+/* Of S8 weights [out, in, ...], 4 divides in: how many blocks are not all zero. */
+oct_sparse_forms oct_sparse_blocks(const oct_tensor *w);
+/* oct_sparse_s8.share of the form that is further below its limit, a share of all blocks; 0: never.
+ * Not both are 0. */
+int oct_sparse_share(oct_sparse_forms blocks, oct_sparse_forms limit);
+/* That of a plan's weights, packed ones if they are given. */
+int oct_sparse_share_of(const oct_prepare *how, const oct_tensor *w, oct_sparse_forms limit);
+/* Is one of them below it, of so many weights? */
+int oct_sparse_pays(oct_sparse_forms blocks, oct_sparse_forms limit, double weights);
+
+/* Bytes of a plane of so many pixels, `size` bytes each: an odd number of lines, so that planes do
  * not fall on the same lines of a cache. */
-static inline size_t oct_sparse_plane(int pixels)
+static inline size_t oct_sparse_plane(int pixels, int size)
 {
-    return (((size_t)pixels * 4 + 63) / 64 | 1) * 64;
+    return (((size_t)pixels * (size_t)size + 63) / 64 | 1) * 64;
 }
 
 /* body(arg, part, thread) for all strips and panels: a part is a strip and some of the panels, so

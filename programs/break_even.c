@@ -26,7 +26,8 @@ typedef struct kind {
     int f32;                   /* or INT8 */
     int down, across;          /* outputs and inputs of a block */
 } kind;
-static const kind kinds[] = { { "1x4", 0, 1, 4 }, { "1x4", 1, 1, 4 }, { "4x1", 1, 4, 1 } };
+static const kind kinds[] = { { "1x4", 0, 1, 4 }, { "4x1", 0, 4, 1 },
+                              { "1x4", 1, 1, 4 }, { "4x1", 1, 4, 1 } };
 enum { N_KINDS = sizeof kinds / sizeof *kinds };
 
 /* One layer, its operands made up: seeded, so that two runs do the same. */
@@ -283,8 +284,9 @@ static double limit_of(const row *r, int isa)
     const oct_sparse_f32_limit f32 = r->linear ? oct_linear_sparse_f32_limit(isa)
                                                : oct_conv2d_sparse_f32_limit(&r->c, isa);
     if (r->kind->f32) return r->kind->down > 1 ? f32.quads : f32.singles;
-    return r->linear ? oct_linear_sparse_s8_limit(isa)
-                     : oct_conv2d_sparse_s8_limit(&r->c, isa, 127);
+    const oct_sparse_forms s8 = r->linear ? oct_linear_sparse_s8_limit(isa)
+                                          : oct_conv2d_sparse_s8_limit(&r->c, isa, 127);
+    return r->kind->down > 1 ? s8.down : s8.across;
 }
 
 static oct_status measure_row(const oct_model *m, row *r)

@@ -13,22 +13,31 @@ typedef struct shape {
     int c, out, h, w, kernel[2], stride[2], pad[2], dilation[2];
     int batch, per_cent;       /* of the blocks that are not zero */
     int residual, f32;         /* y FP32 */
+    int down;                  /* blocks of 4x1 */
 } shape;
 
 static const shape shapes[] = {
-    { 64, 32, 14, 14, { 1, 1 }, { 1, 1 }, { 0, 0 }, { 1, 1 }, 1, 25, 0, 0 },
-    { 64, 70, 7, 9, { 1, 1 }, { 1, 1 }, { 0, 0 }, { 1, 1 }, 3, 25, 1, 0 },
-    { 68, 40, 9, 11, { 1, 1 }, { 2, 2 }, { 0, 0 }, { 1, 1 }, 2, 50, 1, 0 },
-    { 132, 24, 7, 7, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, 2, 10, 1, 0 },
-    { 64, 33, 30, 17, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, 1, 40, 0, 0 },
-    { 72, 8, 15, 14, { 3, 3 }, { 2, 2 }, { 1, 1 }, { 1, 1 }, 2, 30, 0, 0 },
-    { 4, 1, 5, 6, { 3, 3 }, { 1, 1 }, { 0, 0 }, { 1, 1 }, 1, 100, 0, 0 },
-    { 8, 9, 13, 12, { 3, 2 }, { 3, 1 }, { 2, 3 }, { 2, 3 }, 2, 60, 1, 0 },
-    { 16, 20, 12, 20, { 5, 7 }, { 2, 3 }, { 2, 3 }, { 1, 1 }, 1, 30, 0, 0 },
-    { 12, 5, 8, 40, { 1, 3 }, { 1, 2 }, { 0, 1 }, { 1, 1 }, 2, 50, 0, 0 },
-    { 16, 16, 6, 6, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, 1, 0, 0, 0 },   /* no block */
-    { 16, 16, 6, 6, { 1, 1 }, { 3, 3 }, { 2, 2 }, { 1, 1 }, 1, 50, 0, 0 },  /* padding only, too */
-    { 20, 34, 9, 9, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, 1, 30, 1, 1 },
+    { 64, 32, 14, 14, { 1, 1 }, { 1, 1 }, { 0, 0 }, { 1, 1 }, 1, 25, 0, 0, 0 },
+    { 64, 70, 7, 9, { 1, 1 }, { 1, 1 }, { 0, 0 }, { 1, 1 }, 3, 25, 1, 0, 0 },
+    { 68, 40, 9, 11, { 1, 1 }, { 2, 2 }, { 0, 0 }, { 1, 1 }, 2, 50, 1, 0, 0 },
+    { 132, 24, 7, 7, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, 2, 10, 1, 0, 0 },
+    { 64, 33, 30, 17, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, 1, 40, 0, 0, 0 },
+    { 72, 8, 15, 14, { 3, 3 }, { 2, 2 }, { 1, 1 }, { 1, 1 }, 2, 30, 0, 0, 0 },
+    { 4, 1, 5, 6, { 3, 3 }, { 1, 1 }, { 0, 0 }, { 1, 1 }, 1, 100, 0, 0, 0 },
+    { 8, 9, 13, 12, { 3, 2 }, { 3, 1 }, { 2, 3 }, { 2, 3 }, 2, 60, 1, 0, 0 },
+    { 16, 20, 12, 20, { 5, 7 }, { 2, 3 }, { 2, 3 }, { 1, 1 }, 1, 30, 0, 0, 0 },
+    { 12, 5, 8, 40, { 1, 3 }, { 1, 2 }, { 0, 1 }, { 1, 1 }, 2, 50, 0, 0, 0 },
+    { 16, 16, 6, 6, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, 1, 0, 0, 0, 0 },   /* no block */
+    { 16, 16, 6, 6, { 1, 1 }, { 3, 3 }, { 2, 2 }, { 1, 1 }, 1, 50, 0, 0, 0 },  /* padding only, too */
+    { 20, 34, 9, 9, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, 1, 30, 1, 1, 0 },
+    { 64, 32, 14, 14, { 1, 1 }, { 1, 1 }, { 0, 0 }, { 1, 1 }, 1, 25, 0, 0, 1 },
+    { 64, 70, 7, 9, { 1, 1 }, { 1, 1 }, { 0, 0 }, { 1, 1 }, 3, 25, 1, 0, 1 },
+    { 68, 40, 9, 11, { 1, 1 }, { 2, 2 }, { 0, 0 }, { 1, 1 }, 2, 50, 1, 0, 1 },
+    { 132, 24, 7, 7, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, 2, 10, 1, 0, 1 },
+    { 64, 33, 30, 17, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, 1, 40, 0, 0, 1 },
+    { 8, 11, 13, 12, { 3, 2 }, { 3, 1 }, { 2, 3 }, { 2, 3 }, 2, 60, 1, 0, 1 },
+    { 16, 20, 12, 20, { 5, 7 }, { 2, 3 }, { 2, 3 }, { 1, 1 }, 1, 30, 0, 0, 1 },
+    { 20, 34, 9, 9, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, 1, 30, 1, 1, 1 },
 };
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -38,6 +47,7 @@ typedef struct subject {
     oct_tensor x, w, b, r, y;
     oct_args args;
     unsigned char *want;
+    const char *kernel;        /* part of its name, where it is sparse */
 } subject;
 
 static void *bytes(subject *s, size_t n, int most)
@@ -54,10 +64,14 @@ static void make_weights(subject *s, const shape *c)
     float *scale = oct_arena_alloc(&s->op.arena, out * sizeof *scale);
     int32_t *bias = oct_arena_alloc(&s->op.arena, out * sizeof *bias);
     int8_t *w = bytes(s, out * quads * 4 * taps, 255);
-    for (size_t i = 0; i < out * quads; i++)
-        for (size_t t = 0; t < taps; t++)
-            for (size_t p = 0, zero = (int)(test_rand() % 100) >= c->per_cent; p < 4 && zero; p++)
-                w[(i * 4 + p) * taps + t] = 0;
+    const size_t down = c->down ? 4 : 1, across = 4 / down;
+    for (size_t o = 0; o < out; o += down)
+        for (size_t k = 0; k < quads * 4; k += across)
+            for (size_t t = 0; t < taps; t++)
+                for (size_t p = 0, zero = (int)(test_rand() % 100) >= c->per_cent; p < 4 && zero;
+                     p++)
+                    if (o + p % down < out)
+                        w[((o + p % down) * quads * 4 + k + p % across) * taps + t] = 0;
     for (size_t o = 0; o < out; o++) {
         scale[o] = .02f / (float)(1 + quads * taps * (size_t)c->per_cent / 400);
         bias[o] = (int)(test_rand() % 2001) - 1000;
@@ -86,10 +100,10 @@ static void on_isa(unsigned cpu, void *arg)
     s->op.cpu = cpu;
     s->attr.sparse = 0;
     run_one(s);
-    ck_assert_ptr_null(strstr(s->op.how.kernel, "sparse_s8/"));
+    ck_assert_ptr_null(strstr(s->op.how.kernel, "sparse_s8"));
     s->attr.sparse = oct_sparse_isa(cpu);
     for (s->op.threads = 1; s->op.threads <= 5; s->op.threads += 2) run_one(s);
-    ck_assert(!s->attr.sparse == !strstr(s->op.how.kernel, "sparse_s8/"));
+    ck_assert(!s->attr.sparse == !strstr(s->op.how.kernel, s->kernel));
     const oct_packed piece = s->op.how.packed[0];
     s->op.given = &piece, s->op.n_given = 1;
     s->w.data = s->b.data = oct_no_data;
@@ -103,7 +117,8 @@ START_TEST(the_dense_bytes)
     static const float x_scale = .03f, r_scale = .05f;
     const shape *c = &shapes[_i / 2];
     const int most = _i % 2 ? 255 : 127;
-    subject s = { .op.threads = 1 };
+    subject s = { .op.threads = 1, .kernel = "sparse_s8" };
+    if (c->c > 64) s.kernel = c->down ? "sparse_s8_4x1/" : "sparse_s8/"; /* else it may be never */
     s.attr = (oct_conv2d_attr){ .stride = { c->stride[0], c->stride[1] }, .groups = 1,
                                 .pad = { c->pad[0], c->pad[1] },
                                 .dilation = { c->dilation[0], c->dilation[1] },
@@ -129,12 +144,13 @@ END_TEST
 
 /* linear: rows as pixels, few of them dense; x FP32 is quantized at run time. */
 typedef struct rows {
-    int m, n, k, per_cent, f32, residual;
+    int m, n, k, per_cent, f32, residual, down;
 } rows;
 
 static const rows linears[] = {
-    { 33, 70, 68, 4, 0, 0 }, { 300, 40, 132, 4, 0, 1 }, { 230, 33, 768, 4, 1, 1 },
-    { 64, 40, 20, 3, 1, 0 }, { 40, 65, 16, 0, 1, 0 },
+    { 33, 70, 68, 4, 0, 0, 0 }, { 300, 40, 132, 4, 0, 1, 0 }, { 230, 33, 768, 4, 1, 1, 0 },
+    { 64, 40, 20, 3, 1, 0, 0 }, { 40, 65, 16, 0, 1, 0, 0 }, { 33, 70, 68, 4, 0, 0, 1 },
+    { 300, 41, 132, 4, 0, 1, 1 }, { 230, 33, 768, 4, 1, 1, 1 },
 };
 enum { N_LINEARS = sizeof linears / sizeof *linears };
 
@@ -168,7 +184,7 @@ static void linear_on_isa(unsigned cpu, void *arg)
     t->attr.sparse = oct_sparse_isa(cpu);
     for (s->op.threads = 1; s->op.threads <= 3; s->op.threads += 2)
         for (int n = t->rows; n > 0; n = n > 20 ? n - 19 : n / 3) run_rows(t, n);
-    ck_assert(!t->attr.sparse == !strstr(s->op.how.kernel, "sparse_s8"));
+    ck_assert(!t->attr.sparse == !strstr(s->op.how.kernel, s->kernel));
     ck_assert_int_eq(s->op.how.n_packed, t->attr.sparse ? 2 : 1);
     const oct_packed piece[2] = { s->op.how.packed[0], s->op.how.packed[1] };
     s->op.given = piece, s->op.n_given = s->op.how.n_packed;
@@ -186,9 +202,10 @@ START_TEST(linear_bytes)
     linear t = { .rows = c->m, .attr.act = OCT_ACT_RELU };
     subject *s = &t.s;
     s->op.threads = 1;
+    s->kernel = c->down ? "sparse_s8_4x1" : "sparse_s8";
     if (!c->f32) t.attr.quant = (oct_quant){ .05f, 3, most };
     make_weights(s, &(shape){ .c = c->k, .out = c->n, .kernel = { 1, 1 },
-                              .per_cent = c->per_cent });
+                              .per_cent = c->per_cent, .down = c->down });
     s->w.rank = 2;
     s->x = (oct_tensor){ .dtype = c->f32 ? OCT_F32 : OCT_U8, .rank = 2, .dim = { c->m, c->k } };
     if (c->f32) test_op_fill(&s->op, &s->x);
@@ -217,29 +234,32 @@ START_TEST(the_rule)
     ck_assert_int_eq(oct_sparse_isa(0), 0);
     ck_assert_int_eq(oct_sparse_isa(OCT_CPU_AVX2 | OCT_CPU_AVXVNNI), OCT_CPU_AVXVNNI);
     ck_assert_int_eq(oct_sparse_isa(OCT_CPU_AVX2 | OCT_CPU_AVX512), OCT_CPU_AVX512);
-    ck_assert(oct_conv2d_sparse_s8_limit(&one, OCT_CPU_AVX2, 127) > .05);
-    ck_assert(oct_conv2d_sparse_s8_limit(&one, OCT_CPU_AVX2, 127) <= 1);
-    ck_assert(oct_conv2d_sparse_s8_limit(&one, 0, 127) <= 0);
+    const oct_sparse_forms limit = oct_conv2d_sparse_s8_limit(&one, OCT_CPU_AVX2, 127);
+    ck_assert(limit.across > .05 && limit.across <= 1 && limit.down > .05 && limit.down <= 1);
+    ck_assert(oct_conv2d_sparse_s8_limit(&one, 0, 127).across <= 0);
     other.groups = 2;
-    ck_assert(oct_conv2d_sparse_s8_limit(&other, OCT_CPU_AVX2, 127) <= 0);
+    ck_assert(oct_conv2d_sparse_s8_limit(&other, OCT_CPU_AVX2, 127).down <= 0);
     other.groups = 1, other.c = 255;
-    ck_assert(oct_conv2d_sparse_s8_limit(&other, OCT_CPU_AVX2, 127) <= 0);
+    ck_assert(oct_conv2d_sparse_s8_limit(&other, OCT_CPU_AVX2, 127).down <= 0);
 }
 END_TEST
 
-/* What is there twice in a block is one; -128 and a NaN are no zeros, -0 is one. */
+/* What is there twice in a block is one; of outputs that 4 does not divide the last ones are one. */
 START_TEST(the_blocks)
 {
-    int8_t w[2 * 8 * 2] = { 0 }; /* [2, 8, 1, 2]: 8 blocks */
-    w[1] = 1, w[3] = -1, w[31] = -128;
-    const oct_tensor t = { .dtype = OCT_S8, .rank = 4, .dim = { 2, 8, 1, 2 }, .data = w };
-    ck_assert_uint_eq(oct_sparse_blocks(&t), 2);
-    float f[2 * 8] = { [0] = -0.f, [4] = (float)NAN, [15] = 1e-45f };
-    oct_tensor u = { .dtype = OCT_F32, .rank = 2, .dim = { 2, 8 }, .data = f };
-    ck_assert_uint_eq(oct_sparse_blocks(&u), 2);
-    uint16_t h[8] = { [1] = 0x8000, [7] = 1 };
-    const oct_tensor v = { .dtype = OCT_F16, .rank = 2, .dim = { 1, 8 }, .data = h };
-    ck_assert_uint_eq(oct_sparse_blocks(&v), 1);
+    int8_t w[6 * 8 * 2] = { 0 }; /* [6, 8, 1, 2]: 24 blocks, and 32 */
+    const oct_tensor t = { .dtype = OCT_S8, .rank = 4, .dim = { 6, 8, 1, 2 }, .data = w };
+    w[1] = 1, w[3] = -1, w[31] = -128, w[3 + 16] = 5, w[64] = w[80] = 1;
+    oct_sparse_forms n = oct_sparse_blocks(&t);
+    ck_assert(n.across >= 5 && n.across <= 5 && n.down >= 4 && n.down <= 4);
+    ck_assert(oct_sparse_pays(n, (oct_sparse_forms){ .2, .18 }, 96));
+    ck_assert(oct_sparse_pays(n, (oct_sparse_forms){ .21, .16 }, 96));
+    ck_assert(!oct_sparse_pays(n, (oct_sparse_forms){ .2, .16 }, 96));
+    ck_assert(!oct_sparse_pays(n, (oct_sparse_forms){ 0, 0 }, 96));
+    ck_assert_int_eq(oct_sparse_share(n, (oct_sparse_forms){ .5, .5 }), 4);
+    ck_assert_int_eq(oct_sparse_share(n, (oct_sparse_forms){ .5, .3 }), 1);
+    ck_assert_int_eq(oct_sparse_share(n, (oct_sparse_forms){ .5, 0 }), 1);
+    ck_assert_int_eq(oct_sparse_share(n, (oct_sparse_forms){ 0, .3 }), 4);
 }
 END_TEST
 

@@ -3,8 +3,8 @@
 
 #include <stddef.h>
 
-/* What the sparse kernels share, sparse_s8.h and sparse_f32.h: pixels along the lanes, x planar,
- * four bytes of a pixel in each plane (4 channels of bytes, or one float). */
+/* What the sparse kernels share, sparse_s8.h and sparse_f32.h: pixels along the lanes, x planar, S
+ * bytes of a pixel in each plane: 4, a float or 4 channels of bytes, or 1. */
 
 /* Pixels first .. first + count of a strip, and where they go: elements from the output's begin,
  * one pixel every ldc. */
@@ -13,7 +13,7 @@ typedef struct oct_sparse_run {
     size_t at;
 } oct_sparse_run;
 
-/* Planar: plane p of pixel i, the four bytes at x + i * pixel + 4 p, goes to to + p * step + 4 i,
+/* Planar: plane p of pixel i, the S bytes at x + i * pixel + S p, goes to to + p * step + S i,
  * i < n; 16 bytes past the last are readable. */
 typedef struct oct_sparse_in {
     const unsigned char *x;

@@ -1,8 +1,7 @@
-/* columns() of sparse_s8_tmpl.h where one instruction, or two, adds the dot products of 4 bytes:
+/* columns() and entries() of sparse_s8_tmpl.h where one instruction, or two, adds the dot products of 4 bytes:
  * all blocks are fast ones.  The includer defines SUMS, how many sums fit the registers, WAIT, how
  * many have to be under way for the multipliers to be busy, and
  *     vec_load(p)       LANES int32, unaligned        vec_store(p, v)    aligned
- *     vec_dup(x)        x, int32, in each lane
  *     vec_dot(s, x, w)  s + the dot products of the lanes
  *     vec_sum(a, b)     a + b, which wraps
  * A few vectors would wait for their sums: then several blocks take turns in sets of their own. */
@@ -15,10 +14,23 @@ INLINE int chains_of(const int n)
 INLINE void block(const int n, vec *s, const char *strip, const oct_sparse_s8_block *b)
 {
     const char *x = strip + b->offset;
-    int32_t four;
-    memcpy(&four, b->w, sizeof four);
-    const vec w = vec_dup(four);
+    const vec w = vec_dup(oct_sparse_s8_four(b->w));
     UNROLL for (int i = 0; i < n; i++) s[i] = vec_dot(s[i], vec_load(x + 4 * LANES * i), w);
+}
+
+INLINE const oct_sparse_s8_entry *entries(const int high, vec (*s)[SHARE], const char *x,
+                                          const oct_sparse_s8_entry *e, int32_t fast, int32_t slow)
+{
+    (void)slow;
+    for (const oct_sparse_s8_entry *const end = e + fast; e != end; e++) {
+        vec q[AT_ONCE];
+        quads_at_once(high, x, e->offset, q);
+        UNROLL for (int j = 0; j < SHARE; j++) {
+            const vec w = vec_dup(oct_sparse_s8_four(e->w[j]));
+            UNROLL for (int i = 0; i < AT_ONCE; i++) s[i][j] = vec_dot(s[i][j], q[i], w);
+        }
+    }
+    return e;
 }
 
 /* The blocks of one column before `limit`, added to s[0 .. n - 1]; returns the next one. */

@@ -22,9 +22,15 @@ INLINE vec vec_dot(vec s, vec x, vec w)
     return vaddq_s32(s, vpaddq_s32(low, high));
 }
 
+#include "ops/kernels/sparse_s8_4x1.h"
 #include "ops/kernels/sparse_s8_dot.h"
 #include "ops/kernels/sparse_s8_tmpl.h"
 
 const oct_sparse_s8 oct_sparse_s8_neon = {
-    .isa = "neon", .needs = OCT_CPU_NEON, .x_max = 255, .lanes = LANES,
-    .vecs = VECS, .nr = NR, .pack = PACK, .flip = 128, .input = input, .tile = tile };
+    .isa = "neon", .needs = OCT_CPU_NEON, .x_max = 255, .share = 1,
+    .lanes = LANES, .vecs = VECS, .nr = NR, .pack = PACK, .flip = 128, .input = input, .tile = tile };
+
+const oct_sparse_s8 oct_sparse_s8_4x1_neon = {
+    .isa = "neon", .needs = OCT_CPU_NEON, .x_max = 255, .share = SHARE,
+    .lanes = PIECE, .vecs = PIECES, .nr = NR, .pack = PACK, .flip = 128, .input = input_4x1,
+    .tile = tile_4x1 };

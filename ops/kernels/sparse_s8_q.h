@@ -1,6 +1,6 @@
 /* The vocabulary of sparse_s8_tmpl.h and sparse_s8_dot.h on q registers; NEON and dotprod have
  * their own vec_dot.  Bytes of the strip are x ^ 128, signed. */
-enum { LANES = 4, PACK = 0, SUMS = 24, WAIT = 12 };
+enum { LANES = 4, PACK = 0, SUMS = 24, WAIT = 12, AT_ONCE = 4 };
 #define FLIP 0x80808080u
 #define SHAPES(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
 
@@ -20,6 +20,22 @@ INLINE vec vec_input(const void *p, size_t step)
 INLINE void vec_put(void *p, vec v) { vst1q_u8(p, vreinterpretq_u8_s32(v)); }
 INLINE vec vec_low32(vec a, vec b) { return vzip1q_s32(a, b); }
 INLINE vec vec_high32(vec a, vec b) { return vzip2q_s32(a, b); }
+INLINE vec vec_low16(vec a, vec b)
+{
+    return vreinterpretq_s32_u16(vzip1q_u16(vreinterpretq_u16_s32(a), vreinterpretq_u16_s32(b)));
+}
+INLINE vec vec_high16(vec a, vec b)
+{
+    return vreinterpretq_s32_u16(vzip2q_u16(vreinterpretq_u16_s32(a), vreinterpretq_u16_s32(b)));
+}
+INLINE vec vec_low8(vec a, vec b)
+{
+    return vreinterpretq_s32_u8(vzip1q_u8(vreinterpretq_u8_s32(a), vreinterpretq_u8_s32(b)));
+}
+INLINE vec vec_high8(vec a, vec b)
+{
+    return vreinterpretq_s32_u8(vzip2q_u8(vreinterpretq_u8_s32(a), vreinterpretq_u8_s32(b)));
+}
 INLINE vec vec_low64(vec a, vec b)
 {
     return vreinterpretq_s32_s64(vzip1q_s64(vreinterpretq_s64_s32(a), vreinterpretq_s64_s32(b)));
@@ -32,6 +48,8 @@ INLINE vec vec_high64(vec a, vec b)
 typedef vec part;
 #define part_input vec_input
 #define part_put   vec_put
+#define part_low8 vec_low8
+#define part_high8 vec_high8
 #define part_low32 vec_low32
 #define part_high32 vec_high32
 #define part_low64 vec_low64

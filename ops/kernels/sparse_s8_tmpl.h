@@ -6,7 +6,9 @@
  *     vec_put(p, v)          unaligned; part_put likewise
  *     vec_low32(a, b), vec_high32, vec_low64, vec_high64    unpack in each 128-bit lane; part_...
  *     columns(n, t, sum)     sums of n vectors of all NR columns, to sum[vector][column]
- * FLIP, the bits that input() xors in, and SHAPES(X): X(n) for n = 1 .. the most vectors. */
+ *     entries(high, s, x, e, fast, slow)      4x1: adds a list to s[AT_ONCE][4]; its end
+ * FLIP, the bits that input() xors in, SHAPES(X): X(n) for n = 1 .. the most vectors, and
+ * sparse_s8_4x1.h. */
 
 /* Lane l of r[j] holds 4 words of row 4 l + j; then lane l of r[k] words k of rows 4 l .. + 3. */
 #define DEFINE_TRANSPOSE(type)                                                       \
@@ -58,21 +60,54 @@ static void input(const oct_sparse_in *t)
         }
 }
 
-/* Sums of NR columns of LANES pixels -> rows of finish(), in pack order: lane l of half h holds
- * columns 8 l + 4 h .. + 3. */
-INLINE void turn(const int32_t (*sum)[LANES], int32_t (*acc)[NR])
+typedef int32_t vec_sums[NR][LANES];
+
+/* Sums of NR columns and the LANES pixels of vector v -> rows of finish(), in pack order: lane l of
+ * half h holds columns 8 l + 4 h .. + 3.  They lie in `sum` pixel by pixel or, `mixed`, as unpacks
+ * of bytes leave those of four vectors: in lane l of the i-th of them pixels 16 l + 4 i .. + 3. */
+INLINE void turn(const vec_sums *sum, const int mixed, int v, int32_t (*acc)[NR])
 {
     for (int h = 0; h < 2; h++)
         UNROLL for (int i = 0; i < LANES; i += 4) {
+            const int four = (LANES * v + i) / 4, from = mixed ? four % 4 : v;
+            const int at = mixed ? four / 4 * 4 : i;
             vec r[4];
             UNROLL for (int j = 0; j < 4; j++)
-                r[j] = vec_rows(&sum[4 * h + j][i], 8 * sizeof *sum);
+                r[j] = vec_rows(&sum[from][4 * h + j][at], 8 * sizeof *sum[from]);
             vec_transpose(r);
             UNROLL for (int k = 0; k < 4; k++) vec_put(acc[i + k] + h * LANES, r[k]);
         }
 }
 
-typedef int32_t vec_sums[NR][LANES];
+static void *element(const oct_sparse_s8_args *t, const void *array, size_t at)
+{
+    const size_t size = t->out->kind == OCT_REQUANT_U8 ? 1 : 4;
+    return array ? (char *)(uintptr_t)array + at * size : NULL;
+}
+
+/* What of the runs from `run` on lies in pixels from .. from + LANES, acc, to c; the run that ends
+ * behind them, or the next one. */
+static const oct_sparse_run *put(const oct_sparse_s8_args *t, const oct_sparse_run *run, int from,
+                                 const int32_t (*acc)[NR])
+{
+    const oct_sparse_run *const end = t->run + t->n_runs;
+    const int until = from + LANES;
+    oct_gemm_s8_args to = { .groups = 1, .cols = t->cols, .panel = t->panel, .ldc = t->ldc,
+                            .out = t->out };
+    for (; run != end && run->first < until; run++) {
+        const int first = run->first < from ? from : run->first;
+        const int last = run->first + run->count;
+        const size_t at = run->at + (size_t)(first - run->first) * t->ldc;
+        to.rows = (last < until ? last : until) - first;
+        to.c[0] = element(t, t->c, at);
+        to.residual[0] = element(t, t->residual, at);
+        to.row_scale[0] = t->row_scale ? t->row_scale + first : NULL;
+        to.row_zero[0] = t->row_scale ? t->row_zero + first : NULL;
+        finish(&to, acc + (first - from));
+        if (last > until) break;
+    }
+    return run;
+}
 
 #define DEFINE(n) \
     static void columns_##n(const oct_sparse_s8_args *t, vec_sums *sum) { columns(n, t, sum); }
@@ -82,35 +117,50 @@ static void (*const instance[])(const oct_sparse_s8_args *, vec_sums *) = { SHAP
 enum { VECS = sizeof instance / sizeof *instance };
 _Static_assert((int)VECS <= (int)OCT_SPARSE_S8_VECS, "as sparse_s8.h has it");
 
-static void *element(const oct_sparse_s8_args *t, const void *array, size_t at)
-{
-    const size_t size = t->out->kind == OCT_REQUANT_U8 ? 1 : 4;
-    return array ? (char *)(uintptr_t)array + at * size : NULL;
-}
-
 static void tile(const oct_sparse_s8_args *t)
 {
     _Alignas(64) vec_sums sum[VECS];
     _Alignas(64) int32_t acc[LANES][NR];
-    oct_gemm_s8_args to = { .groups = 1, .cols = t->cols, .panel = t->panel, .ldc = t->ldc,
-                            .out = t->out };
     instance[t->vecs - 1](t, sum);
     const oct_sparse_run *run = t->run, *const end = run + t->n_runs;
     for (int v = 0; v < t->vecs && run != end; v++) {
-        const int from = v * LANES, until = from + LANES;
-        if (run->first >= until) continue;
-        turn((const int32_t (*)[LANES])sum[v], acc);
-        for (; run != end && run->first < until; run++) {
-            const int first = run->first < from ? from : run->first;
-            const int last = run->first + run->count;
-            const size_t at = run->at + (size_t)(first - run->first) * t->ldc;
-            to.rows = (last < until ? last : until) - first;
-            to.c[0] = element(t, t->c, at);
-            to.residual[0] = element(t, t->residual, at);
-            to.row_scale[0] = t->row_scale ? t->row_scale + first : NULL;
-            to.row_zero[0] = t->row_scale ? t->row_zero + first : NULL;
-            finish(&to, (const int32_t (*)[NR])(acc + (first - from)));
-            if (last > until) break;
+        if (run->first >= (v + 1) * LANES) continue;
+        turn((const vec_sums *)sum, 0, v, acc);
+        run = put(t, run, v * LANES, (const int32_t (*)[NR])acc);
+    }
+}
+
+/* ---- 4x1 ---- */
+
+/* Lists of a panel for the vectors 2 high .. of a piece. */
+INLINE void lists(const int high, const oct_sparse_s8_args *t, const char *x, vec_sums *sum)
+{
+    const int32_t *bias = t->panel, *fast = bias + 4 * NR, *slow = fast + NR;
+    const oct_sparse_s8_entry *e = (const void *)(slow + NR);
+    for (int l = 0; SHARE * l < NR; l++) {
+        vec s[AT_ONCE][SHARE];
+        UNROLL for (int j = 0; j < SHARE; j++) {
+            const vec b = vec_dup(bias[oct_pack_order(PACK, SHARE * l + j)]);
+            UNROLL for (int i = 0; i < AT_ONCE; i++) s[i][j] = b;
         }
+        e = entries(high, s, x, e, fast[l], slow[l]);
+        UNROLL for (int i = 0; i < AT_ONCE; i++)
+            UNROLL for (int j = 0; j < SHARE; j++)
+                vec_put(sum[2 * high + i][SHARE * l + j], s[i][j]);
+    }
+}
+
+static void tile_4x1(const oct_sparse_s8_args *t)
+{
+    _Alignas(64) vec_sums sum[4];
+    _Alignas(64) int32_t acc[LANES][NR];
+    const oct_sparse_run *run = t->run, *const end = run + t->n_runs;
+    for (int v = 0; v < 4 * t->vecs && run != end; v++) {
+        const char *x = (const char *)t->x + v / 4 * PIECE;
+        if (v % 4 == 0) lists(0, t, x, sum);
+        if (v % 4 == 0 && AT_ONCE == 2) lists(1, t, x, sum);
+        if (run->first >= (v + 1) * LANES) continue;
+        turn((const vec_sums *)sum, 1, v % 4, acc);
+        run = put(t, run, v * LANES, (const int32_t (*)[NR])acc);
     }
 }

@@ -10,3 +10,5 @@ INLINE part part_low32(part a, part b) { return _mm_unpacklo_epi32(a, b); }
 INLINE part part_high32(part a, part b) { return _mm_unpackhi_epi32(a, b); }
 INLINE part part_low64(part a, part b) { return _mm_unpacklo_epi64(a, b); }
 INLINE part part_high64(part a, part b) { return _mm_unpackhi_epi64(a, b); }
+INLINE part part_low8(part a, part b) { return _mm_unpacklo_epi8(a, b); }
+INLINE part part_high8(part a, part b) { return _mm_unpackhi_epi8(a, b); }
