@@ -85,25 +85,30 @@ static void *element(const oct_sparse_s8_args *t, const void *array, size_t at)
     return array ? (char *)(uintptr_t)array + at * size : NULL;
 }
 
+/* finish()'s, but for what differs from run to run: made once, it takes as long as a few rows. */
+INLINE oct_gemm_s8_args finish_args(const oct_sparse_s8_args *t)
+{
+    return (oct_gemm_s8_args){ .groups = 1, .cols = t->cols, .panel = t->panel, .ldc = t->ldc,
+                               .out = t->out };
+}
+
 /* What of the runs from `run` on lies in pixels from .. from + LANES, acc, to c; the run that ends
  * behind them, or the next one. */
-static const oct_sparse_run *put(const oct_sparse_s8_args *t, const oct_sparse_run *run, int from,
-                                 const int32_t (*acc)[NR])
+INLINE const oct_sparse_run *put(const oct_sparse_s8_args *t, oct_gemm_s8_args *to,
+                                 const oct_sparse_run *run, int from, const int32_t (*acc)[NR])
 {
     const oct_sparse_run *const end = t->run + t->n_runs;
     const int until = from + LANES;
-    oct_gemm_s8_args to = { .groups = 1, .cols = t->cols, .panel = t->panel, .ldc = t->ldc,
-                            .out = t->out };
     for (; run != end && run->first < until; run++) {
         const int first = run->first < from ? from : run->first;
         const int last = run->first + run->count;
         const size_t at = run->at + (size_t)(first - run->first) * t->ldc;
-        to.rows = (last < until ? last : until) - first;
-        to.c[0] = element(t, t->c, at);
-        to.residual[0] = element(t, t->residual, at);
-        to.row_scale[0] = t->row_scale ? t->row_scale + first : NULL;
-        to.row_zero[0] = t->row_scale ? t->row_zero + first : NULL;
-        finish(&to, acc + (first - from));
+        to->rows = (last < until ? last : until) - first;
+        to->c[0] = element(t, t->c, at);
+        to->residual[0] = element(t, t->residual, at);
+        to->row_scale[0] = t->row_scale ? t->row_scale + first : NULL;
+        to->row_zero[0] = t->row_scale ? t->row_zero + first : NULL;
+        finish(to, acc + (first - from));
         if (last > until) break;
     }
     return run;
@@ -121,12 +126,13 @@ static void tile(const oct_sparse_s8_args *t)
 {
     _Alignas(64) vec_sums sum[VECS];
     _Alignas(64) int32_t acc[LANES][NR];
+    oct_gemm_s8_args to = finish_args(t);
     instance[t->vecs - 1](t, sum);
     const oct_sparse_run *run = t->run, *const end = run + t->n_runs;
     for (int v = 0; v < t->vecs && run != end; v++) {
         if (run->first >= (v + 1) * LANES) continue;
         turn((const vec_sums *)sum, 0, v, acc);
-        run = put(t, run, v * LANES, (const int32_t (*)[NR])acc);
+        run = put(t, &to, run, v * LANES, (const int32_t (*)[NR])acc);
     }
 }
 
@@ -154,13 +160,16 @@ static void tile_4x1(const oct_sparse_s8_args *t)
 {
     _Alignas(64) vec_sums sum[4];
     _Alignas(64) int32_t acc[LANES][NR];
+    oct_gemm_s8_args to = finish_args(t);
     const oct_sparse_run *run = t->run, *const end = run + t->n_runs;
-    for (int v = 0; v < 4 * t->vecs && run != end; v++) {
-        const char *x = (const char *)t->x + v / 4 * PIECE;
-        if (v % 4 == 0) lists(0, t, x, sum);
-        if (v % 4 == 0 && AT_ONCE == 2) lists(1, t, x, sum);
-        if (run->first >= (v + 1) * LANES) continue;
-        turn((const vec_sums *)sum, 1, v % 4, acc);
-        run = put(t, run, v * LANES, (const int32_t (*)[NR])acc);
+    for (int p = 0; p < t->vecs && run != end; p++) {
+        lists(0, t, (const char *)t->x + p * PIECE, sum);
+        if (AT_ONCE == 2) lists(1, t, (const char *)t->x + p * PIECE, sum);
+        UNROLL for (int v = 0; v < 4; v++) {
+            const int first = p * PIECE + v * LANES;
+            if (run == end || run->first >= first + LANES) continue;
+            turn((const vec_sums *)sum, 1, v, acc);
+            run = put(t, &to, run, first, (const int32_t (*)[NR])acc);
+        }
     }
 }
