@@ -13,15 +13,16 @@ int oct_conv2d_sparse_s8_can(const oct_conv2d_shape *c)
  * slower.  Of NEON nothing was measured.  By the count of instructions for a product in the inner
  * loops, dense / sparse, the break-even would be 1.0 with dotprod, 0.4 with i8mm, whose usmmla does
  * two dot products, and 0.35 with neither; the table has a quarter of that and less: on AVX-512,
- * where the count says 0.8, strips, turned sums and small maps leave 0.3 to 0.5.  Winograd's layers
- * need 2.25 to 4 times fewer products. */
+ * where the count says 0.8, strips, turned sums and small maps leave 0.3 to 0.5.  4x1 has as many
+ * instructions for a product as 1x4 there: four loads, eight zips and four weights for 16 dot
+ * products, where 1x4 has a load each.  Winograd's layers need 2.25 to 4 times fewer products. */
 typedef struct densities {
     double one, winograd, other; /* 1x1; 3x3 without stride; the rest */
     double small;              /* at most, on maps of up to SMALL outputs: they leave lanes unused */
     double few;                /* at most, 1x1 of up to FEW inputs: transposing weighs more */
     double linear;             /* linear layers whose rows fill whole vectors */
-    int filters;               /* inputs * outputs up to which `winograd` holds, for the dense way's
-                                  sake; beyond it is `other` */
+    int filters;               /* inputs * outputs up to which `winograd` holds: of 1x4 on AVX-512 for
+                                  the dense way's sake; beyond it is `other` */
     double bytes;              /* of convolutions times this for 8-bit x */
 } densities;
 
@@ -34,11 +35,11 @@ typedef struct rule {
 
 static const rule rules[] = {
     { OCT_CPU_AVX512, { .36, .19, .33, .24, 0, .33, 1 << 14, 1 },
-                      { .36, .19, .33, .24, .1, .33, 1 << 14, 1 } },
+                      { .26, .28, .25, .3, 0, .33, ANY, 1 } },
     { OCT_CPU_AVXVNNI, { .5, .33, .5, .42, .4, .38, ANY, 1 },
-                       { .5, .33, .5, .42, .4, .38, ANY, 1 } },
+                       { .46, .36, .42, .36, .44, .38, ANY, 1 } },
     { OCT_CPU_AVX2, { .65, .33, .65, .55, .5, .45, ANY, .5 },
-                    { .65, .33, .65, .55, .5, .45, ANY, .5 } },
+                    { .53, .27, .45, .42, .53, .4, ANY, .6 } },
     { OCT_CPU_NEONI8MM, { .1, .05, .1, .1, .1, .1, ANY, 1 }, { .1, .05, .1, .1, .1, .1, ANY, 1 } },
     { OCT_CPU_NEONDOT, { .2, .08, .2, .2, .1, .1, ANY, 1 }, { .2, .08, .2, .2, .1, .1, ANY, 1 } },
     { OCT_CPU_NEON, { .08, .04, .08, .08, .08, .08, ANY, 1 },

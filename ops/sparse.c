@@ -37,23 +37,28 @@ oct_sparse_forms oct_sparse_blocks(const oct_tensor *w)
     return n;
 }
 
-int oct_sparse_share(oct_sparse_forms blocks, oct_sparse_forms limit)
+int oct_sparse_pays(oct_sparse_forms blocks, oct_sparse_forms limit, double weights)
 {
+    return 4 * blocks.across < weights * limit.across || 4 * blocks.down < weights * limit.down;
+}
+
+int oct_sparse_share(oct_sparse_forms blocks, oct_sparse_forms limit, double weights)
+{
+    const int across = oct_sparse_pays(blocks, (oct_sparse_forms){ limit.across, 0 }, weights);
+    const int down = oct_sparse_pays(blocks, (oct_sparse_forms){ 0, limit.down }, weights);
+    if (across != down) return down ? 4 : 1;
+    if (!down) return blocks.down < blocks.across ? 4 : 1;
     return blocks.down * limit.across < blocks.across * limit.down ? 4 : 1;
 }
 
 int oct_sparse_share_of(const oct_prepare *how, const oct_tensor *w, oct_sparse_forms limit)
 {
-    if (!how->given) return oct_sparse_share(oct_sparse_blocks(w), limit);
+    if (!how->given)
+        return oct_sparse_share(oct_sparse_blocks(w), limit, (double)oct_tensor_count(w));
     if (how->n_packed >= how->n_given) return 1; /* none is given: refused when it is asked for */
     const oct_packed *given = &how->given[how->n_packed];
     const int share = oct_sparse_s8_share(given->data, given->size);
     return share ? share : 1;
-}
-
-int oct_sparse_pays(oct_sparse_forms blocks, oct_sparse_forms limit, double weights)
-{
-    return 4 * blocks.across < weights * limit.across || 4 * blocks.down < weights * limit.down;
 }
 
 typedef struct job {

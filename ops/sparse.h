@@ -21,13 +21,13 @@ typedef struct oct_sparse_forms {
 
 /* Of S8 weights [out, in, ...], 4 divides in: how many blocks are not all zero. */
 oct_sparse_forms oct_sparse_blocks(const oct_tensor *w);
-/* oct_sparse_s8.share of the form that is further below its limit, a share of all blocks; 0: never.
- * Not both are 0. */
-int oct_sparse_share(oct_sparse_forms blocks, oct_sparse_forms limit);
-/* That of a plan's weights, packed ones if they are given. */
-int oct_sparse_share_of(const oct_prepare *how, const oct_tensor *w, oct_sparse_forms limit);
-/* Is one of them below it, of so many weights? */
+/* Is one of them below its limit, a share of all blocks (0: never), of so many weights? */
 int oct_sparse_pays(oct_sparse_forms blocks, oct_sparse_forms limit, double weights);
+/* oct_sparse_s8.share of the form to take: the only one that pays, of both the one that is further
+ * below, of none that with fewer blocks. */
+int oct_sparse_share(oct_sparse_forms blocks, oct_sparse_forms limit, double weights);
+/* The same of a plan's weights, of packed ones what they are. */
+int oct_sparse_share_of(const oct_prepare *how, const oct_tensor *w, oct_sparse_forms limit);
 
 /* Bytes of a plane of so many pixels, `size` bytes each: an odd number of lines, so that planes do
  * not fall on the same lines of a cache. */

@@ -117,8 +117,7 @@ START_TEST(the_dense_bytes)
     static const float x_scale = .03f, r_scale = .05f;
     const shape *c = &shapes[_i / 2];
     const int most = _i % 2 ? 255 : 127;
-    subject s = { .op.threads = 1, .kernel = "sparse_s8" };
-    if (c->c > 64) s.kernel = c->down ? "sparse_s8_4x1/" : "sparse_s8/"; /* else it may be never */
+    subject s = { .op.threads = 1, .kernel = c->down ? "sparse_s8_4x1/" : "sparse_s8/" };
     s.attr = (oct_conv2d_attr){ .stride = { c->stride[0], c->stride[1] }, .groups = 1,
                                 .pad = { c->pad[0], c->pad[1] },
                                 .dilation = { c->dilation[0], c->dilation[1] },
@@ -149,8 +148,8 @@ typedef struct rows {
 
 static const rows linears[] = {
     { 33, 70, 68, 4, 0, 0, 0 }, { 300, 40, 132, 4, 0, 1, 0 }, { 230, 33, 768, 4, 1, 1, 0 },
-    { 64, 40, 20, 3, 1, 0, 0 }, { 40, 65, 16, 0, 1, 0, 0 }, { 33, 70, 68, 4, 0, 0, 1 },
-    { 300, 41, 132, 4, 0, 1, 1 }, { 230, 33, 768, 4, 1, 1, 1 },
+    { 64, 40, 20, 3, 1, 0, 0 }, { 40, 65, 16, 0, 1, 0, 0 }, { 49, 70, 132, 2, 0, 0, 1 },
+    { 300, 41, 132, 2, 0, 1, 1 }, { 230, 33, 768, 4, 1, 1, 1 },
 };
 enum { N_LINEARS = sizeof linears / sizeof *linears };
 
@@ -256,10 +255,13 @@ START_TEST(the_blocks)
     ck_assert(oct_sparse_pays(n, (oct_sparse_forms){ .21, .16 }, 96));
     ck_assert(!oct_sparse_pays(n, (oct_sparse_forms){ .2, .16 }, 96));
     ck_assert(!oct_sparse_pays(n, (oct_sparse_forms){ 0, 0 }, 96));
-    ck_assert_int_eq(oct_sparse_share(n, (oct_sparse_forms){ .5, .5 }), 4);
-    ck_assert_int_eq(oct_sparse_share(n, (oct_sparse_forms){ .5, .3 }), 1);
-    ck_assert_int_eq(oct_sparse_share(n, (oct_sparse_forms){ .5, 0 }), 1);
-    ck_assert_int_eq(oct_sparse_share(n, (oct_sparse_forms){ 0, .3 }), 4);
+    ck_assert_int_eq(oct_sparse_share(n, (oct_sparse_forms){ .5, .5 }, 96), 4);
+    ck_assert_int_eq(oct_sparse_share(n, (oct_sparse_forms){ .5, .3 }, 96), 1);
+    ck_assert_int_eq(oct_sparse_share(n, (oct_sparse_forms){ .5, 0 }, 96), 1);
+    ck_assert_int_eq(oct_sparse_share(n, (oct_sparse_forms){ 0, .3 }, 96), 4);
+    ck_assert_int_eq(oct_sparse_share(n, (oct_sparse_forms){ .1, 0 }, 96), 4);
+    n.down = 6;
+    ck_assert_int_eq(oct_sparse_share(n, (oct_sparse_forms){ .01, .2 }, 96), 1);
 }
 END_TEST
 

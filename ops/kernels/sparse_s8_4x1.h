@@ -30,6 +30,14 @@ INLINE void transpose_bytes(part *r)
     }
 }
 
+/* n < 16 bytes; some of them twice. */
+INLINE void put_some(unsigned char *to, const unsigned char *from, int n)
+{
+    if (n >= 8) memcpy(to, from, 8), memcpy(to + n - 8, from + n - 8, 8);
+    else if (n >= 4) memcpy(to, from, 4), memcpy(to + n - 4, from + n - 4, 4);
+    else for (int i = 0; i < n; i++) to[i] = from[i];
+}
+
 /* Pixels i .. i + n, at most 16, all planes: 16 of them at a time. */
 INLINE void pixels_4x1(const oct_sparse_in *t, int i, const int n)
 {
@@ -45,7 +53,7 @@ INLINE void pixels_4x1(const oct_sparse_in *t, int i, const int n)
             else if (c + k < t->planes) {
                 unsigned char bytes[16];
                 part_put(bytes, r[k]);
-                memcpy(to, bytes, (size_t)n);
+                put_some(to, bytes, n);
             }
     }
 }
