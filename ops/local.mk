@@ -72,7 +72,7 @@ liboctet_neoni8mm_la_CFLAGS = $(AM_CFLAGS) $(NEONI8MM_CFLAGS)
 liboctet_neoni8mm_la_SOURCES = ops/kernels/gemm_s8_neoni8mm.c
 endif
 
-# Sparse weights: blocks of 4 inputs.
+# Sparse weights: blocks of 4, any zeros (FP32), 2:4.
 liboctet_core_la_SOURCES += \
 	ops/sparse.h ops/sparse.c ops/linear_sparse_s8.h ops/linear_sparse_s8.c \
 	ops/conv2d_strips.h ops/conv2d_strips.c ops/kernels/sparse_pixels.h \
@@ -84,24 +84,26 @@ liboctet_core_la_SOURCES += \
 	ops/conv2d_sparse_f32.h ops/conv2d_sparse_f32.c \
 	ops/linear_sparse_f32.h ops/linear_sparse_f32.c ops/sparse_f32.h ops/sparse_f32_rule.c \
 	ops/kernels/sparse_f32.h ops/kernels/sparse_f32.c ops/kernels/sparse_f32_ref.c \
-	ops/kernels/sparse_f32_tmpl.h
+	ops/kernels/sparse_f32_tmpl.h \
+	ops/kernels/gemm_s8_24.h ops/kernels/gemm_s8_24.c ops/kernels/gemm_s8_24_ref.c \
+	ops/kernels/gemm_s8_24_tmpl.h ops/kernels/gemm_s8_24_ymm.h ops/kernels/gemm_s8_24_q.h
 if HAVE_AVX512
 liboctet_avx512_la_SOURCES += ops/kernels/sparse_s8_avx512.c \
-	ops/kernels/sparse_f32_avx512.c
+	ops/kernels/sparse_f32_avx512.c ops/kernels/gemm_s8_24_avx512.c
 endif
 if HAVE_AVXVNNI
-liboctet_avxvnni_la_SOURCES += ops/kernels/sparse_s8_avxvnni.c
+liboctet_avxvnni_la_SOURCES += ops/kernels/sparse_s8_avxvnni.c ops/kernels/gemm_s8_24_avxvnni.c
 endif
 if HAVE_AVX2
 liboctet_avx2_la_SOURCES += ops/kernels/sparse_s8_avx2.c ops/kernels/sparse_s8_a7_avx2.c \
-	ops/kernels/sparse_f32_avx2.c
+	ops/kernels/sparse_f32_avx2.c ops/kernels/gemm_s8_24_avx2.c ops/kernels/gemm_s8_24_a7_avx2.c
 endif
 if HAVE_NEON
 liboctet_neon_la_SOURCES += ops/kernels/sparse_s8_neon.c \
-	ops/kernels/sparse_f32_neon.c
+	ops/kernels/sparse_f32_neon.c ops/kernels/gemm_s8_24_neon.c
 endif
 if HAVE_NEONDOT
-liboctet_neondot_la_SOURCES += ops/kernels/sparse_s8_neondot.c
+liboctet_neondot_la_SOURCES += ops/kernels/sparse_s8_neondot.c ops/kernels/gemm_s8_24_neondot.c
 endif
 
 # Activations quantized at run time.

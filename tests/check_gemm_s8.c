@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ops/kernels/gemm_s8.h"
+#include "ops/kernels/gemm_s8_24.h"
 #include "ops/kernels/gemm_s8_sort.h"
 #include "tensor/cpu.h"
 #include "tests/check_kernels.h"
@@ -190,6 +191,9 @@ static unsigned char *compute(const oct_gemm_s8 *g, const sample *s)
     w.seg = s->seg;
     oct_gemm_s8_pack(g, &w, 0, s->cols, packed);
     CHECK(check_intact(packed), "gemm_s8/%s packed outside", g->isa);
+    if (oct_gemm_s8_is_24(g))
+        CHECK(!oct_gemm_s8_24_halve(g, s->n_segs, s->seg, packed, size, panels), "%s",
+              oct_last_error());
     oct_requant out = s->out;
     oct_gemm_s8_classify(&out, g->nr, packed, size, panels);
     for (int p = 0; p < panels; p++)
@@ -273,10 +277,30 @@ static long differ(const oct_gemm_s8 *g, const sample *s)
     return -1;
 }
 
+static int count(const int8_t *b, int n)
+{
+    int nonzero = 0;
+    for (int i = 0; i < n; i++) nonzero += b[i] != 0;
+    return nonzero;
+}
+
+/* At most 4 of 8 k. */
+static void halve_weights(const sample *s)
+{
+    int8_t *b = (int8_t *)(uintptr_t)s->w.b;
+    for (int j = 0; j < s->cols; j++)
+        for (int q = 0; q < s->n_segs; b += s->seg[q++].len)
+            for (int c = 0; c < s->seg[q].len; c += 8) {
+                const int n = s->seg[q].len - c < 8 ? s->seg[q].len - c : 8;
+                while (count(b + c, n) > 4) b[c + (int)(check_rand() % (unsigned)n)] = 0;
+            }
+}
+
 static int check_tile(const oct_gemm_s8 *g, int rows, int groups, int cols, int max_len,
                       oct_requant_kind kind, fill fa, fill fb, int32_t max_bias)
 {
     const sample s = make(rows, groups, cols, max_len, g->x_max, kind, fa, fb, max_bias);
+    if (oct_gemm_s8_is_24(g)) halve_weights(&s);
     const long d = differ(g, &s);
     CHECK(d < 0, "gemm_s8/%s x_max=%d rows=%d groups=%d cols=%d k=%d out=%d residual=%d "
           "fill=%d,%d: byte %ld", g->isa, g->x_max, rows, groups, cols, s.k, (int)kind,
@@ -435,11 +459,9 @@ static int check_limits(const oct_gemm_s8 *g)
     return cases;
 }
 
-static int check(int v)
+static int check_tiles(const oct_gemm_s8 *g)
 {
-    const oct_gemm_s8 *g = oct_gemm_s8_all[v];
-    int cases = check_pack(g) + check_limits(g);
-    if (g == &oct_gemm_s8_ref) cases += check_table() + check_saturating();
+    int cases = check_limits(g);
     for (int rows = 1; rows <= 2 * g->rows + 1 && rows <= MAX_ROWS; rows++)
         for (int groups = 1; groups <= 2; groups++)
             for (int cols = 1; cols <= 2 * g->nr + 1; cols++)
@@ -452,6 +474,14 @@ static int check(int v)
     return cases;
 }
 
+static int check(int v)
+{
+    const oct_gemm_s8 *g = oct_gemm_s8_all[v];
+    int cases = check_pack(g) + check_tiles(g);
+    if (g == &oct_gemm_s8_ref) cases += check_table() + check_saturating();
+    return cases;
+}
+
 typedef struct timed { const oct_gemm_s8 *g; oct_gemm_s8_args args; } timed;
 
 static void run_tile(void *arg)
@@ -461,11 +491,11 @@ static void run_tile(void *arg)
 }
 
 /* Tiles of a ResNet's convolutions: 3x3 of 64 channels; 1x1 of 64 and of 256. */
-static void bench(int v)
+static void bench_tiles(const oct_gemm_s8 *g)
 {
     enum { MOST = 1152, PIXEL = 64 };
     static const int ks[] = { MOST, 576, 256, 64 };
-    const oct_gemm_s8 *g = oct_gemm_s8_all[v];
+    const char *family = oct_gemm_s8_is_24(g) ? "gemm_s8_24" : "gemm_s8";
     static _Alignas(64) uint8_t a[64 * PIXEL + MOST], c[32 * 64];
     static const float scale[OCT_GEMM_S8_MAX_NR];
     oct_requant out = { .kind = OCT_REQUANT_U8, .hi = 127, .bounded = 1, .plain = 1 };
@@ -475,25 +505,58 @@ static void bench(int v)
         const oct_gemm_s8_seg seg = { 0, ks[i], PIXEL };
         int8_t *b = check_in((size_t)(g->nr * ks[i]), 1);
         fill_weights(b, (size_t)(g->nr * ks[i]), BELL);
+        for (int k = 0; k < g->nr * ks[i] && oct_gemm_s8_is_24(g); k++)
+            if (k % 4 < 2) b[k] = 0;
         unsigned char *panel = check_out(oct_gemm_s8_panel_size(g, 1, &seg), 64);
         oct_gemm_s8_pack(g, &(oct_gemm_s8_weights){ .b = b, .k = ks[i], .n_segs = 1, .seg = &seg,
                                                     .scale = scale }, 0, g->nr, panel);
+        if (oct_gemm_s8_is_24(g)) CHECK(!oct_gemm_s8_24_halve(g, 1, &seg, panel, 0, 1), "2:4");
         timed t = { g, { .n_segs = 1, .seg = &seg, .a = { a, a }, .pos = { 0, g->rows }, .step = 1,
                          .rows = g->rows, .groups = 2, .cols = g->nr, .panel = panel,
                          .c = { c, c + g->rows * 64 }, .ldc = 64, .out = &out } };
         const double seconds = check_time(run_tile, &t), work = 4.0 * g->rows * g->nr * ks[i];
         for (int x_max = 127; x_max <= 255; x_max += 128) { /* ref stands for both */
             snprintf(what, sizeof what, "tile k=%d x_max=%d", ks[i], x_max);
-            if (g == &oct_gemm_s8_ref || x_max == g->x_max)
-                check_bench("gemm_s8", g->isa, what, seconds, work, "OP");
+            if (!strcmp(g->isa, "ref") || x_max == g->x_max)
+                check_bench(family, g->isa, what, seconds, work, "OP");
         }
         t.args.rows = t.args.groups = 1;
         snprintf(what, sizeof what, "row k=%d x_max=%d", ks[i], g->x_max);
         if (i == 0)
-            check_bench("gemm_s8", g->isa, what, check_time(run_tile, &t),
+            check_bench(family, g->isa, what, check_time(run_tile, &t),
                         2.0 * g->nr * ks[i], "OP");
         check_reset();
     }
 }
 
+static void bench(int v) { bench_tiles(oct_gemm_s8_all[v]); }
+
 const check_family check_family_gemm_s8 = { "gemm_s8", variant, check, bench };
+
+/* ---- gemm_s8_24: of halved weights, against the dense ref ---- */
+
+static const char *variant_24(int i, unsigned *needs)
+{
+    const oct_gemm_s8 *g = oct_gemm_s8_24_all[i];
+    if (!g) return NULL;
+    *needs = g->needs;
+    return g->isa;
+}
+
+static int check_24(int v)
+{
+    const oct_gemm_s8 *g = oct_gemm_s8_24_all[v];
+    const oct_gemm_s8_seg seg = { 0, 8, 8 };
+    static const int8_t five[8] = { 1, 2, 0, 3, 0, 4, 5, 0 };
+    static const float scale[1] = { 1 };
+    unsigned char *panel = check_out(oct_gemm_s8_panel_size(g, 1, &seg), 64);
+    oct_gemm_s8_pack(g, &(oct_gemm_s8_weights){ .b = five, .k = 8, .n_segs = 1, .seg = &seg,
+                                                .scale = scale }, 0, 1, panel);
+    CHECK(oct_gemm_s8_24_halve(g, 1, &seg, panel, 0, 1) == OCT_ERR_FORMAT, "five of eight");
+    check_reset();
+    return 1 + check_tiles(g);
+}
+
+static void bench_24(int v) { bench_tiles(oct_gemm_s8_24_all[v]); }
+
+const check_family check_family_gemm_s8_24 = { "gemm_s8_24", variant_24, check_24, bench_24 };

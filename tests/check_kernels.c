@@ -18,6 +18,7 @@ static const check_family *const families[] = {
     &check_family_gemm_bf16,
     &check_family_gemm_s8,
     &check_family_winograd_s8,
+    &check_family_gemm_s8_24,
     &check_family_sparse_s8,
     &check_family_sparse_f32,
     &check_family_vec,

@@ -26,6 +26,7 @@ extern const check_family check_family_gemm_f16w;
 extern const check_family check_family_gemm_bf16;
 extern const check_family check_family_gemm_s8;
 extern const check_family check_family_winograd_s8;
+extern const check_family check_family_gemm_s8_24;
 extern const check_family check_family_sparse_s8;
 extern const check_family check_family_sparse_f32;
 
