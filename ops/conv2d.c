@@ -60,6 +60,7 @@ static const way s8 = { oct_conv2d_s8_prepare, oct_conv2d_s8_run };
 static const way dynamic = { oct_conv2d_dynamic_prepare, oct_conv2d_dynamic_run };
 static const way winograd2_s8 = { winograd2_s8_prepare, oct_conv2d_winograd_s8_run };
 static const way winograd4_s8 = { winograd4_s8_prepare, oct_conv2d_winograd_s8_run };
+static const way s8_24 = { oct_conv2d_s8_24_prepare, oct_conv2d_s8_run };
 static const way sparse_s8 = { oct_conv2d_sparse_s8_prepare, oct_conv2d_sparse_s8_run };
 static const way sparse_f32 = { oct_conv2d_sparse_f32_prepare, oct_conv2d_sparse_f32_run };
 static const way im2col = { oct_conv2d_im2col_prepare, oct_conv2d_im2col_run };
@@ -178,7 +179,8 @@ static const way *choose(const oct_args *args, const oct_prepare *how)
 
 static const way *choose_s8(const oct_args *args, const oct_prepare *how)
 {
-    if (oct_conv2d_sparse_s8_pick(args, how)) return &sparse_s8;
+    const int form = oct_conv2d_sparse_s8_pick(args, how);
+    if (form) return form == OCT_SPARSE_24 ? &s8_24 : &sparse_s8;
     switch (oct_conv2d_winograd_s8_pick(args, how)) {
     case 4: return &winograd4_s8;
     case 2: return &winograd2_s8;

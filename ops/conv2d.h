@@ -20,6 +20,9 @@ oct_conv2d_shape oct_conv2d_shape_of(const oct_args *args);
 /* ops/conv2d_s8.c: x U8, w S8; implicit GEMM on gemm_s8, any shape. */
 OCT_MUST_CHECK oct_status oct_conv2d_s8_prepare(const oct_args *args, oct_prepare *how,
                                                 void **state);
+/* The same of weights that are 2:4: ops/kernels/gemm_s8_24.h. */
+OCT_MUST_CHECK oct_status oct_conv2d_s8_24_prepare(const oct_args *args, oct_prepare *how,
+                                                   void **state);
 void oct_conv2d_s8_run(const oct_args *args, const void *state, const oct_run *r);
 
 /* ops/conv2d_dynamic.c: x F32, quantized at run time; w S8. */

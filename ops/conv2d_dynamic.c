@@ -46,7 +46,8 @@ oct_status oct_conv2d_dynamic_prepare(const oct_args *args, oct_prepare *how, vo
     state *s = oct_arena_zalloc(how->arena, sizeof *s);
     if (!s) return oct_fail(OCT_ERR_MEMORY, "conv2d: out of memory");
     *out = s;
-    OCT_TRY(oct_conv2d_s8_make(args, how, "conv2d_dynamic", OCT_DYNAMIC_MAX, &s->s8));
+    OCT_TRY(oct_conv2d_s8_make(args, how, "conv2d_dynamic",
+                               oct_gemm_s8_pick(how->cpu, OCT_DYNAMIC_MAX), &s->s8));
     s->vec = oct_vec_u8_pick(how->cpu);
     s->frame = oct_conv2d_frame_count(&s->s8.g);
     s->count = oct_tensor_sample_count(x);

@@ -8,11 +8,15 @@
 
 #include <string.h>
 
+#include "ops/kernels/gemm_s8_24.h"
 #include "ops/quantized.h"
+#include "ops/sparse.h"
 
 /* Multiply-adds that take about 3 us, not worth a parallel region, times nr * nr: kernels of twice
  * the columns have twice the lanes and twice as many products in each. */
 enum { ALONE = 1600 };
+
+enum { HEAD = 64 };            /* before the panels of 2:4: a word that says so (oct_sparse_form) */
 
 static oct_status pack(const oct_args *args, const oct_conv2d_s8 *s, oct_arena *tmp)
 {
@@ -32,8 +36,10 @@ static oct_status pack(const oct_args *args, const oct_conv2d_s8 *s, oct_arena *
             rows.n_segs = s->g.segs[group].n;
             rows.seg = s->g.segs[group].seg;
         }
-        oct_gemm_s8_pack(s->gemm, &rows, panel->first, panel->cols,
-                         s->packed + (size_t)p * s->panel_size);
+        char *packed = s->packed + (size_t)p * s->panel_size;
+        oct_gemm_s8_pack(s->gemm, &rows, panel->first, panel->cols, packed);
+        if (oct_gemm_s8_is_24(s->gemm))
+            OCT_TRY(oct_gemm_s8_24_halve(s->gemm, rows.n_segs, rows.seg, packed, 0, 1));
     }
     return OCT_OK;
 }
@@ -50,30 +56,32 @@ static oct_status check_packed(const oct_conv2d_s8 *s)
 }
 
 oct_status oct_conv2d_s8_make(const oct_args *args, oct_prepare *how, const char *family,
-                              int x_max, oct_conv2d_s8 *s)
+                              const oct_gemm_s8 *gemm, oct_conv2d_s8 *s)
 {
     const oct_conv2d_attr *attr = args->attr;
-    s->gemm = oct_gemm_s8_pick(how->cpu, x_max);
+    const size_t head = oct_gemm_s8_is_24(gemm) ? HEAD : 0;
+    s->gemm = gemm;
     s->out = oct_quant_requant(args->out, attr->act, args->in[OCT_CONV2D_RESIDUAL]);
     OCT_TRY(oct_conv2d_geometry_make(args, how, s->gemm->rows, s->gemm->nr, 1, &s->g));
     for (int i = 0; i < s->g.c.groups; i++) { /* segments are cut by blocks, so sizes differ */
         const size_t size = oct_gemm_s8_panel_size(s->gemm, s->g.segs[i].n, s->g.segs[i].seg);
         if (size > s->panel_size) s->panel_size = size;
     }
-    const size_t size = (size_t)s->g.n_panels * s->panel_size;
+    const size_t size = head + (size_t)s->g.n_panels * s->panel_size;
     void *packed;
     int ready;
     how->type = OCT_S8;
     OCT_TRY(oct_prepare_packed("conv2d", how, size, &packed, &ready));
-    s->packed = packed;
+    s->packed = (char *)packed + head;
     how->weight_size = size;
     OCT_TRY(oct_kernel_name(how, family, s->gemm->isa));
     oct_status status;
     oct_arena tmp = { 0 };
     if (!ready) memset(packed, 0, size); /* what lies between panels of unequal size */
+    if (!ready && head) *(int *)packed = OCT_SPARSE_24;
     status = ready ? check_packed(s) : pack(args, s, &tmp);
     oct_arena_free(&tmp);
-    oct_gemm_s8_classify(&s->out, s->gemm->nr, packed, s->panel_size, s->g.n_panels);
+    oct_gemm_s8_classify(&s->out, s->gemm->nr, s->packed, s->panel_size, s->g.n_panels);
     return status;
 }
 
@@ -82,7 +90,17 @@ oct_status oct_conv2d_s8_prepare(const oct_args *args, oct_prepare *how, void **
     oct_conv2d_s8 *s = oct_arena_zalloc(how->arena, sizeof *s);
     if (!s) return oct_fail(OCT_ERR_MEMORY, "conv2d: out of memory");
     *out = s;
-    return oct_conv2d_s8_make(args, how, "conv2d_s8", args->in[OCT_CONV2D_X]->max, s);
+    return oct_conv2d_s8_make(args, how, "conv2d_s8",
+                              oct_gemm_s8_pick(how->cpu, args->in[OCT_CONV2D_X]->max), s);
+}
+
+oct_status oct_conv2d_s8_24_prepare(const oct_args *args, oct_prepare *how, void **out)
+{
+    oct_conv2d_s8 *s = oct_arena_zalloc(how->arena, sizeof *s);
+    if (!s) return oct_fail(OCT_ERR_MEMORY, "conv2d: out of memory");
+    *out = s;
+    return oct_conv2d_s8_make(args, how, "conv2d_s8_24",
+                              oct_gemm_s8_24_pick(how->cpu, args->in[OCT_CONV2D_X]->max), s);
 }
 
 /* Element `at` of an array of U8 or FP32. */

@@ -13,9 +13,10 @@ typedef struct oct_conv2d_s8 {
     size_t panel_size;         /* the largest */
 } oct_conv2d_s8;
 
-/* All of it, for bytes of x up to x_max.  x FP32: panels packed with zero 0. */
+/* All of it, with a record of gemm_s8.h or gemm_s8_24.h.  x FP32: panels packed with zero 0. */
 OCT_MUST_CHECK oct_status oct_conv2d_s8_make(const oct_args *args, oct_prepare *how,
-                                             const char *family, int x_max, oct_conv2d_s8 *s);
+                                             const char *family, const oct_gemm_s8 *gemm,
+                                             oct_conv2d_s8 *s);
 
 /* A job of all images, padding made of byte `fill`; own: for tiles. */
 oct_conv2d_job oct_conv2d_s8_job(const oct_args *args, const oct_conv2d_s8 *s,

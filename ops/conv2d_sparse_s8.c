@@ -22,7 +22,10 @@ int oct_conv2d_sparse_s8_pick(const oct_args *args, const oct_prepare *how)
 {
     const oct_conv2d_shape c = oct_conv2d_shape_of(args);
     const oct_conv2d_attr *attr = args->attr;
-    return (attr->sparse & oct_sparse_isa(how->cpu)) && oct_conv2d_sparse_s8_can(&c);
+    const int isa = oct_sparse_isa(how->cpu);
+    if (!(attr->sparse & isa) || !oct_conv2d_sparse_s8_can(&c)) return 0;
+    return oct_sparse_form(how, args->in[OCT_CONV2D_W], oct_conv2d_sparse_s8_limit(
+                               &c, isa, args->in[OCT_CONV2D_X]->max), 1);
 }
 
 /* ---- prepare ---- */
@@ -86,10 +89,8 @@ oct_status oct_conv2d_sparse_s8_prepare(const oct_args *args, oct_prepare *how, 
     if (!s) return oct_fail(OCT_ERR_MEMORY, "conv2d: out of memory");
     *out = s;
     const oct_conv2d_shape c = oct_conv2d_shape_of(args);
-    const int x_max = args->in[OCT_CONV2D_X]->max, share = oct_sparse_share_of(
-        how, args->in[OCT_CONV2D_W],
-        oct_conv2d_sparse_s8_limit(&c, oct_sparse_isa(how->cpu), x_max));
-    s->g = oct_sparse_s8_pick(how->cpu, x_max, share);
+    const int share = oct_conv2d_sparse_s8_pick(args, how);
+    s->g = oct_sparse_s8_pick(how->cpu, args->in[OCT_CONV2D_X]->max, share);
     s->out = oct_quant_requant(args->out, attr->act, args->in[OCT_CONV2D_RESIDUAL]);
     OCT_TRY(oct_conv2d_strips_make(&c, args->out->dim[0], s->g->lanes, s->g->vecs, 4 / share,
                                    4 / share, how->arena, &s->strips));

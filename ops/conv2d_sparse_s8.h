@@ -15,7 +15,8 @@ int oct_conv2d_sparse_s8_can(const oct_conv2d_shape *c);
  * who writes a file asks, never a plan, which takes the form that it favours. */
 oct_sparse_forms oct_conv2d_sparse_s8_limit(const oct_conv2d_shape *c, int isa, int x_max);
 
-/* Is it chosen: attr->sparse has the flag of how->cpu. */
+/* Is it chosen: attr->sparse has the flag of how->cpu.  The form, oct_sparse_form; 2:4 is for
+ * oct_conv2d_s8_24_prepare. */
 int oct_conv2d_sparse_s8_pick(const oct_args *args, const oct_prepare *how);
 
 /* As in oct_op. */

@@ -93,7 +93,7 @@ oct_status oct_linear_sparse_s8_make(const oct_args *args, oct_prepare *how, int
     oct_linear_sparse_s8 *s = *out = oct_arena_zalloc(how->arena, sizeof *s);
     if (!s) return oct_fail(OCT_ERR_MEMORY, "linear: out of memory");
     const oct_sparse_forms limit = oct_linear_sparse_s8_limit(oct_sparse_isa(how->cpu));
-    s->g = oct_sparse_s8_pick(how->cpu, x_max, oct_sparse_share_of(how, w, limit));
+    s->g = oct_sparse_s8_pick(how->cpu, x_max, oct_sparse_form(how, w, limit, 0));
     s->out = oct_quant_requant(args->out, act, args->in[OCT_LINEAR_RESIDUAL]);
     s->n = w->dim[0], s->k = w->dim[1];
     s->per = 4 / s->g->share, s->planes = s->k / s->per;

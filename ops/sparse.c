@@ -1,6 +1,5 @@
 #include "ops/sparse.h"
 
-#include "ops/kernels/sparse_s8.h"
 #include "tensor/cpu.h"
 
 int oct_sparse_isa(unsigned cpu)
@@ -51,14 +50,33 @@ int oct_sparse_share(oct_sparse_forms blocks, oct_sparse_forms limit, double wei
     return blocks.down * limit.across < blocks.across * limit.down ? 4 : 1;
 }
 
-int oct_sparse_share_of(const oct_prepare *how, const oct_tensor *w, oct_sparse_forms limit)
+int oct_sparse_is_24(const oct_tensor *w)
 {
-    if (!how->given)
-        return oct_sparse_share(oct_sparse_blocks(w), limit, (double)oct_tensor_count(w));
+    const size_t taps = oct_tensor_sample_count(w) / (size_t)w->dim[1];
+    const size_t quads = oct_tensor_count(w) / taps / 4;
+    const int8_t *at = w->data;
+    for (size_t q = 0; q < quads; q++, at += 4 * taps)
+        for (size_t t = 0; t < taps; t++) {
+            int n = 0;
+            for (size_t p = 0; p < 4; p++) n += at[p * taps + t] != 0;
+            if (n > 2) return 0;
+        }
+    return 1;
+}
+
+int oct_sparse_form(const oct_prepare *how, const oct_tensor *w, oct_sparse_forms limit, int can_24)
+{
+    if (!how->given) {
+        const oct_sparse_forms blocks = oct_sparse_blocks(w);
+        const double weights = (double)oct_tensor_count(w);
+        if (can_24 && !oct_sparse_pays(blocks, limit, weights) && oct_sparse_is_24(w))
+            return OCT_SPARSE_24;
+        return oct_sparse_share(blocks, limit, weights);
+    }
     if (how->n_packed >= how->n_given) return 1; /* none is given: refused when it is asked for */
     const oct_packed *given = &how->given[how->n_packed];
-    const int share = oct_sparse_s8_share(given->data, given->size);
-    return share ? share : 1;
+    const int first = given->size < sizeof first ? 0 : *(const int *)given->data;
+    return first == 4 || (first == OCT_SPARSE_24 && can_24) ? first : 1;
 }
 
 typedef struct job {

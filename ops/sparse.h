@@ -26,8 +26,13 @@ int oct_sparse_pays(oct_sparse_forms blocks, oct_sparse_forms limit, double weig
 /* oct_sparse_s8.share of the form to take: the only one that pays, of both the one that is further
  * below, of none that with fewer blocks. */
 int oct_sparse_share(oct_sparse_forms blocks, oct_sparse_forms limit, double weights);
-/* The same of a plan's weights, of packed ones what they are. */
-int oct_sparse_share_of(const oct_prepare *how, const oct_tensor *w, oct_sparse_forms limit);
+
+/* Has S8 [out, in, ...] at most two that are not 0 of each 4 consecutive inputs, as 2:4 has? */
+int oct_sparse_is_24(const oct_tensor *w);
+/* What a plan's weights run as, of packed ones what they are: oct_sparse_share of blocks, or of 2:4
+ * no form of which pays this. */
+enum { OCT_SPARSE_24 = 2 };
+int oct_sparse_form(const oct_prepare *how, const oct_tensor *w, oct_sparse_forms limit, int can_24);
 
 /* Bytes of a plane of so many pixels, `size` bytes each: an odd number of lines, so that planes do
  * not fall on the same lines of a cache. */

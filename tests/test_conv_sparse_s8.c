@@ -13,7 +13,7 @@ typedef struct shape {
     int c, out, h, w, kernel[2], stride[2], pad[2], dilation[2];
     int batch, per_cent;       /* of the blocks that are not zero */
     int residual, f32;         /* y FP32 */
-    int down;                  /* blocks of 4x1 */
+    enum { ACROSS, DOWN, HALVED } form; /* 1x4, 4x1, 2:4 */
 } shape;
 
 static const shape shapes[] = {
@@ -38,6 +38,12 @@ static const shape shapes[] = {
     { 8, 11, 13, 12, { 3, 2 }, { 3, 1 }, { 2, 3 }, { 2, 3 }, 2, 60, 1, 0, 1 },
     { 16, 20, 12, 20, { 5, 7 }, { 2, 3 }, { 2, 3 }, { 1, 1 }, 1, 30, 0, 0, 1 },
     { 20, 34, 9, 9, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, 1, 30, 1, 1, 1 },
+    { 64, 32, 14, 14, { 1, 1 }, { 1, 1 }, { 0, 0 }, { 1, 1 }, 1, 100, 0, 0, 2 },
+    { 68, 40, 9, 11, { 1, 1 }, { 2, 2 }, { 0, 0 }, { 1, 1 }, 2, 100, 1, 0, 2 },
+    { 132, 24, 7, 7, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, 2, 100, 1, 0, 2 },
+    { 12, 33, 30, 17, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, 1, 100, 0, 0, 2 },
+    { 8, 11, 13, 12, { 3, 2 }, { 3, 1 }, { 2, 3 }, { 2, 3 }, 2, 100, 1, 0, 2 },
+    { 20, 34, 9, 9, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, 1, 100, 1, 1, 2 },
 };
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -64,7 +70,7 @@ static void make_weights(subject *s, const shape *c)
     float *scale = oct_arena_alloc(&s->op.arena, out * sizeof *scale);
     int32_t *bias = oct_arena_alloc(&s->op.arena, out * sizeof *bias);
     int8_t *w = bytes(s, out * quads * 4 * taps, 255);
-    const size_t down = c->down ? 4 : 1, across = 4 / down;
+    const size_t down = c->form == DOWN ? 4 : 1, across = 4 / down;
     for (size_t o = 0; o < out; o += down)
         for (size_t k = 0; k < quads * 4; k += across)
             for (size_t t = 0; t < taps; t++)
@@ -72,6 +78,10 @@ static void make_weights(subject *s, const shape *c)
                      p++)
                     if (o + p % down < out)
                         w[((o + p % down) * quads * 4 + k + p % across) * taps + t] = 0;
+    for (size_t i = 0; i < out * quads * 4 * taps && c->form == HALVED; i += 4 * taps)
+        for (size_t t = 0; t < taps; t++)
+            for (size_t k = test_rand(), p = 0; p < 2; p++) /* two of four, any */
+                w[i + (k + p + k / 4 % 2 * p) % 4 * taps + t] = 0;
     for (size_t o = 0; o < out; o++) {
         scale[o] = .02f / (float)(1 + quads * taps * (size_t)c->per_cent / 400);
         bias[o] = (int)(test_rand() % 2001) - 1000;
@@ -100,7 +110,7 @@ static void on_isa(unsigned cpu, void *arg)
     s->op.cpu = cpu;
     s->attr.sparse = 0;
     run_one(s);
-    ck_assert_ptr_null(strstr(s->op.how.kernel, "sparse_s8"));
+    ck_assert_ptr_null(strstr(s->op.how.kernel, s->kernel));
     s->attr.sparse = oct_sparse_isa(cpu);
     for (s->op.threads = 1; s->op.threads <= 5; s->op.threads += 2) run_one(s);
     ck_assert(!s->attr.sparse == !strstr(s->op.how.kernel, s->kernel));
@@ -115,9 +125,10 @@ static void on_isa(unsigned cpu, void *arg)
 START_TEST(the_dense_bytes)
 {
     static const float x_scale = .03f, r_scale = .05f;
+    static const char *const kernels[] = { "sparse_s8/", "sparse_s8_4x1/", "conv2d_s8_24/" };
     const shape *c = &shapes[_i / 2];
     const int most = _i % 2 ? 255 : 127;
-    subject s = { .op.threads = 1, .kernel = c->down ? "sparse_s8_4x1/" : "sparse_s8/" };
+    subject s = { .op.threads = 1, .kernel = kernels[c->form] };
     s.attr = (oct_conv2d_attr){ .stride = { c->stride[0], c->stride[1] }, .groups = 1,
                                 .pad = { c->pad[0], c->pad[1] },
                                 .dilation = { c->dilation[0], c->dilation[1] },
@@ -204,7 +215,8 @@ START_TEST(linear_bytes)
     s->kernel = c->down ? "sparse_s8_4x1" : "sparse_s8";
     if (!c->f32) t.attr.quant = (oct_quant){ .05f, 3, most };
     make_weights(s, &(shape){ .c = c->k, .out = c->n, .kernel = { 1, 1 },
-                              .per_cent = c->per_cent, .down = c->down });
+                              .per_cent = c->per_cent,
+                              .form = c->down ? DOWN : ACROSS });
     s->w.rank = 2;
     s->x = (oct_tensor){ .dtype = c->f32 ? OCT_F32 : OCT_U8, .rank = 2, .dim = { c->m, c->k } };
     if (c->f32) test_op_fill(&s->op, &s->x);
@@ -262,6 +274,9 @@ START_TEST(the_blocks)
     ck_assert_int_eq(oct_sparse_share(n, (oct_sparse_forms){ .1, 0 }, 96), 4);
     n.down = 6;
     ck_assert_int_eq(oct_sparse_share(n, (oct_sparse_forms){ .01, .2 }, 96), 1);
+    ck_assert(oct_sparse_is_24(&t));
+    w[33] = w[35] = w[39] = 1; /* inputs 0, 1, 3 at tap 1 */
+    ck_assert(!oct_sparse_is_24(&t));
 }
 END_TEST
 
