@@ -45,8 +45,8 @@ static oct_status add_weight(layer *l, const oct_tensor *w)
     if (w->dtype != OCT_S8) return oct_sparse_f32_add(w, &l->count);
     if (w->dim[1] % 4) return OCT_OK;
     const oct_sparse_forms n = oct_sparse_blocks(w);
-    l->blocks.across += n.across;
-    l->blocks.down += n.down;
+    l->blocks = (oct_sparse_forms){ l->blocks.across + n.across, l->blocks.down + n.down,
+                                    n.halved && (l->blocks.halved || l->out == w->dim[0]) };
     return OCT_OK;
 }
 
@@ -79,7 +79,7 @@ static oct_sparse_forms limit_of(const layer *l, int isa)
         return oct_conv2d_sparse_s8_limit(&c, isa, x->max);
     }
     if (!conv && oct_linear_sparse_s8_can(x, w)) return oct_linear_sparse_s8_limit(isa);
-    return (oct_sparse_forms){ 0, 0 };
+    return (oct_sparse_forms){ 0, 0, 0 };
 }
 
 static int pays(const layer *l, int isa)

@@ -15,7 +15,8 @@ int oct_conv2d_sparse_s8_can(const oct_conv2d_shape *c)
  * two dot products, and 0.35 with neither; the table has a quarter of that and less: on AVX-512,
  * where the count says 0.8, strips, turned sums and small maps leave 0.3 to 0.5.  4x1 has as many
  * instructions for a product as 1x4 there: four loads, eight zips and four weights for 16 dot
- * products, where 1x4 has a load each.  Winograd's layers need 2.25 to 4 times fewer products. */
+ * products, where 1x4 has a load each; 2:4 as many as dense with dotprod, a table
+ * look-up for the other sdot.  Winograd's layers need 2.25 to 4 times fewer products. */
 typedef struct densities {
     double one, winograd, other; /* 1x1; 3x3 without stride; the rest */
     double small;              /* at most, on maps of up to SMALL outputs: they leave lanes unused */
@@ -31,19 +32,23 @@ enum { SMALL = 64, FEW = 64, ANY = INT32_MAX };
 typedef struct rule {
     int isa;
     densities across, down;    /* 1x4; 4x1 */
+    int halved, least;         /* 2:4 pays, but for 3x3 without stride, for bytes of x up to this on
+                                  maps of more outputs than that; 0: never */
 } rule;
 
 static const rule rules[] = {
     { OCT_CPU_AVX512, { .36, .19, .33, .24, 0, .33, 1 << 14, 1 },
-                      { .26, .28, .25, .3, 0, .33, ANY, 1 } },
+                      { .26, .28, .25, .3, 0, .33, ANY, 1 }, 0, 0 },
     { OCT_CPU_AVXVNNI, { .5, .33, .5, .42, .4, .38, ANY, 1 },
-                       { .46, .36, .42, .36, .44, .38, ANY, 1 } },
+                       { .46, .36, .42, .36, .44, .38, ANY, 1 }, 255, 0 },
     { OCT_CPU_AVX2, { .65, .33, .65, .55, .5, .45, ANY, .5 },
-                    { .52, .24, .42, .41, .53, .4, ANY, .6 } },
-    { OCT_CPU_NEONI8MM, { .1, .05, .1, .1, .1, .1, ANY, 1 }, { .1, .05, .1, .1, .1, .1, ANY, 1 } },
-    { OCT_CPU_NEONDOT, { .2, .08, .2, .2, .1, .1, ANY, 1 }, { .2, .08, .2, .2, .1, .1, ANY, 1 } },
+                    { .52, .24, .42, .41, .53, .4, ANY, .6 }, 127, SMALL },
+    { OCT_CPU_NEONI8MM, { .1, .05, .1, .1, .1, .1, ANY, 1 }, { .1, .05, .1, .1, .1, .1, ANY, 1 },
+      0, 0 },
+    { OCT_CPU_NEONDOT, { .2, .08, .2, .2, .1, .1, ANY, 1 }, { .2, .08, .2, .2, .1, .1, ANY, 1 },
+      0, 0 },
     { OCT_CPU_NEON, { .08, .04, .08, .08, .08, .08, ANY, 1 },
-                    { .08, .04, .08, .08, .08, .08, ANY, 1 } },
+                    { .08, .04, .08, .08, .08, .08, ANY, 1 }, 0, 0 },
 };
 
 static const rule *rule_of(int isa)
@@ -53,12 +58,16 @@ static const rule *rule_of(int isa)
     return NULL;
 }
 
+static int is_plain(const oct_conv2d_shape *c)
+{
+    return c->kernel[0] * c->kernel[1] == 9 && c->stride[0] == 1 && c->stride[1] == 1;
+}
+
 static double limit_of(const densities *r, const oct_conv2d_shape *c, int x_max)
 {
     const int taps = c->kernel[0] * c->kernel[1];
-    const int plain = taps == 9 && c->stride[0] == 1 && c->stride[1] == 1;
     double limit = taps == 1 ? r->one : r->other;
-    if (plain && c->c <= r->filters / c->out) limit = r->winograd;
+    if (is_plain(c) && c->c <= r->filters / c->out) limit = r->winograd;
     if (taps == 1 && c->c <= FEW && r->few < limit) limit = r->few;
     if ((double)c->oh * c->ow <= SMALL && r->small < limit) limit = r->small;
     return x_max > 127 ? limit * r->bytes : limit;
@@ -67,12 +76,14 @@ static double limit_of(const densities *r, const oct_conv2d_shape *c, int x_max)
 oct_sparse_forms oct_conv2d_sparse_s8_limit(const oct_conv2d_shape *c, int isa, int x_max)
 {
     const rule *r = oct_conv2d_sparse_s8_can(c) ? rule_of(isa) : NULL;
-    if (!r) return (oct_sparse_forms){ 0, 0 };
-    return (oct_sparse_forms){ limit_of(&r->across, c, x_max), limit_of(&r->down, c, x_max) };
+    if (!r) return (oct_sparse_forms){ 0, 0, 0 };
+    return (oct_sparse_forms){ limit_of(&r->across, c, x_max), limit_of(&r->down, c, x_max),
+                               x_max <= r->halved && !is_plain(c) &&
+                                   (double)c->oh * c->ow > r->least };
 }
 
 oct_sparse_forms oct_linear_sparse_s8_limit(int isa)
 {
     const rule *r = rule_of(isa);
-    return r ? (oct_sparse_forms){ r->across.linear, r->down.linear } : (oct_sparse_forms){ 0, 0 };
+    return (oct_sparse_forms){ r ? r->across.linear : 0, r ? r->down.linear : 0, 0 };
 }

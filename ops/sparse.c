@@ -22,35 +22,8 @@ static double count(const int8_t *w, size_t n, size_t each, size_t taps, size_t 
     return (double)blocks;
 }
 
-oct_sparse_forms oct_sparse_blocks(const oct_tensor *w)
-{
-    const size_t row = oct_tensor_sample_count(w), taps = row / (size_t)w->dim[1];
-    const size_t out = (size_t)w->dim[0], whole = out / 4 * 4;
-    oct_sparse_forms n = { .across = count(w->data, out * row / taps / 4, 4 * taps, taps, taps) };
-    n.down = count(w->data, whole / 4, 4 * row, row, row);
-    for (size_t k = 0; k < row && whole < out; k++) { /* up to three that are left */
-        int is = 0;
-        for (size_t o = whole; o < out; o++) is |= ((const int8_t *)w->data)[o * row + k] != 0;
-        n.down += is;
-    }
-    return n;
-}
-
-int oct_sparse_pays(oct_sparse_forms blocks, oct_sparse_forms limit, double weights)
-{
-    return 4 * blocks.across < weights * limit.across || 4 * blocks.down < weights * limit.down;
-}
-
-int oct_sparse_share(oct_sparse_forms blocks, oct_sparse_forms limit, double weights)
-{
-    const int across = oct_sparse_pays(blocks, (oct_sparse_forms){ limit.across, 0 }, weights);
-    const int down = oct_sparse_pays(blocks, (oct_sparse_forms){ 0, limit.down }, weights);
-    if (across != down) return down ? 4 : 1;
-    if (!down) return blocks.down < blocks.across ? 4 : 1;
-    return blocks.down * limit.across < blocks.across * limit.down ? 4 : 1;
-}
-
-int oct_sparse_is_24(const oct_tensor *w)
+/* At most two of each 4 consecutive inputs at one tap. */
+static int is_24(const oct_tensor *w)
 {
     const size_t taps = oct_tensor_sample_count(w) / (size_t)w->dim[1];
     const size_t quads = oct_tensor_count(w) / taps / 4;
@@ -64,12 +37,43 @@ int oct_sparse_is_24(const oct_tensor *w)
     return 1;
 }
 
+oct_sparse_forms oct_sparse_blocks(const oct_tensor *w)
+{
+    const size_t row = oct_tensor_sample_count(w), taps = row / (size_t)w->dim[1];
+    const size_t out = (size_t)w->dim[0], whole = out / 4 * 4;
+    oct_sparse_forms n = { .across = count(w->data, out * row / taps / 4, 4 * taps, taps, taps),
+                           .halved = is_24(w) };
+    n.down = count(w->data, whole / 4, 4 * row, row, row);
+    for (size_t k = 0; k < row && whole < out; k++) { /* up to three that are left */
+        int is = 0;
+        for (size_t o = whole; o < out; o++) is |= ((const int8_t *)w->data)[o * row + k] != 0;
+        n.down += is;
+    }
+    return n;
+}
+
+int oct_sparse_pays(oct_sparse_forms blocks, oct_sparse_forms limit, double weights)
+{
+    return 4 * blocks.across < weights * limit.across || 4 * blocks.down < weights * limit.down ||
+           (blocks.halved && limit.halved);
+}
+
+int oct_sparse_share(oct_sparse_forms blocks, oct_sparse_forms limit, double weights)
+{
+    const int across = 4 * blocks.across < weights * limit.across;
+    const int down = 4 * blocks.down < weights * limit.down;
+    if (across != down) return down ? 4 : 1;
+    if (!down) return blocks.down < blocks.across ? 4 : 1;
+    return blocks.down * limit.across < blocks.across * limit.down ? 4 : 1;
+}
+
 int oct_sparse_form(const oct_prepare *how, const oct_tensor *w, oct_sparse_forms limit, int can_24)
 {
     if (!how->given) {
         const oct_sparse_forms blocks = oct_sparse_blocks(w);
         const double weights = (double)oct_tensor_count(w);
-        if (can_24 && !oct_sparse_pays(blocks, limit, weights) && oct_sparse_is_24(w))
+        limit.halved = 0;
+        if (can_24 && blocks.halved && !oct_sparse_pays(blocks, limit, weights))
             return OCT_SPARSE_24;
         return oct_sparse_share(blocks, limit, weights);
     }

@@ -14,21 +14,22 @@
  * has kernels; 0: ref, always dense. */
 int oct_sparse_isa(unsigned cpu);
 
-/* Something of both forms: of 1x4 and of 4x1. */
+/* Something of 1x4, of 4x1 and of 2:4. */
 typedef struct oct_sparse_forms {
     double across, down;
+    int halved;
 } oct_sparse_forms;
 
-/* Of S8 weights [out, in, ...], 4 divides in: how many blocks are not all zero. */
+/* Of S8 weights [out, in, ...], 4 divides in: how many blocks are not all zero; have no more than two
+ * of each 4 consecutive inputs. */
 oct_sparse_forms oct_sparse_blocks(const oct_tensor *w);
-/* Is one of them below its limit, a share of all blocks (0: never), of so many weights? */
+/* Is one of them below its limit, a share of all blocks (0: never), of so many weights; or halved
+ * where that pays? */
 int oct_sparse_pays(oct_sparse_forms blocks, oct_sparse_forms limit, double weights);
-/* oct_sparse_s8.share of the form to take: the only one that pays, of both the one that is further
+/* oct_sparse_s8.share of the form of blocks to take: the only one that pays, of both the one that is further
  * below, of none that with fewer blocks. */
 int oct_sparse_share(oct_sparse_forms blocks, oct_sparse_forms limit, double weights);
 
-/* Has S8 [out, in, ...] at most two that are not 0 of each 4 consecutive inputs, as 2:4 has? */
-int oct_sparse_is_24(const oct_tensor *w);
 /* What a plan's weights run as, of packed ones what they are: oct_sparse_share of blocks, or of 2:4
  * no form of which pays this. */
 enum { OCT_SPARSE_24 = 2 };

@@ -16,7 +16,7 @@
 #include "programs/text_job.h"
 #include "tensor/cpu.h"
 
-enum { N_DENSITIES = 5, TURNS = 7, TOKENS = 128 };
+enum { N_DENSITIES = 5, HALF = 3, TURNS = 7, TOKENS = 128 }; /* HALF: of 2:4, the only one */
 static const double densities[N_DENSITIES] = { .05, .1, .25, .5, .75 };
 static const double turn_ms = 1.5;
 
@@ -25,10 +25,14 @@ typedef struct kind {
     const char *structure;
     int f32;                   /* or INT8 */
     int down, across;          /* outputs and inputs of a block */
+    int halved;                /* two of four inputs, whatever the density */
 } kind;
-static const kind kinds[] = { { "1x4", 0, 1, 4 }, { "4x1", 0, 4, 1 },
-                              { "1x4", 1, 1, 4 }, { "4x1", 1, 4, 1 } };
+static const kind kinds[] = { { "1x4", 0, 1, 4, 0 }, { "4x1", 0, 4, 1, 0 },
+                              { "2:4", 0, 1, 4, 1 }, { "1x4", 1, 1, 4, 0 },
+                              { "4x1", 1, 4, 1, 0 } };
 enum { N_KINDS = sizeof kinds / sizeof *kinds };
+
+static int measured(const kind *k, int density) { return !k->halved || density == HALF; }
 
 /* One layer, its operands made up: seeded, so that two runs do the same. */
 typedef struct subject {
@@ -167,8 +171,9 @@ static void make_weights(subject *s, const kind *k, double density)
     for (int o = 0; o < s->w.dim[0]; o += k->down)
         for (int q = 0; q < s->w.dim[1]; q += k->across)
             for (int t = 0; t < taps; t++)
-                for (int p = 0, is = any(s) < density; p < 4; p++)
-                    put_weight(s, k, o, q, t, p, is);
+                for (int p = 0, is = any(s) < density, zero = (int)(4 * any(s)); p < 4; p++)
+                    put_weight(s, k, o, q, t, p, k->halved && density < 1
+                                                     ? p != zero && p != (zero + 1) % 4 : is);
 }
 
 static oct_status plan(subject *s, int sparse, planned *out)
@@ -216,6 +221,7 @@ static oct_status measure(subject *s, row *r)
     make_weights(s, r->kind, 1);
     OCT_TRY(plan(s, 0, &dense));
     for (int i = 0; i < N_DENSITIES; i++) {
+        if (!measured(r->kind, i)) continue;
         make_weights(s, r->kind, densities[i]);
         OCT_TRY(plan(s, 1, &sparse[i]));
         r->ms[i] = INFINITY;
@@ -224,7 +230,8 @@ static oct_status measure(subject *s, row *r)
     r->dense_ms = INFINITY;
     for (int k = 0; k < TURNS; k++) {
         r->dense_ms = fmin(r->dense_ms, turn(s, &dense));
-        for (int i = 0; i < N_DENSITIES; i++) r->ms[i] = fmin(r->ms[i], turn(s, &sparse[i]));
+        for (int i = 0; i < N_DENSITIES; i++)
+            if (measured(r->kind, i)) r->ms[i] = fmin(r->ms[i], turn(s, &sparse[i]));
     }
     return OCT_OK;
 }
@@ -233,6 +240,7 @@ static oct_status measure(subject *s, row *r)
  * sparse one does. */
 static double crossing(const row *r)
 {
+    if (r->kind->halved) return r->ms[HALF] < r->dense_ms;
     if (r->ms[0] >= r->dense_ms) return 0;
     for (int i = 1; i < N_DENSITIES; i++) {
         if (r->ms[i] < r->dense_ms) continue;
@@ -258,7 +266,7 @@ static int row_of(const oct_node *node, const kind *k, row *r)
     r->c = (oct_conv2d_shape){ .c = w->dim[1], .h = 1, .w = TOKENS, .out = w->dim[0], .oh = 1,
                                .ow = TOKENS, .kernel = { 1, 1 }, .stride = { 1, 1 },
                                .dilation = { 1, 1 }, .groups = 1 };
-    return x->dim[0] >= TOKENS && (k->f32 || oct_linear_sparse_s8_can(x, w));
+    return x->dim[0] >= TOKENS && !k->halved && (k->f32 || oct_linear_sparse_s8_can(x, w));
 }
 
 static oct_status find_rows(const oct_model *m, const kind *of, oct_arena *arena, row **out,
@@ -286,6 +294,7 @@ static double limit_of(const row *r, int isa)
     if (r->kind->f32) return r->kind->down > 1 ? f32.quads : f32.singles;
     const oct_sparse_forms s8 = r->linear ? oct_linear_sparse_s8_limit(isa)
                                           : oct_conv2d_sparse_s8_limit(&r->c, isa, 127);
+    if (r->kind->halved) return s8.halved ? 1 : 0;
     return r->kind->down > 1 ? s8.down : s8.across;
 }
 
@@ -303,13 +312,13 @@ static oct_status measure_row(const oct_model *m, row *r)
 
 static void print_head(const oct_model *m, const kind *k)
 {
-    printf("%s (%s%s), %s, %d thread%s; ms, and the share of blocks of 4 "
-           "%s that are not zero\n\n%-24s %3s %-32s %-20s %8s", k->f32 ? "FP32" : "INT8",
+    printf("%s (%s%s), %s, %d thread%s; ms, and the share of %s that are not zero\n\n%-24s %3s %-32s %-20s %8s", k->f32 ? "FP32" : "INT8",
            k->f32 ? "" : m->max_length ? "activations quantized at run time, "
                                        : "7-bit activations, ",
            m->max_length ? "128 tokens" : "batch 1", oct_cpu_isa_name(m->cpu),
            m->pool->threads, m->pool->threads > 1 ? "s" : "",
-           k->down > 1 ? "outputs" : "inputs", "first layer", "of", "shape",
+           k->halved ? "weights" : k->down > 1 ? "blocks of 4 outputs" : "blocks of 4 inputs",
+           "first layer", "of", "shape",
            "dense kernel", "dense");
     for (int i = 0; i < N_DENSITIES; i++) printf(" %5.0f %%", 100 * densities[i]);
     printf(" %10s %10s\n", "break-even", "used below");
@@ -325,7 +334,9 @@ static void print_row(const row *r)
     else snprintf(shape, sizeof shape, "%dx%d%s %d->%d @ %dx%d%s", c->kernel[0], c->kernel[1],
              c->stride[0] > 1 ? "/2" : "", c->c, c->out, c->oh, c->ow, r->residual ? " +r" : "");
     printf("%-24s %3d %-32s %-20s %8.4f", name, r->layers, shape, r->dense, r->dense_ms);
-    for (int i = 0; i < N_DENSITIES; i++) printf(" %7.4f", r->ms[i]);
+    for (int i = 0; i < N_DENSITIES; i++)
+        if (measured(r->kind, i)) printf(" %7.4f", r->ms[i]);
+        else printf(" %7s", "");
     printf(" %8.0f %% %8.0f %%\n", 100 * r->even, 100 * r->limit);
     fflush(stdout);
 }
@@ -334,10 +345,12 @@ static void print_json(const oct_model *m, const row *r)
 {
     const oct_conv2d_shape *c = &r->c;
     json_t *sparse = json_array();
-    for (int i = 0; i < N_DENSITIES; i++)
+    for (int i = 0; i < N_DENSITIES; i++) {
+        if (!measured(r->kind, i)) continue;
         sparse = oct_json_append(sparse, json_pack("{s:o, s:o}", "density",
                                                    report_number(densities[i]), "ms",
                                                    report_number(r->ms[i])));
+    }
     report_json_line(json_pack(
         "{s:o, s:i, s:s, s:i, s:s, s:s, s:[i,i], s:[i,i], s:i, s:i, s:[i,i], s:b, s:s, s:o, s:o,"
         " s:o, s:o}", "layer", report_string(r->layer), "layers", r->layers,
@@ -387,8 +400,9 @@ int break_even_run(const cli_args *a)
     job j = { .model = NULL };
     text_job t = { .model = NULL };
     job_settings s = job_defaults(a, a->arg[0], 1);
-    if (a->structure && strcmp(a->structure, "1x4") && strcmp(a->structure, "4x1"))
-        return cli_usage(a->command, "--break-even: --structure 1x4 or 4x1 expected");
+    if (a->structure && strcmp(a->structure, "1x4") && strcmp(a->structure, "4x1") &&
+        strcmp(a->structure, "2:4"))
+        return cli_usage(a->command, "--break-even: --structure 1x4, 4x1 or 2:4 expected");
     if (a->output || a->amount.n || a->eval)
         return cli_usage(a->command, "--break-even measures kernels: no -o, --amount or --eval");
     if (!strcmp(s.isa ? s.isa : "", "ref"))

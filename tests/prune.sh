@@ -113,9 +113,9 @@ if [ $brief -eq 0 ]; then
         fail "--break-even: exit $?"
     grep -q '"precision": "fp32", "structure": "4x1",.*"break_even":' "$work/said" || fail "--break-even: $(head -1 "$work/said")"
 fi
-run ./octet prune "$cifar" --break-even --structure 2:4 >/dev/null 2>"$work/err"
-[ $? -eq 1 ] && grep -q 'structure 1x4 or 4x1 expected' "$work/err" ||
-    fail "--break-even --structure 2:4: $(cat "$work/err")"
+run ./octet prune "$cifar" --break-even --structure channel >/dev/null 2>"$work/err"
+[ $? -eq 1 ] && grep -q 'structure 1x4, 4x1 or 2:4 expected' "$work/err" ||
+    fail "--break-even --structure channel: $(cat "$work/err")"
 
 # ---- FP32: zeros left out, the dense bits ----
 

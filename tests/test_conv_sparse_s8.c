@@ -247,6 +247,7 @@ START_TEST(the_rule)
     ck_assert_int_eq(oct_sparse_isa(OCT_CPU_AVX2 | OCT_CPU_AVX512), OCT_CPU_AVX512);
     const oct_sparse_forms limit = oct_conv2d_sparse_s8_limit(&one, OCT_CPU_AVX2, 127);
     ck_assert(limit.across > .05 && limit.across <= 1 && limit.down > .05 && limit.down <= 1);
+    ck_assert(limit.halved && !oct_conv2d_sparse_s8_limit(&one, OCT_CPU_AVX2, 255).halved);
     ck_assert(oct_conv2d_sparse_s8_limit(&one, 0, 127).across <= 0);
     other.groups = 2;
     ck_assert(oct_conv2d_sparse_s8_limit(&other, OCT_CPU_AVX2, 127).down <= 0);
@@ -263,20 +264,20 @@ START_TEST(the_blocks)
     w[1] = 1, w[3] = -1, w[31] = -128, w[3 + 16] = 5, w[64] = w[80] = 1;
     oct_sparse_forms n = oct_sparse_blocks(&t);
     ck_assert(n.across >= 5 && n.across <= 5 && n.down >= 4 && n.down <= 4);
-    ck_assert(oct_sparse_pays(n, (oct_sparse_forms){ .2, .18 }, 96));
-    ck_assert(oct_sparse_pays(n, (oct_sparse_forms){ .21, .16 }, 96));
-    ck_assert(!oct_sparse_pays(n, (oct_sparse_forms){ .2, .16 }, 96));
-    ck_assert(!oct_sparse_pays(n, (oct_sparse_forms){ 0, 0 }, 96));
-    ck_assert_int_eq(oct_sparse_share(n, (oct_sparse_forms){ .5, .5 }, 96), 4);
-    ck_assert_int_eq(oct_sparse_share(n, (oct_sparse_forms){ .5, .3 }, 96), 1);
-    ck_assert_int_eq(oct_sparse_share(n, (oct_sparse_forms){ .5, 0 }, 96), 1);
-    ck_assert_int_eq(oct_sparse_share(n, (oct_sparse_forms){ 0, .3 }, 96), 4);
-    ck_assert_int_eq(oct_sparse_share(n, (oct_sparse_forms){ .1, 0 }, 96), 4);
+    ck_assert(oct_sparse_pays(n, (oct_sparse_forms){ .2, .18, 0 }, 96));
+    ck_assert(oct_sparse_pays(n, (oct_sparse_forms){ .21, .16, 0 }, 96));
+    ck_assert(!oct_sparse_pays(n, (oct_sparse_forms){ .2, .16, 0 }, 96));
+    ck_assert(!oct_sparse_pays(n, (oct_sparse_forms){ 0, 0, 0 }, 96));
+    ck_assert_int_eq(oct_sparse_share(n, (oct_sparse_forms){ .5, .5, 0 }, 96), 4);
+    ck_assert_int_eq(oct_sparse_share(n, (oct_sparse_forms){ .5, .3, 0 }, 96), 1);
+    ck_assert_int_eq(oct_sparse_share(n, (oct_sparse_forms){ .5, 0, 0 }, 96), 1);
+    ck_assert_int_eq(oct_sparse_share(n, (oct_sparse_forms){ 0, .3, 0 }, 96), 4);
+    ck_assert_int_eq(oct_sparse_share(n, (oct_sparse_forms){ .1, 0, 0 }, 96), 4);
     n.down = 6;
-    ck_assert_int_eq(oct_sparse_share(n, (oct_sparse_forms){ .01, .2 }, 96), 1);
-    ck_assert(oct_sparse_is_24(&t));
+    ck_assert_int_eq(oct_sparse_share(n, (oct_sparse_forms){ .01, .2, 0 }, 96), 1);
+    ck_assert(n.halved && oct_sparse_pays(n, (oct_sparse_forms){ 0, 0, 1 }, 96));
     w[33] = w[35] = w[39] = 1; /* inputs 0, 1, 3 at tap 1 */
-    ck_assert(!oct_sparse_is_24(&t));
+    ck_assert(!oct_sparse_blocks(&t).halved);
 }
 END_TEST
 
