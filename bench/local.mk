@@ -94,10 +94,3 @@ EXTRA_DIST += bench/sparse.sh
 EXTRA_PROGRAMS += bench/bench_sparse
 bench_bench_sparse_SOURCES = bench/bench_sparse.c
 CLEANFILES += bench/bench_sparse$(EXEEXT)
-
-# Loops for zeros in INT8 weights that did not become kernels.
-EXTRA_PROGRAMS += bench/bench_blocks_avx512
-bench_bench_blocks_avx512_SOURCES = bench/bench_blocks_avx512.c
-bench_bench_blocks_avx512_CFLAGS  = $(AM_CFLAGS) -O3 -mavx512f -mavx512bw -mavx512vnni
-bench_bench_blocks_avx512_LDADD   =
-CLEANFILES += bench/bench_blocks_avx512$(EXEEXT)

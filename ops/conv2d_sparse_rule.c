@@ -22,8 +22,8 @@ typedef struct densities {
     double small;              /* at most, on maps of up to SMALL outputs: they leave lanes unused */
     double few;                /* at most, 1x1 of up to FEW inputs: transposing weighs more */
     double linear;             /* linear layers whose rows fill whole vectors */
-    int filters;               /* inputs * outputs up to which `winograd` holds: of 1x4 on AVX-512 for
-                                  the dense way's sake; beyond it is `other` */
+    int filters;               /* inputs * outputs up to which `winograd` holds, of 1x4 on AVX-512
+                                  for the dense way's sake; beyond it is `other` */
     double bytes;              /* of convolutions times this for 8-bit x */
 } densities;
 
@@ -42,7 +42,7 @@ static const rule rules[] = {
     { OCT_CPU_AVXVNNI, { .5, .33, .5, .42, .4, .38, ANY, 1 },
                        { .46, .36, .42, .36, .44, .38, ANY, 1 }, 255, 0 },
     { OCT_CPU_AVX2, { .65, .33, .65, .55, .5, .45, ANY, .5 },
-                    { .52, .24, .42, .41, .53, .4, ANY, .6 }, 127, SMALL },
+                    { .52, .26, .42, .41, .53, .4, ANY, .6 }, 127, SMALL },
     { OCT_CPU_NEONI8MM, { .1, .05, .1, .1, .1, .1, ANY, 1 }, { .1, .05, .1, .1, .1, .1, ANY, 1 },
       0, 0 },
     { OCT_CPU_NEONDOT, { .2, .08, .2, .2, .1, .1, ANY, 1 }, { .2, .08, .2, .2, .1, .1, ANY, 1 },

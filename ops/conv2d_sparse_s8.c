@@ -103,7 +103,8 @@ oct_status oct_conv2d_sparse_s8_prepare(const oct_args *args, oct_prepare *how, 
     const int quads = c.c / 4;
     const size_t quad = oct_conv2d_strips_size(&s->strips) / (size_t)quads;
     const size_t blocks = how->weight_size / sizeof(oct_sparse_s8_block);
-    if (share == 1) s->chunk = oct_sparse_s8_chunk(quads, quad, quad, (int)(blocks / (size_t)c.out));
+    if (share == 1)
+        s->chunk = oct_sparse_s8_chunk(quads, quad, quad, (int)(blocks / (size_t)c.out));
     oct_sparse_s8_classify(s->g, s->packed, s->n_panels, &s->out);
     return oct_kernel_name(how, share > 1 ? "sparse_s8_4x1" : "sparse_s8", s->g->isa);
 }

@@ -26,7 +26,7 @@ typedef struct oct_conv2d_phase {
 
 typedef struct oct_conv2d_strips {
     oct_conv2d_shape c;
-    int lanes, per, size;      /* pixels of a vector; channels of a plane; their bytes, of a pixel */
+    int lanes, per, size;      /* pixels of a vector; channels of a plane; their bytes a pixel */
     int pitch, flat;           /* of the map; outputs of an image, with what lies between rows */
     int vecs, strips;          /* of a strip; of an image */
     int length;                /* pixels of a plane that are read */

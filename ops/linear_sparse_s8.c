@@ -119,7 +119,8 @@ int oct_linear_sparse_s8_takes(const oct_linear_sparse_s8 *s, int rows)
 {
     enum { LEAST = 24 };
     const int padded = ceil_div(rows, s->g->lanes) * s->g->lanes;
-    return rows >= LEAST && rows >= 2 * s->g->lanes / s->g->share && s->density * padded <= s->limit * rows;
+    return rows >= LEAST && rows >= 2 * s->g->lanes / s->g->share &&
+           s->density * padded <= s->limit * rows;
 }
 
 /* ---- run ---- */
@@ -150,8 +151,9 @@ static void strip(void *arg, const oct_sparse_part *part, int thread)
                              .run = &run, .n_runs = 1, .ldc = (size_t)s->n, .out = &s->out,
                              .row_scale = w->x->scale ? w->x->scale + first : NULL,
                              .row_zero = w->x->scale ? w->x->zero + first : NULL };
-    if (s->g->share == 1) t.chunk = oct_sparse_s8_chunk(s->k / 4, (size_t)(vecs * s->g->lanes) * 4, s->plane,
-                                  (int)(s->density * s->k / 4));
+    if (s->g->share == 1)
+        t.chunk = oct_sparse_s8_chunk(s->k / 4, (size_t)(vecs * s->g->lanes) * 4, s->plane,
+                                      (int)(s->density * s->k / 4));
     for (int p = part->p0; p < part->p1; p++) {
         const int n = p * s->g->nr;
         const size_t at = ((size_t)first * (size_t)s->n + (size_t)n) * w->y_size;

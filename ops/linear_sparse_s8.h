@@ -4,8 +4,8 @@
 #include "ops/op.h"
 #include "ops/sparse.h"
 
-/* Linear layers on integers of which most blocks of 4 weights are zero: a convolution of 1 x 1 whose
- * pixels are rows, by the kernels of ops/kernels/sparse_s8.h.  The bytes of the dense way.
+/* Linear layers on integers of which most blocks of 4 weights are zero: a convolution of 1 x 1
+ * whose pixels are rows, by the kernels of ops/kernels/sparse_s8.h.  The bytes of the dense way.
  *
  * Rows lie along the lanes, so a few rows are faster dense: ops/linear_s8.c keeps both. */
 

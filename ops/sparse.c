@@ -67,13 +67,15 @@ int oct_sparse_share(oct_sparse_forms blocks, oct_sparse_forms limit, double wei
     return blocks.down * limit.across < blocks.across * limit.down ? 4 : 1;
 }
 
-int oct_sparse_form(const oct_prepare *how, const oct_tensor *w, oct_sparse_forms limit, int can_24)
+int oct_sparse_form(const oct_prepare *how, const oct_tensor *w, oct_sparse_forms limit,
+                    int can_24)
 {
     if (!how->given) {
         const oct_sparse_forms blocks = oct_sparse_blocks(w);
         const double weights = (double)oct_tensor_count(w);
+        const int few = 8 * blocks.across < weights || 8 * blocks.down < weights;
         limit.halved = 0;
-        if (can_24 && blocks.halved && !oct_sparse_pays(blocks, limit, weights))
+        if (can_24 && blocks.halved && !few && !oct_sparse_pays(blocks, limit, weights))
             return OCT_SPARSE_24;
         return oct_sparse_share(blocks, limit, weights);
     }

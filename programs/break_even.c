@@ -312,7 +312,8 @@ static oct_status measure_row(const oct_model *m, row *r)
 
 static void print_head(const oct_model *m, const kind *k)
 {
-    printf("%s (%s%s), %s, %d thread%s; ms, and the share of %s that are not zero\n\n%-24s %3s %-32s %-20s %8s", k->f32 ? "FP32" : "INT8",
+    printf("%s (%s%s), %s, %d thread%s; ms, and the share of %s that are not zero\n\n"
+           "%-24s %3s %-32s %-20s %8s", k->f32 ? "FP32" : "INT8",
            k->f32 ? "" : m->max_length ? "activations quantized at run time, "
                                        : "7-bit activations, ",
            m->max_length ? "128 tokens" : "batch 1", oct_cpu_isa_name(m->cpu),

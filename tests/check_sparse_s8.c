@@ -241,8 +241,8 @@ static int check_case(const oct_sparse_s8 *g, int pixels, int quads, int taps, i
     size_t d = 0;
     while (d < size && want[d] == got[d]) d++;
     CHECK(d == size, "sparse_s8/%s share %d, %d px, %d quads, %d taps, %d columns, x_max %d, "
-          "%d %%, out %d, residual %d: byte %zu", g->isa, g->share, pixels, quads, taps, n, x_max, per_cent,
-          (int)s.out.kind, s.residual != NULL, d);
+          "%d %%, out %d, residual %d: byte %zu", g->isa, g->share, pixels, quads, taps, n,
+          x_max, per_cent, (int)s.out.kind, s.residual != NULL, d);
     check_reset();
     return 1;
 }
@@ -306,11 +306,11 @@ static int check(int v)
                 cases += check_case(g, pixels, 17, 9, 5, x_max, (fill)fx, (fill)fw, 60);
     for (int vecs = 1; vecs <= 15; vecs++)     /* every number of vectors, of every variant */
         for (int x_max = 127; x_max <= g->x_max; x_max += 128)
-            cases += check_case(g, pixels * (g->share > 1 ? 1 + vecs / 3 : vecs), check_up_to(9), check_up_to(9), check_up_to(40),
-                                x_max, RANDOM, RANDOM, check_up_to(100));
+            cases += check_case(g, pixels * (g->share > 1 ? 1 + vecs / 3 : vecs), check_up_to(9),
+                                check_up_to(9), check_up_to(40), x_max, RANDOM, RANDOM, check_up_to(100));
     for (int n = 1; n <= 2 * g->nr + 1; n++)
-        cases += check_case(g, 2 * pixels, check_up_to(5), check_up_to(3), n, g->x_max, RANDOM, RANDOM,
-                            check_up_to(100));
+        cases += check_case(g, 2 * pixels, check_up_to(5), check_up_to(3), n, g->x_max, RANDOM,
+                            RANDOM, check_up_to(100));
     for (int quads = 1; quads <= 40; quads++)
         cases += check_case(g, pixels, quads, 1, check_up_to(9), g->x_max, RANDOM, RANDOM,
                             quads % 3 ? 25 : 0);

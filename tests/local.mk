@@ -15,7 +15,8 @@ AM_TESTS_ENVIRONMENT = \
 # The kernel checker: a family is one more file here and one row in its table.
 check_PROGRAMS += tests/check_kernels
 tests_check_kernels_SOURCES = tests/check_kernels.h tests/check_kernels.c \
-	tests/check_buffers.c tests/check_gemm_f32.c tests/check_gemm_s8.c tests/check_vec.c \
+	tests/check_buffers.c tests/check_gemm_f32.c tests/check_vec.c \
+	tests/check_gemm_s8.h tests/check_gemm_s8.c tests/check_gemm_s8_pack.c \
 	tests/check_vec_u8.c \
 	tests/check_winograd_f32.c tests/check_winograd_s8.c tests/check_sparse_s8.c \
 	tests/check_sparse_f32.c \

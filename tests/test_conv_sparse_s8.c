@@ -28,7 +28,7 @@ static const shape shapes[] = {
     { 16, 20, 12, 20, { 5, 7 }, { 2, 3 }, { 2, 3 }, { 1, 1 }, 1, 30, 0, 0, 0 },
     { 12, 5, 8, 40, { 1, 3 }, { 1, 2 }, { 0, 1 }, { 1, 1 }, 2, 50, 0, 0, 0 },
     { 16, 16, 6, 6, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, 1, 0, 0, 0, 0 },   /* no block */
-    { 16, 16, 6, 6, { 1, 1 }, { 3, 3 }, { 2, 2 }, { 1, 1 }, 1, 50, 0, 0, 0 },  /* padding only, too */
+    { 16, 16, 6, 6, { 1, 1 }, { 3, 3 }, { 2, 2 }, { 1, 1 }, 1, 50, 0, 0, 0 }, /* padding, too */
     { 20, 34, 9, 9, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, 1, 30, 1, 1, 0 },
     { 64, 32, 14, 14, { 1, 1 }, { 1, 1 }, { 0, 0 }, { 1, 1 }, 1, 25, 0, 0, 1 },
     { 64, 70, 7, 9, { 1, 1 }, { 1, 1 }, { 0, 0 }, { 1, 1 }, 3, 25, 1, 0, 1 },
@@ -256,7 +256,7 @@ START_TEST(the_rule)
 }
 END_TEST
 
-/* What is there twice in a block is one; of outputs that 4 does not divide the last ones are one. */
+/* What is there twice in a block is one; outputs that 4 does not divide end in a smaller one. */
 START_TEST(the_blocks)
 {
     int8_t w[6 * 8 * 2] = { 0 }; /* [6, 8, 1, 2]: 24 blocks, and 32 */

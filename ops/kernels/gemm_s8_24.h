@@ -12,8 +12,8 @@
  *
  * Limits, exactness: gemm_s8.h's; sums are the same integers, so every variant gives its bytes.
  * Places from a file may be any bytes: a kernel picks from what it has loaded, whatever they are.
- * Source: NVIDIA's 2:4 (A. Mishra et al., Accelerating Sparse Deep Neural Networks, 2021); layout our
- * own. */
+ * Source: NVIDIA's 2:4 (A. Mishra et al., Accelerating Sparse Deep Neural Networks, 2021); layout
+ * our own. */
 extern const oct_gemm_s8 oct_gemm_s8_24_ref, oct_gemm_s8_24_avx2_a7, oct_gemm_s8_24_avx2,
                          oct_gemm_s8_24_avxvnni, oct_gemm_s8_24_avx512, oct_gemm_s8_24_neon,
                          oct_gemm_s8_24_neondot;

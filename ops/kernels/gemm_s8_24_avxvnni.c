@@ -1,7 +1,7 @@
 /* gemm_s8_24, AVX-VNNI, rows of 5 x 16 columns.  Contract in gemm_s8_24.h.
  *
- *   registers: 10 sums + 4 w and places + 1 a + 1 picked = 16 of 16.   8 k: 10 vpdpbusd on two ports,
- *   10 vpshufb on a third one and one of these; the dense kernel has 20 vpdpbusd. */
+ *   registers: 10 sums + 4 w and places + 1 a + 1 picked = 16 of 16.   8 k: 10 vpdpbusd on two
+ *   ports, 10 vpshufb on a third one and one of these; the dense kernel has 20 vpdpbusd. */
 #include <immintrin.h>
 #include <string.h>
 

@@ -1,5 +1,6 @@
 /* The vocabulary of gemm_s8_24_tmpl.h on q registers, but for vec_dot.  There is no product of
- * unsigned by signed bytes: the kernels take a - 128, and the packed bias gives 128 * colsum back. */
+ * unsigned by signed bytes: the kernels take a - 128, and the packed bias gives 128 * colsum
+ * back. */
 enum { ROWS = 8, LANES = 4, PACK = 0 };
 #define SHAPES(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
 

@@ -126,12 +126,12 @@ typedef struct oct_sparse_s8_weights {
     const float *fbias;        /* [n] or NULL */
 } oct_sparse_s8_weights;
 
-/* Of one list, number l: blocks of column l, or inputs and taps of columns 4l .. 4l + 3, that are not
- * all zero.  Offsets are not read. */
+/* Of one list, number l: blocks of column l, or inputs and taps of columns 4l .. 4l + 3, that are
+ * not all zero.  Offsets are not read. */
 int oct_sparse_s8_count(const oct_sparse_s8_weights *w, int share, int l);
 
-/* Packed: uint32 share, begin[panels + 1], multiples of 64 in bytes from the start, the last one the size,
- * then the panels.  Every byte of it is written. */
+/* Packed: uint32 share, begin[panels + 1], multiples of 64 in bytes from the start, the last one the
+ * size, then the panels.  Every byte of it is written. */
 size_t oct_sparse_s8_size(const oct_sparse_s8 *g, const oct_sparse_s8_weights *w);
 void oct_sparse_s8_pack(const oct_sparse_s8 *g, const oct_sparse_s8_weights *w, void *packed);
 

@@ -6,8 +6,8 @@
  *   4 loads of bytes, | s[i][j]   |     AT_ONCE vectors x 4 outputs
  *   8 unpacks: q[i]   | ...       |
  *                     +-----------+
- *   A load has the bytes of four vectors of pixels, a piece.  Where 16 sums do not fit the registers
- *   a list is gone over twice, first for the low halves, two vectors, then for the high ones.
+ *   A load has the bytes of four vectors of pixels, a piece.  Where 16 sums do not fit the
+ *   registers a list is gone over twice, first for the low halves, two vectors, then for the high ones.
  *   AVX-512's products take half as long again, as unpacks take turns with them on one of their two
  *   ports; elsewhere there is a third one.
  *

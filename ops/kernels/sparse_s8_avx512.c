@@ -54,8 +54,8 @@ INLINE vec vec_sum(vec a, vec b) { return _mm512_add_epi32(a, b); }
 #include "ops/kernels/sparse_s8_tmpl.h"
 
 const oct_sparse_s8 oct_sparse_s8_avx512 = {
-    .isa = "avx512", .needs = OCT_CPU_AVX512, .x_max = 255, .share = 1, .lanes = LANES, .vecs = VECS,
-    .nr = NR, .pack = PACK, .input = input, .tile = tile };
+    .isa = "avx512", .needs = OCT_CPU_AVX512, .x_max = 255, .share = 1, .lanes = LANES,
+    .vecs = VECS, .nr = NR, .pack = PACK, .input = input, .tile = tile };
 
 const oct_sparse_s8 oct_sparse_s8_4x1_avx512 = {
     .isa = "avx512", .needs = OCT_CPU_AVX512, .x_max = 255, .share = SHARE, .lanes = PIECE,

@@ -28,7 +28,8 @@ INLINE vec vec_dot(vec s, vec x, vec w)
 
 const oct_sparse_s8 oct_sparse_s8_neon = {
     .isa = "neon", .needs = OCT_CPU_NEON, .x_max = 255, .share = 1,
-    .lanes = LANES, .vecs = VECS, .nr = NR, .pack = PACK, .flip = 128, .input = input, .tile = tile };
+    .lanes = LANES, .vecs = VECS, .nr = NR, .pack = PACK, .flip = 128, .input = input,
+    .tile = tile };
 
 const oct_sparse_s8 oct_sparse_s8_4x1_neon = {
     .isa = "neon", .needs = OCT_CPU_NEON, .x_max = 255, .share = SHARE,
