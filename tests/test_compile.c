@@ -229,8 +229,8 @@ START_TEST(changed_plans)
     static const char *const change[][2] = {
         { "\\\"isa\\\":\\\"ref\\\"", "\\\"isa\\\":\\\"rex\\\"" },
         { "\\\"isa\\\":\\\"ref\\\"", "\\\"isa\\\":\\\"avx2\\\"" }, /* wider panels: sizes differ */
-        { "\\\"packing\\\":4", "\\\"packing\\\":1" },
-        { "\\\"packing\\\":4", "\\\"packing\\\":[]" },
+        { "\\\"packing\\\":5", "\\\"packing\\\":1" },
+        { "\\\"packing\\\":5", "\\\"packing\\\":[]" },
         { "\\\"parameters\\\":", "\\\"parameters\\\":-" },
         { "\\\"op\\\":\\\"conv2d\\\"", "\\\"op\\\":\\\"conv3d\\\"" },
         { "\\\"op\\\":\\\"conv2d\\\"", "\\\"op\\\":\\\"linear\\\"" },

@@ -31,6 +31,13 @@ const oct_gemm_s8 *oct_gemm_s8_24_pick(unsigned cpu_flags, int x_max)
     return *g; /* ref needs nothing and takes every byte */
 }
 
+int oct_gemm_s8_is_24(const oct_gemm_s8 *g)
+{
+    const oct_gemm_s8 *const *own = oct_gemm_s8_24_all;
+    while (*own && *own != g) own++;
+    return *own != NULL;
+}
+
 enum { KR = 8, KEPT = 4, HEADER = 4 }; /* arrays of nr words before the groups */
 
 /* 0: a column has more than KEPT. */

@@ -23,7 +23,7 @@ extern const oct_gemm_s8 *const oct_gemm_s8_24_all[];
 const oct_gemm_s8 *oct_gemm_s8_24_pick(unsigned cpu_flags, int x_max);
 
 /* One of these records? */
-static inline int oct_gemm_s8_is_24(const oct_gemm_s8 *g) { return g->kr == 8; }
+int oct_gemm_s8_is_24(const oct_gemm_s8 *g);
 
 /* Of n panels that oct_gemm_s8_pack has filled, panel_size bytes apart: groups of k into the form
  * above.  ERR_FORMAT: there is a column with more than 4 of 8. */
