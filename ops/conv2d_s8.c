@@ -99,7 +99,7 @@ oct_status oct_conv2d_s8_24_prepare(const oct_args *args, oct_prepare *how, void
     oct_conv2d_s8 *s = oct_arena_zalloc(how->arena, sizeof *s);
     if (!s) return oct_fail(OCT_ERR_MEMORY, "conv2d: out of memory");
     *out = s;
-    return oct_conv2d_s8_make(args, how, "conv2d_s8_24",
+    return oct_conv2d_s8_make(args, how, "sparse_s8_24",
                               oct_gemm_s8_24_pick(how->cpu, args->in[OCT_CONV2D_X]->max), s);
 }
 

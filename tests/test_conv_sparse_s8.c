@@ -125,7 +125,7 @@ static void on_isa(unsigned cpu, void *arg)
 START_TEST(the_dense_bytes)
 {
     static const float x_scale = .03f, r_scale = .05f;
-    static const char *const kernels[] = { "sparse_s8/", "sparse_s8_4x1/", "conv2d_s8_24/" };
+    static const char *const kernels[] = { "sparse_s8/", "sparse_s8_4x1/", "sparse_s8_24/" };
     const shape *c = &shapes[_i / 2];
     const int most = _i % 2 ? 255 : 127;
     subject s = { .op.threads = 1, .kernel = kernels[c->form] };
