@@ -1,5 +1,5 @@
 /* conv2d in FP32 where the CPU has Winograd's F(m x m, 3 x 3), with its bits: each value is made as
- * ops/kernels/winograd_f32_ref.c makes it, M is gemm_f32's chain over the channels.
+ * ops/kernels/winograd_f32_pass.h makes it, M is gemm_f32's chain over the channels.
  *
  *   for each tile of m x m pixels                 grid.x
  *     for each 64 channels of y                   grid.y; a thread has one: p x p sums
@@ -8,51 +8,11 @@
  *   shared      s_v [64][p p + 1]: 9472 bytes for m = 4; all threads read one word at a time
  *   registers   p p sums, and as many while V and Y are made */
 #include "cuda/common.cuh"
+#include "ops/kernels/winograd_f32_pass.h"
 
 namespace winograd {
 
 enum { CHANNELS = OCT_CUDA_N };
-
-/* r = B^T d for d[0], d[step], ... */
-template <int M> static __device__ inline void input_pass(float *d, int step)
-{
-    const float d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step];
-    if constexpr (M == 2) {
-        d[0] = d0 - d2;
-        d[step] = d1 + d2;
-        d[2 * step] = d2 - d1;
-        d[3 * step] = d3 - d1;
-    } else {
-        const float A = 0x1.6a09e6p-1f, B = 0x1.6a09e6p+0f; /* sqrt(1/2), sqrt(2) */
-        const float d4 = d[4 * step], d5 = d[5 * step];
-        const float even_a = fmaf(-2.0f, d2, d4), odd_a = fmaf(-2.0f, d1, d3);
-        const float even_b = fmaf(-0.5f, d2, d4), odd_b = fmaf(-0.5f, d1, d3);
-        d[0] = d0 + fmaf(-2.5f, d2, d4);
-        d[step] = fmaf(A, odd_a, even_a);
-        d[2 * step] = fmaf(-A, odd_a, even_a);
-        d[3 * step] = fmaf(B, odd_b, even_b);
-        d[4 * step] = fmaf(-B, odd_b, even_b);
-        d[5 * step] = d1 + fmaf(-2.5f, d3, d5);
-    }
-}
-
-/* d = A^T d: m of them */
-template <int M> static __device__ inline void output_pass(float *d, int step)
-{
-    const float d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step];
-    if constexpr (M == 2) {
-        d[0] = d0 + (d1 + d2);
-        d[step] = (d1 - d2) + d3;
-    } else {
-        const float A = 0x1.6a09e6p-1f, B = 0x1.6a09e6p+0f;
-        const float d4 = d[4 * step], d5 = d[5 * step];
-        const float sum_a = d1 + d2, dif_a = d1 - d2, sum_b = d3 + d4, dif_b = d3 - d4;
-        d[0] = (d0 + sum_a) + sum_b;
-        d[step] = fmaf(B, dif_b, A * dif_a);
-        d[2 * step] = fmaf(2.0f, sum_b, 0.5f * sum_a);
-        d[3 * step] = fmaf(2 * B, dif_b, fmaf(0.5f * A, dif_a, d5));
-    }
-}
 
 /* The tile of a block: its sample, its first output pixel. */
 struct place { int sample, y, x; };
@@ -81,9 +41,9 @@ static __device__ inline void transform(const oct_cuda_conv &c, const place &at,
         d[i] = inside ? x[((size_t)row * (size_t)c.width + (size_t)col) * (size_t)c.x_pitch] : 0;
     }
 #pragma unroll
-    for (int j = 0; j < P; j++) input_pass<M>(d + j, P);
+    for (int j = 0; j < P; j++) oct_winograd_f32_input_pass(M, d + j, P);
 #pragma unroll
-    for (int i = 0; i < P; i++) input_pass<M>(d + i * P, 1);
+    for (int i = 0; i < P; i++) oct_winograd_f32_input_pass(M, d + i * P, 1);
 #pragma unroll
     for (int i = 0; i < P * P; i++) v[i] = d[i];
 }
@@ -96,9 +56,9 @@ static __device__ inline void finish(const oct_cuda_conv &c, const place &at, in
 #pragma unroll
     for (int i = 0; i < P * P; i++) sum[i] = sum[i] + 0.0f; /* gemm_f32's bias */
 #pragma unroll
-    for (int j = 0; j < P; j++) output_pass<M>(sum + j, P);
+    for (int j = 0; j < P; j++) oct_winograd_f32_output_pass(M, sum + j, P);
 #pragma unroll
-    for (int i = 0; i < M; i++) output_pass<M>(sum + i * P, 1);
+    for (int i = 0; i < M; i++) oct_winograd_f32_output_pass(M, sum + i * P, 1);
 #pragma unroll
     for (int i = 0; i < M * M; i++) {
         const int row = at.y + i / M, col = at.x + i % M;

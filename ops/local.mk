@@ -21,7 +21,7 @@ liboctet_core_la_SOURCES += \
 	ops/kernels/winograd_s8.h ops/kernels/winograd_s8.c ops/kernels/winograd_s8_ref.c \
 	ops/kernels/winograd_s8_tmpl.h \
 	ops/kernels/winograd_f32.h ops/kernels/winograd_f32.c ops/kernels/winograd_f32_ref.c \
-	ops/kernels/winograd_f32_tmpl.h \
+	ops/kernels/winograd_f32_pass.h ops/kernels/winograd_f32_tmpl.h \
 	ops/kernels/vec.h ops/kernels/vec.c ops/kernels/vec_ref.c ops/kernels/vec_tmpl.h \
 	ops/kernels/math_f32.h ops/kernels/simd_math.h ops/kernels/simd_avx2.h \
 	ops/kernels/simd_avx512.h ops/kernels/simd_neon.h

@@ -133,6 +133,14 @@ static void alone(oct_pool *self, int n, oct_body *body, void *arg)
     for (int i = n - 1; i >= 0; i--) body(arg, i, 0); /* backwards: any order must do */
 }
 
+const oct_step *net_step(const oct_plan *p, const char *name)
+{
+    for (int i = 0; i < p->n_steps; i++)
+        if (strcmp(p->step[i].node->name, name) == 0) return &p->step[i];
+    ck_abort_msg("no step %s", name);
+    return NULL;
+}
+
 oct_pool *net_pool(void)
 {
     static oct_pool pool = { 1, alone };

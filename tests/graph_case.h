@@ -35,6 +35,7 @@ int net_pass(net *t, oct_pass_fn *pass);                    /* what it changed; 
 /* The plan for the best CPU, keep_values as given; and one pool of a single thread. */
 oct_plan *net_plan(const net *t, int keep_values);
 oct_pool *net_pool(void);
+const oct_step *net_step(const oct_plan *p, const char *name); /* of that node */
 /* Inputs are filled with numbers in [-1, 1] that depend on their size only, n samples are run, and
  * output 0 comes back: n rows, to be freed. */
 float *net_run(const net *t, int n, int keep_values);

@@ -84,14 +84,6 @@ static oct_plan *make(const net *t, oct_plan_options o)
     return p;
 }
 
-static const oct_step *step_of(const oct_plan *p, const char *name)
-{
-    for (int i = 0; i < p->n_steps; i++)
-        if (strcmp(p->step[i].node->name, name) == 0) return &p->step[i];
-    ck_abort_msg("no step %s", name);
-    return NULL;
-}
-
 /* The nodes that FP32 on the CPU says are wide; its output stays in p. */
 static int find_wide(oct_plan *p, const char *wide[MAX_WIDE])
 {
@@ -138,7 +130,7 @@ static void check_islands(const net *t, int expected)
                   oct_last_error());
     compare(cpu, gpu);
     for (int i = 0; i < n; i++) {
-        const oct_step *s = step_of(gpu, wide[i]);
+        const oct_step *s = net_step(gpu, wide[i]);
         if (s->macs > 0 && s->node->kind != OCT_OP_ATTENTION)
             ck_assert_str_eq(s->kernel, "conv2d_f32/cuda");
     }
@@ -158,7 +150,7 @@ START_TEST(large_values_of_images_are_islands)
     build_images(&t, _i);
     const oct_plan_options o = on_gpu;
     oct_plan *gpu = make(&t, o);
-    ck_assert_str_eq(step_of(gpu, "skip")->kernel, "conv2d_f16/cuda");
+    ck_assert_str_eq(net_step(gpu, "skip")->kernel, "conv2d_f16/cuda");
     oct_plan_free(gpu);
     check_islands(&t, _i ? 3 : 4); /* big, sum, relu, pool; or big, small, pool */
     net_close(&t);

@@ -33,14 +33,6 @@ static oct_plan *make(const net *t, oct_library library, oct_dtype floats)
     return p;
 }
 
-static const oct_step *step_of(const oct_plan *p, const char *name)
-{
-    for (int i = 0; i < p->n_steps; i++)
-        if (strcmp(p->step[i].node->name, name) == 0) return &p->step[i];
-    ck_abort_msg("no step %s", name);
-    return NULL;
-}
-
 /* How many steps are cuBLAS', how many were timed. */
 static void count(const oct_plan *p, int *library, int *timed)
 {
@@ -91,7 +83,7 @@ START_TEST(who_is_pinned_is_not_timed)
         ck_assert_msg(status == OCT_OK, "%s", oct_last_error());
         count(p, &library, &timed);
         ck_assert(library == PRODUCTS && !timed);
-        ck_assert_str_eq(step_of(p, "strided")->kernel, "conv2d_f16/cuda");
+        ck_assert_str_eq(net_step(p, "strided")->kernel, "conv2d_f16/cuda");
         oct_plan_free(p);
     }
     net_close(&t);
@@ -151,7 +143,7 @@ START_TEST(the_faster_one_is_chosen)
     ck_assert_int_eq(timed, PRODUCTS);
     ck_assert_int_eq(library, cases[_i].products);
     ck_assert_int_eq(cuda_library.timed, 2 * (PRODUCTS - 1)); /* "again" is "first" once more */
-    ck_assert(step_of(p, "last")->ours_ms == 1 && step_of(p, "last")->library_ms == cases[_i].ms);
+    ck_assert(net_step(p, "last")->ours_ms == 1 && net_step(p, "last")->library_ms == cases[_i].ms);
     oct_plan *pinned = make(&t, library ? OCT_LIBRARY_ALWAYS : OCT_LIBRARY_NEVER, OCT_F16);
     same(p, pinned);
     oct_plan_free(p);

@@ -43,7 +43,7 @@
  * NONE, RELU or RELU6.
  *
  * Exact: each value is a fixed sequence of FMAs, additions and multiplications, written in
- * winograd_f32_ref.c: B^T and A^T are applied to columns first, then to rows; then + bias,
+ * winograd_f32_pass.h: B^T and A^T are applied to columns first, then to rows; then + bias,
  * + residual, act, each one operation.  Lanes hold channels, so every variant gives the same bits
  * as ref, NaN payloads excepted.
  *

@@ -1,5 +1,5 @@
 /* The transforms of winograd_f32, once for all vector widths.  Contract in winograd_f32.h, each
- * sequence of operations in winograd_f32_ref.c.
+ * sequence of operations in winograd_f32_pass.h.
  *
  * Included by winograd_f32_{avx2,avx512,neon}.c only, after simd_<isa>.h; the words on vectors are
  * explained in simd_math.h.
