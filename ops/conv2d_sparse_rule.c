@@ -22,12 +22,10 @@ typedef struct densities {
     double small;              /* at most, on maps of up to SMALL outputs: they leave lanes unused */
     double few;                /* at most, 1x1 of up to FEW inputs: transposing weighs more */
     double linear;             /* linear layers whose rows fill whole vectors */
-    int filters;               /* inputs * outputs up to which `winograd` holds, of 1x4 on AVX-512
-                                  for the dense way's sake; beyond it is `other` */
     double bytes;              /* of convolutions times this for 8-bit x */
 } densities;
 
-enum { SMALL = 64, FEW = 64, ANY = INT32_MAX };
+enum { SMALL = 64, FEW = 64 };
 
 typedef struct rule {
     int isa;
@@ -37,18 +35,18 @@ typedef struct rule {
 } rule;
 
 static const rule rules[] = {
-    { OCT_CPU_AVX512, { .36, .19, .33, .24, 0, .33, 1 << 14, 1 },
-                      { .26, .28, .25, .3, 0, .33, ANY, 1 }, 0, 0 },
-    { OCT_CPU_AVXVNNI, { .5, .33, .5, .42, .4, .38, ANY, 1 },
-                       { .46, .36, .42, .36, .44, .38, ANY, 1 }, 255, 0 },
-    { OCT_CPU_AVX2, { .65, .33, .65, .55, .5, .45, ANY, .5 },
-                    { .52, .26, .42, .41, .53, .4, ANY, .6 }, 127, SMALL },
-    { OCT_CPU_NEONI8MM, { .1, .05, .1, .1, .1, .1, ANY, 1 }, { .1, .05, .1, .1, .1, .1, ANY, 1 },
+    { OCT_CPU_AVX512, { .36, .19, .33, .24, 0, .33, 1 },
+                      { .26, .22, .25, .3, 0, .33, 1 }, 0, 0 },
+    { OCT_CPU_AVXVNNI, { .5, .33, .5, .42, .4, .38, 1 },
+                       { .46, .36, .42, .36, .44, .38, 1 }, 255, 0 },
+    { OCT_CPU_AVX2, { .65, .33, .65, .55, .5, .45, .5 },
+                    { .52, .26, .42, .41, .53, .4, .6 }, 127, SMALL },
+    { OCT_CPU_NEONI8MM, { .1, .05, .1, .1, .1, .1, 1 }, { .1, .05, .1, .1, .1, .1, 1 },
       0, 0 },
-    { OCT_CPU_NEONDOT, { .2, .08, .2, .2, .1, .1, ANY, 1 }, { .2, .08, .2, .2, .1, .1, ANY, 1 },
+    { OCT_CPU_NEONDOT, { .2, .08, .2, .2, .1, .1, 1 }, { .2, .08, .2, .2, .1, .1, 1 },
       0, 0 },
-    { OCT_CPU_NEON, { .08, .04, .08, .08, .08, .08, ANY, 1 },
-                    { .08, .04, .08, .08, .08, .08, ANY, 1 }, 0, 0 },
+    { OCT_CPU_NEON, { .08, .04, .08, .08, .08, .08, 1 },
+                    { .08, .04, .08, .08, .08, .08, 1 }, 0, 0 },
 };
 
 static const rule *rule_of(int isa)
@@ -67,7 +65,7 @@ static double limit_of(const densities *r, const oct_conv2d_shape *c, int x_max)
 {
     const int taps = c->kernel[0] * c->kernel[1];
     double limit = taps == 1 ? r->one : r->other;
-    if (is_plain(c) && c->c <= r->filters / c->out) limit = r->winograd;
+    if (is_plain(c)) limit = r->winograd;
     if (taps == 1 && c->c <= FEW && r->few < limit) limit = r->few;
     if ((double)c->oh * c->ow <= SMALL && r->small < limit) limit = r->small;
     return x_max > 127 ? limit * r->bytes : limit;
