@@ -129,7 +129,8 @@ static void strip(void *arg, const oct_sparse_part *part, int thread)
     oct_sparse_f32_args t = { .x = planes, .vecs = s->strips.vecs, .run = run, .act = w->act,
                               .chunks = oct_sparse_f32_chunks(s->packed) };
     for (int p = part->p0, before = -1; p < part->p1; p++) {
-        const oct_conv2d_strips_place to = oct_conv2d_strips_place_of(&s->strips, image, p * NR, NR);
+        const oct_conv2d_strips_place to = oct_conv2d_strips_place_of(&s->strips, image, p * NR,
+                                                                      NR);
         if (to.width != before) t.n_runs = oct_conv2d_strips_runs(&s->strips, at, to.width, run);
         before = to.width;
         t.panel = oct_sparse_f32_panel(s->packed, p);

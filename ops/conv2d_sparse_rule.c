@@ -15,11 +15,12 @@ int oct_conv2d_sparse_s8_can(const oct_conv2d_shape *c)
  * two dot products, and 0.35 with neither; the table has a quarter of that and less: on AVX-512,
  * where the count says 0.8, strips, turned sums and small maps leave 0.3 to 0.5.  4x1 has as many
  * instructions for a product as 1x4 there: four loads, eight zips and four weights for 16 dot
- * products, where 1x4 has a load each; 2:4 as many as dense with dotprod, a table
- * look-up for the other sdot.  Winograd's layers need 2.25 to 4 times fewer products. */
+ * products, where 1x4 has a load each; 2:4 as many as dense with dotprod, a table look-up
+ * for the other sdot.  Winograd's layers need 2.25 to 4 times fewer products; on AVX-512 dense is
+ * Winograd's in batches where it is not at batch 1, so its densities are those of batches. */
 typedef struct densities {
     double one, winograd, other; /* 1x1; 3x3 without stride; the rest */
-    double small;              /* at most, on maps of up to SMALL outputs: they leave lanes unused */
+    double small;              /* at most, on maps of up to SMALL outputs: lanes are unused */
     double few;                /* at most, 1x1 of up to FEW inputs: transposing weighs more */
     double linear;             /* linear layers whose rows fill whole vectors */
     double bytes;              /* of convolutions times this for 8-bit x */

@@ -56,7 +56,7 @@ typedef struct oct_packed {
 } oct_packed;
 
 enum { OCT_MAX_PACKED = 4, /* pieces of one step */
-       OCT_PACKING = 5 };  /* of plans and layouts together: a file with another number is refused */
+       OCT_PACKING = 5 };  /* of plans and layouts: a file with another number is refused */
 
 /* What prepare may use, and what it says about the step it made. */
 typedef struct oct_prepare {

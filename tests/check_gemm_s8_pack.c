@@ -30,7 +30,8 @@ int check_gemm_s8_table(void)
     return (int)(sizeof t / sizeof *t) + 2;
 }
 
-/* Where in a panel group p of k starts.  In check_gemm_s8_pack the offset of a group in A is its number. */
+/* Where in a panel group p of k starts.  In check_gemm_s8_pack the offset of a group in A is its
+ * number. */
 static const int8_t *group_at(const oct_gemm_s8 *g, const void *panel, int p)
 {
     const int32_t *table = (const int32_t *)panel + 4 * g->nr;

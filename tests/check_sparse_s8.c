@@ -307,7 +307,8 @@ static int check(int v)
     for (int vecs = 1; vecs <= 15; vecs++)     /* every number of vectors, of every variant */
         for (int x_max = 127; x_max <= g->x_max; x_max += 128)
             cases += check_case(g, pixels * (g->share > 1 ? 1 + vecs / 3 : vecs), check_up_to(9),
-                                check_up_to(9), check_up_to(40), x_max, RANDOM, RANDOM, check_up_to(100));
+                                check_up_to(9), check_up_to(40), x_max, RANDOM, RANDOM,
+                                check_up_to(100));
     for (int n = 1; n <= 2 * g->nr + 1; n++)
         cases += check_case(g, 2 * pixels, check_up_to(5), check_up_to(3), n, g->x_max, RANDOM,
                             RANDOM, check_up_to(100));

@@ -208,7 +208,8 @@ END_TEST
 START_TEST(only_names_whole_groups)
 {
     static const char *const one[] = { "layer1.0.conv3" };
-    static const char *const all[] = { "layer1.0.conv3", "layer1.0.downsample.0", "layer1.1.conv3" };
+    static const char *const all[] = { "layer1.0.conv3", "layer1.0.downsample.0",
+                                       "layer1.1.conv3" };
     const subject *s = find_subject("bottle");
     const oct_options o = options_of(s);
     oct_prune_options how = { .whole = OCT_GROUP_CHANNEL, .multiple = 16, .amount = 0.5,

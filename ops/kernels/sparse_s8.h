@@ -130,8 +130,8 @@ typedef struct oct_sparse_s8_weights {
  * not all zero.  Offsets are not read. */
 int oct_sparse_s8_count(const oct_sparse_s8_weights *w, int share, int l);
 
-/* Packed: uint32 share, begin[panels + 1], multiples of 64 in bytes from the start, the last one the
- * size, then the panels.  Every byte of it is written. */
+/* Packed: uint32 share, begin[panels + 1], multiples of 64 in bytes from the start, the last one
+ * the size, then the panels.  Every byte of it is written. */
 size_t oct_sparse_s8_size(const oct_sparse_s8 *g, const oct_sparse_s8_weights *w);
 void oct_sparse_s8_pack(const oct_sparse_s8 *g, const oct_sparse_s8_weights *w, void *packed);
 

@@ -7,7 +7,8 @@
  *   8 unpacks: q[i]   | ...       |
  *                     +-----------+
  *   A load has the bytes of four vectors of pixels, a piece.  Where 16 sums do not fit the
- *   registers a list is gone over twice, first for the low halves, two vectors, then for the high ones.
+ *   registers a list is gone over twice, first for the low halves, two vectors, then for the high
+ *   ones.
  *   AVX-512's products take half as long again, as unpacks take turns with them on one of their two
  *   ports; elsewhere there is a third one.
  *

@@ -1,6 +1,6 @@
 /* columns() and entries() of sparse_s8_tmpl.h where one instruction, or two, adds the dot products
- * of 4 bytes: all blocks are fast ones.  The includer defines SUMS, how many sums fit the registers,
- * WAIT, how many have to be under way for the multipliers to be busy, and
+ * of 4 bytes: all blocks are fast ones.  The includer defines SUMS, how many sums fit the
+ * registers, WAIT, how many have to be under way for the multipliers to be busy, and
  *     vec_load(p)       LANES int32, unaligned        vec_store(p, v)    aligned
  *     vec_dot(s, x, w)  s + the dot products of the lanes
  *     vec_sum(a, b)     a + b, which wraps

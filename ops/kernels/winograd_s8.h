@@ -52,7 +52,7 @@
  * input:   pixel (i, j) of the tile, channel l is x[i * row + j * pixel + l], 0 <= l < lanes <= 64;
  *          pixels outside y0 <= i < y1, x0 <= j < x1 are not read and count as `zero`.  V[xi][l]
  *          goes to v[xi * step + l]; v is written up to the next multiple of 32 lanes, with rubbish
- *          from `lanes` on.  The tile to come will go OCT_BLOCK elements further, and is prefetched.
+ *          from `lanes` on.  The tile to come will go OCT_BLOCK elements further: prefetched.
  *          64 bytes past the last byte of x are readable.
  * product: M[t][j] = sum over c < 2 * pairs of V[t][c] * U[c][j], t < n, to mm[t * nr + j];
  *          pairs = ceil(C / 2).  V[t][c] is v[c / 64 * block + t * 64 + c % 64]: rows of OCT_BLOCK
