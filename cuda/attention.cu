@@ -41,6 +41,7 @@ static __device__ inline float lanes_sum(float x)
 template <class E>
 static __global__ void attend(oct_cuda_attention a, float scale)
 {
+    prior_done();
     OCT_DYNAMIC_SHARED(s_raw);
     float *s_score = (float *)s_raw;             /* [length] */
     __shared__ float s_part[BLOCK / 32], s_sum;

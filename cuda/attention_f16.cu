@@ -76,6 +76,7 @@ static __device__ inline float row_sum(float x)
 template <int W> static __global__ __launch_bounds__(THREADS) void attend(oct_cuda_attention a,
                                                                           float scale)
 {
+    prior_done();
     enum { PITCH = W + 8, STEPS = W / 16, COLS = W / 8 };
     __shared__ __align__(16) oct_half s_k[KEYS * PITCH], s_v[KEYS * PITCH];
     const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;

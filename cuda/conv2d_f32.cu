@@ -10,6 +10,7 @@ enum { COLS = 32, ROWS = 8 };
 
 static __global__ void chain(oct_cuda_conv c)
 {
+    prior_done();
     const int n = (int)(blockIdx.y * COLS + threadIdx.x), rows = *c.rows.count * c.rows.per;
     const int m = (int)(blockIdx.x * ROWS + threadIdx.y);
     if (m >= rows || n >= c.y_pitch) return;

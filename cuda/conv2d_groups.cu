@@ -25,6 +25,7 @@ static __device__ inline int32_t add_product(int32_t sum, int32_t x, int32_t w)
 /* X, W: elements of x and w; Sum: float or int32_t. */
 template <class X, class W, class Sum> static __global__ void plain(oct_cuda_conv c)
 {
+    prior_done();
     const int n = (int)(blockIdx.y * COLS + threadIdx.x), rows = *c.rows.count * c.rows.per;
     const int m = (int)(blockIdx.x * LINES + threadIdx.y);
     if (m >= rows || n >= c.y_pitch) return;

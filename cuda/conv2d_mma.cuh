@@ -53,6 +53,7 @@ static __host__ __device__ inline size_t partial_at(const oct_cuda_conv &c, int 
 template <class Sum, int BM>
 static __global__ __launch_bounds__(THREADS) void tile(oct_cuda_conv c)
 {
+    prior_done();
     enum { MT = BM / 2 / 16, A_ROWS = BM / ROWS, B_ROWS = BN / ROWS };
     __shared__ __align__(16) unsigned char s_ab[STAGES * (BM + BN) * PITCH];
     unsigned char *s_b = s_ab + STAGES * BM * PITCH;
@@ -162,6 +163,7 @@ static __global__ __launch_bounds__(THREADS) void tile(oct_cuda_conv c)
 /* The parts' sums, a thread for each element of y. */
 template <class Sum> static __global__ void join(oct_cuda_conv c)
 {
+    prior_done();
     const long long i = (long long)blockIdx.x * THREADS + threadIdx.x, m = i / c.y_pitch;
     const int n = (int)(i - m * c.y_pitch);
     if (m >= (long long)*c.rows.count * c.rows.per) return;

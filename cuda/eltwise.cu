@@ -15,6 +15,7 @@ struct element { int row, col; };
 
 static __device__ inline bool find(const oct_cuda_rows &rows, const oct_cuda_value &y, element &e)
 {
+    prior_done();
     const long long i = (long long)blockIdx.x * BLOCK + threadIdx.x;
     const long long row = i / y.pitch;
     if (row >= (long long)*rows.count * rows.per) return false;

@@ -12,7 +12,12 @@
  *   a[2] row g      word t + 4
  *   a[3] row g + 8  word t + 4
  *
- * Source: PTX ISA, "Matrix Fragments for mma.m16n8k16 / m16n8k32". */
+ * load_matrix brings four 8 x 8 matrices of halves, or of 16 bytes a row, from shared memory: lane
+ * l says where row l % 8 of matrix l / 8 begins (16-byte boundary), and gets word t of row g of
+ * matrix i in r[i].  The four quarters of a, or the two halves of two b's, are such matrices.
+ * load_transposed gives the halves of column g, rows 2t and 2t + 1: b of what lies with k down.
+ *
+ * Source: PTX ISA, "Matrix Fragments for mma.m16n8k16 / m16n8k32", "ldmatrix". */
 #ifndef OCT_CUDA_EMULATED
 static __device__ inline void mma(float d[4], const uint32_t a[4], const uint32_t b[2])
 {
@@ -28,6 +33,19 @@ static __device__ inline void mma(int32_t d[4], const uint32_t a[4], const uint3
                  "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
                  : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+
+static __device__ inline void load_matrix(uint32_t r[4], const void *s_row)
+{
+    const unsigned from = (unsigned)__cvta_generic_to_shared(s_row);
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(from) : "memory");
+}
+static __device__ inline void load_transposed(uint32_t r[4], const void *s_row)
+{
+    const unsigned from = (unsigned)__cvta_generic_to_shared(s_row);
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(from) : "memory");
 }
 #endif
 

@@ -30,6 +30,7 @@ struct row { long long i; int lane; bool there; };
 
 static __device__ inline row find(const oct_cuda_rows &rows)
 {
+    prior_done();
     row r;
     r.i = (long long)blockIdx.x * ROWS + (int)threadIdx.x / LANES;
     r.lane = (int)threadIdx.x % LANES;

@@ -75,6 +75,7 @@ static __device__ inline void window_u8(const oct_cuda_pool &p, const uint8_t *x
 
 template <class E> static __global__ void windows(oct_cuda_rows rows, oct_cuda_pool p)
 {
+    prior_done();
     const long long i = (long long)blockIdx.x * BLOCK + threadIdx.x, row = i / p.y.pitch;
     const int col = (int)(i - row * p.y.pitch);
     if (row >= (long long)*rows.count * rows.per) return;

@@ -44,6 +44,7 @@ static __device__ inline oct_range range_of(const float *x, int rows, int cols, 
 static __global__ void samples(oct_cuda_rows rows, oct_cuda_value x, oct_cuda_value y,
                                oct_qparams *sample, uint8_t *fill)
 {
+    prior_done();
     const int n = (int)blockIdx.x;
     if (n >= *rows.count) return;
     const size_t first = (size_t)n * (size_t)rows.per;

@@ -73,6 +73,7 @@ static __device__ inline void finish(const oct_cuda_conv &c, const place &at, in
 
 template <int M> static __global__ __launch_bounds__(CHANNELS) void tile(oct_cuda_conv c)
 {
+    prior_done();
     enum { P = M + 2, PITCH = P * P + 1 };
     __shared__ float s_v[CHANNELS * PITCH];
     const place at = place_of(c, M, (int)blockIdx.x);

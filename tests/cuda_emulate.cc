@@ -17,7 +17,7 @@ struct pending { void *to; const void *from; int group; };
 struct coroutine {
     ucontext_t context;
     jmp_buf at;
-    bool started;
+    bool started, waited; /* for earlier launches */
     state where;
     dim3 index;
     pending copy[MAX_COPIES];
@@ -52,6 +52,7 @@ static void stop(state where)
 static void enter(void)
 {
     kernel(kernel_arg);
+    if (!all[current].waited) die("a thread did not wait for earlier launches");
     all[current].where = DONE;
     _longjmp(scheduler, 1);
 }
@@ -98,7 +99,7 @@ static void run_warp(int first)
 static void run_block(void)
 {
     for (int i = 0; i < n_threads; i++) {
-        all[i].started = false;
+        all[i].started = all[i].waited = false;
         all[i].where = READY;
         all[i].n_copies = all[i].group = all[i].turn = 0;
         all[i].index = dim3((unsigned)i % blockDim.x, (unsigned)i / blockDim.x % blockDim.y,
@@ -151,6 +152,8 @@ const void *cuda_emulate_exchange(const void *mine, size_t size)
     stop(AT_WARP);
     return buffer;
 }
+
+void cuda_emulate_prior_done(void) { all[current].waited = true; }
 
 void cuda_emulate_copy(void *to, const void *from)
 {

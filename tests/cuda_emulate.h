@@ -9,6 +9,7 @@
  *   order        between barriers of the block a warp runs as far as it can before the next one
  *                begins, from the first or from the last (cuda_emulate_order): a race shows
  *   cp.async     a copy is done as late as it may be, in copy_wait: a read too early sees old bytes
+ *   prior_done   a thread that ends without it ends the test
  *   shared       holds rubbish when a launch begins where it is dynamic; else what the block before
  *                left: 0xff bytes, half NaN, are written over it by nobody but the kernel
  *   mma          the fragments as PTX ISA has them, sums in FP32 from k = 0 on
@@ -52,6 +53,7 @@ static inline void emulate(dim3 grid, dim3 block, size_t shared, const Body &bod
 void cuda_emulate_block_barrier(void);
 /* Gives size bytes, gets those of all 32 lanes, size apart. */
 const void *cuda_emulate_exchange(const void *mine, size_t size);
+void cuda_emulate_prior_done(void);
 void cuda_emulate_copy(void *to, const void *from);
 void cuda_emulate_commit(void);
 void cuda_emulate_wait(int under_way);
@@ -96,6 +98,7 @@ static inline int atomicAdd(int *p, int x)
 }
 static inline float half_to_float(uint16_t h) { return oct_f32_of_f16(h); }
 static inline uint16_t half_of_float(float f) { return oct_f16_of_f32(f); }
+static inline void prior_done(void) { cuda_emulate_prior_done(); }
 static inline void copy_async(void *to, const void *from) { cuda_emulate_copy(to, from); }
 static inline void copy_commit(void) { cuda_emulate_commit(); }
 template <int N> static inline void copy_wait(void) { cuda_emulate_wait(N); }
@@ -132,6 +135,20 @@ static inline void mma(Sum d[4], const uint32_t a[4], const uint32_t b[2])
         }
         emulated_product(&d[i], ra, cb);
     }
+}
+
+static inline void load_matrix(uint32_t r[4], const void *row)
+{
+    const void *const *rows = (const void *const *)cuda_emulate_exchange(&row, sizeof row);
+    const int g = (int)emulated_lane() / 4, t = (int)emulated_lane() % 4;
+    for (int i = 0; i < 4; i++) r[i] = ((const uint32_t *)rows[8 * i + g])[t];
+}
+static inline void load_transposed(uint32_t r[4], const void *row)
+{
+    const uint16_t *const *rows = (const uint16_t *const *)cuda_emulate_exchange(&row, sizeof row);
+    const int g = (int)emulated_lane() / 4, t = (int)emulated_lane() % 4;
+    for (int i = 0; i < 4; i++)
+        r[i] = rows[8 * i + 2 * t][g] | (uint32_t)rows[8 * i + 2 * t + 1][g] << 16;
 }
 
 extern "C" void cuda_emulate_order(int down); /* 1: threads run from the last to the first */
