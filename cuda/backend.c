@@ -10,7 +10,8 @@ enum { SAMPLES, TEXTS, OVERFLOW, COUNTS }; /* what a run is told, and tells */
 
 static oct_status open(const oct_device_options *options, oct_device **out)
 {
-    void *count = NULL, *host = NULL;
+    const size_t arrived_size = OCT_CUDA_BLOCKS * sizeof(int);
+    void *count = NULL, *host = NULL, *arrived = NULL;
     *out = NULL;
     oct_device *d = calloc(1, sizeof *d);
     if (!d) return oct_fail(OCT_ERR_MEMORY, "device 'cuda': out of memory");
@@ -22,6 +23,9 @@ static oct_status open(const oct_device_options *options, oct_device **out)
     if (!status && d->library_is_open) status = oct_cuda_open_cublas(d->cuda);
     if (!status) status = oct_cuda_alloc(d->cuda, COUNTS * sizeof *d->count, &count);
     if (!status) status = oct_cuda_pin(d->cuda, 2 * COUNTS * sizeof *d->count, &host);
+    if (!status) status = oct_cuda_alloc(d->cuda, arrived_size, &arrived);
+    if (!status) status = oct_cuda_clear(d->cuda, arrived, arrived_size);
+    d->arrived = arrived;
     d->count = count;
     d->host_count = host;
     if (status) oct_backend_cuda.close(d);

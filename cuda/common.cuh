@@ -83,6 +83,14 @@ template <int N> static __device__ inline void copy_wait(void)
 }
 #endif
 
+/* N neighbours, loaded and stored at once: they lie on a boundary of their size, 16 bytes or less. */
+template <class T, int N> struct alignas(sizeof(T) * N) some { T at[N]; };
+
+template <int N, class T> static __device__ inline some<T, N> load_some(const T *p)
+{
+    return *(const some<T, N> *)p;
+}
+
 static __device__ inline float load(const oct_half *p) { return half_to_float(p->bits); }
 static __device__ inline float load(const float *p) { return *p; }
 /* A finite value from 65520 on becomes infinity: that is counted, and the run fails. */
@@ -92,6 +100,24 @@ static __device__ inline void store(const oct_cuda_rows &rows, oct_half *p, floa
     if (fabsf(x) >= 65520) atomicAdd(rows.overflow, 1);
 }
 static __device__ inline void store(const oct_cuda_rows &, float *p, float x) { *p = x; }
+
+template <int N>
+static __device__ inline void store_some(const oct_cuda_rows &rows, oct_half *p,
+                                         const some<float, N> &x)
+{
+    some<oct_half, N> y;
+    float most = 0;
+#pragma unroll
+    for (int i = 0; i < N; i++) {
+        y.at[i].bits = half_of_float(x.at[i]);
+        most = fmaxf(most, fabsf(x.at[i]));
+    }
+    *(some<oct_half, N> *)p = y;
+    if (most < 65520) return; /* as good as always; NaN is none of them */
+#pragma unroll
+    for (int i = 0; i < N; i++)
+        if (fabsf(x.at[i]) >= 65520) atomicAdd(rows.overflow, 1);
+}
 
 static __device__ inline float activate(float x, oct_act act)
 {

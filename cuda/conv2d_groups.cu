@@ -36,15 +36,18 @@ template <class X, class W, class Sum> static __global__ void plain(oct_cuda_con
     Sum sum = 0;
     for (int ky = 0; ky < c.kernel[0]; ky++)
         for (int kx = 0; kx < c.kernel[1]; kx++, w += pad) {
-            const conv::place tap = { ky, kx, 0 };
             const int y = at.y + ky * c.dilation[0], x = at.x + kx * c.dilation[1];
             const bool inside = y >= 0 && y < c.h && x >= 0 && x < c.width;
-            const X *from = (const X *)conv::source(c, at, tap, 0, true);
-            if (inside) from += group * c.channels;
+            const char *from = (const char *)c.fill + (size_t)at.sample * (size_t)c.fill_step;
+            if (inside)
+                from = (const char *)c.x + (((size_t)at.sample * (size_t)c.h + (size_t)y) *
+                                            (size_t)c.width + (size_t)x) * (size_t)c.x_pitch;
+            const X *v = (const X *)from + (inside ? group * c.channels : 0);
             for (int i = 0; i < c.channels; i++)
-                sum = add_product(sum, value(inside ? from[i] : from[0]), value(w[i]));
+                sum = add_product(sum, value(v[inside ? i : 0]), value(w[i]));
         }
-    conv::finish(c, m, n, sum);
+    const conv::epilogue<Sum, 1> out(c, n);
+    out.template finish<true>(c, m, n, some<Sum, 1>{ { sum } }, out.before(c, m, n));
 }
 
 static inline dim3 grid(const oct_cuda_conv *c)

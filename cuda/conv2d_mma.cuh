@@ -3,46 +3,36 @@
 
 /* conv2d and linear on tensor cores, half or bytes: kernels.h has the contract.
  *
- *   for each tile of BM pixels, each of 64 channels of a group, each part of k     grid.x, .y, .z
- *     for each 64 bytes of k: three in flight                           block, cp.async
- *       for each 32 bytes of them                                       warp, in registers
- *         MT x NT products of 16 x 8                                    tensor core
+ *   for each tile of BM pixels by BN channels of a group                    grid.x, channels first
+ *   each part of k                                                          grid.y
+ *     for each 64 bytes of k: STAGES - 1 in flight                          block, cp.async
+ *       for each 32 bytes of them                                           warp, in registers
+ *         MT x NT products of 16 x 8                                        tensor core
+ *   a part of k that is not the last to end leaves its sums in c.partial; the last adds them all
  *
- *   block    128 threads, four warps, two by two: a warp has BM / 2 rows and 32 columns
- * Cut k (kernels.h) goes through c.partial and join.
+ *   block    128 threads, four warps, two by two: a warp has BM / 2 rows and BN / 2 columns
  *
- *   shared   s_ab: a [3][BM][80 bytes], b [3][64][80 bytes]: 46080 bytes for BM 128, 30720 for 64;
- *            then the sums [BM][68 words], 34816 and 17408 bytes.
- *            A row is 64 bytes and 16 to spare: rows are then 20 words apart, and the eight rows
- *            times four words of a fragment lie in 32 different banks (20 g mod 32 = 0, 20, 8, 28,
- *            16, 4, 24, 12, each with t = 0..3 after it)
- *   registers of sums   MT NT 4 = 64 for BM 128, 32 for 64
+ *                  BM x BN    STAGES   registers of sums   shared bytes for each product's k
+ *                  128 x 128     3          128            4 KB of 64 x 64 x 16
+ *                  128 x 64      4           64            3 KB of 64 x 32 x 16
+ *                  64 x 64       6           32            2 KB of 32 x 32 x 16
  *
- * A thread copies the same column of 16 bytes (of four) in every row it has, so it knows one tap at
- * a time: (ky, kx, chunk) moves on by four chunks a step. */
+ *   shared   s_ab: STAGES of a [BM][64 bytes], b [BN][64 bytes]: 48 KB.  Chunk k of row r, 16 bytes,
+ *            is where chunk k ^ (r / 2 % 4) would be: the eight rows of a matrix that ldmatrix
+ *            reads lie in 32 different banks, as do the eight chunks that eight threads copy
+ *            Then of each warp s_sum [16][BN / 2 + 8]: its sums, 16 rows at a time, so that a thread
+ *            has four neighbours and eight or more threads a row
+ *
+ * A thread copies the same column of 16 bytes (of four) in every row it has, so it needs one tap at
+ * a time; c.taps has them. */
 #include "cuda/conv2d.cuh"
 #include "cuda/mma.cuh"
 
 namespace conv {
 
-enum { THREADS = 128, WARPS_N = 2, BN = OCT_CUDA_N, NT = BN / WARPS_N / 8, SUM_PITCH = BN + 4,
-       STAGES = 3, STEP = OCT_CUDA_STEP, PITCH = STEP + 16, COLUMNS = STEP / OCT_CUDA_CHUNK,
-       ROWS = THREADS / COLUMNS /* that all threads copy together */ };
-
-static __host__ __device__ inline place place_of(const oct_cuda_conv &c, int chunk)
-{
-    const int tap = chunk / c.chunks, ky = tap / c.kernel[1];
-    return place{ ky, tap - ky * c.kernel[1], chunk - tap * c.chunks };
-}
-
-static __host__ __device__ inline void advance(const oct_cuda_conv &c, place &p, int chunks)
-{
-    p.chunk += chunks;
-    while (p.chunk >= c.chunks) {
-        p.chunk -= c.chunks;
-        if (++p.kx == c.kernel[1]) p.kx = 0, p.ky++;
-    }
-}
+enum { THREADS = 128, STEP = OCT_CUDA_STEP, COLUMNS = STEP / OCT_CUDA_CHUNK,
+       ROWS = THREADS / COLUMNS /* that all threads copy together */, SHARED = 48 << 10,
+       WIDTH = 4 /* columns that a thread finishes */ };
 
 static __host__ __device__ inline size_t partial_at(const oct_cuda_conv &c, int part, int m, int n)
 {
@@ -50,150 +40,326 @@ static __host__ __device__ inline size_t partial_at(const oct_cuda_conv &c, int 
     return ((size_t)part * rows + (size_t)m) * (size_t)c.n_pad + (size_t)n;
 }
 
-template <class Sum, int BM>
-static __global__ __launch_bounds__(THREADS) void tile(oct_cuda_conv c)
+/* A row that a thread copies: its pixel, where tap (0, 0) of a group is, and what is beyond. */
+struct line { int y, x; const char *from, *fill; };
+
+/* Are x's rows those of the product, as they lie? */
+static __host__ __device__ inline bool is_plain(const oct_cuda_conv &c)
 {
-    prior_done();
-    enum { MT = BM / 2 / 16, A_ROWS = BM / ROWS, B_ROWS = BN / ROWS };
-    __shared__ __align__(16) unsigned char s_ab[STAGES * (BM + BN) * PITCH];
-    unsigned char *s_b = s_ab + STAGES * BM * PITCH;
-    const int thread = (int)threadIdx.x, lane = thread % 32, warp = thread / 32;
-    const int rows = *c.rows.count * c.rows.per;
-    const int m0 = (int)blockIdx.x * BM;
-    if (m0 >= rows) return;
-    /* channels n0 .. n_end - 1, as far as this tile goes; the last group has y's zeros, too */
-    const int of_group = c.tiles / c.groups, group = (int)blockIdx.y / of_group;
-    const int each = c.n / c.groups, first_chunk = group * c.chunks;
-    const int n0 = group * each + ((int)blockIdx.y - group * of_group) * BN;
-    const int n_end = group + 1 < c.groups ? (group + 1) * each : c.y_pitch;
+    return c.kernel[0] == 1 && c.kernel[1] == 1 && c.stride[0] == 1 && c.stride[1] == 1 &&
+           !c.pad[0] && !c.pad[1];
+}
 
-    const int column = thread % COLUMNS, row = thread / COLUMNS;
-    pixel r_pixel[A_ROWS];
+static __device__ inline line line_of(const oct_cuda_conv &c, int m, int rows, int group)
+{
+    const char *x = (const char *)c.x + (size_t)(group * c.chunks) * OCT_CUDA_CHUNK;
+    const char *fill = (const char *)c.fill;
+    const int nowhere = -2 * OCT_CUDA_FAR; /* with a tap that is far, too */
+    if (m >= rows) return line{ nowhere, 0, x, fill };
+    if (is_plain(c)) return line{ 0, 0, x + (int64_t)m * c.x_pitch, fill }; /* no divisions */
+    const pixel q = pixel_of(c, m);
+    const int64_t at = ((int64_t)q.sample * c.h + q.y) * c.width + q.x;
+    return line{ q.y, q.x, x + at * c.x_pitch, fill + (int64_t)q.sample * c.fill_step };
+}
+
+/* Sums of all parts of k, in rising order, of LINES rows, `step` apart, four columns each. */
+template <int LINES, class Sum>
+static __device__ inline void add_parts(const oct_cuda_conv &c, int m, int step, int rows, int n,
+                                        some<Sum, WIDTH> (&sum)[LINES])
+{
 #pragma unroll
-    for (int i = 0; i < A_ROWS; i++) r_pixel[i] = pixel_of(c, m0 + row + i * ROWS);
-    const char *g_w = (const char *)c.w + (size_t)column * OCT_CUDA_CHUNK +
-                      ((size_t)blockIdx.y * BN + (size_t)row) * (size_t)c.steps * STEP;
-    const int s0 = (int)((long long)c.steps * blockIdx.z / c.splits);
-    const int s1 = (int)((long long)c.steps * (blockIdx.z + 1) / c.splits);
-    place at = place_of(c, s0 * COLUMNS + column);
+    for (int i = 0; i < LINES; i++) sum[i] = some<Sum, WIDTH>();
+#pragma unroll 4
+    for (int part = 0; part < c.splits; part++)
+#pragma unroll
+        for (int i = 0; i < LINES; i++) {
+            const int row = m + i * step < rows ? m + i * step : rows - 1;
+            const Sum *from = (const Sum *)c.partial + partial_at(c, part, row, n);
+            const some<Sum, WIDTH> more = load_some<WIDTH>(from);
+#pragma unroll
+            for (int k = 0; k < WIDTH; k++) sum[i].at[k] += more.at[k];
+        }
+}
 
-    auto fetch = [&](int step) { /* step number `step`, in order: `at` is its place */
-        const int stage = step % STAGES, to = row * PITCH + column * OCT_CUDA_CHUNK;
-        unsigned char *s_to = s_ab + stage * BM * PITCH + to;
+template <class Sum, int BM, int BN> struct tile {
+    enum { MT = BM / 2 / 16, NT = BN / 2 / 8, A_ROWS = BM / ROWS, B_ROWS = BN / ROWS,
+           STAGE = (BM + BN) * STEP, STAGES = SHARED / STAGE,
+           SUM_PITCH = BN / 2 + 8, ACROSS = BN / 2 / WIDTH /* threads of a row of s_sum */,
+           DOWN = 32 / ACROSS, PASSES = 16 / DOWN };
+
+    const oct_cuda_conv &c;
+    const int thread = (int)threadIdx.x, lane = thread % 32, warp = thread / 32;
+    const int first_m = warp / 2 * (BM / 2), first_n = warp % 2 * (BN / 2); /* of the warp */
+    unsigned char *s_ab;
+    int m0, n0, n_end, rows;  /* channels n0 .. n_end - 1, as far as this tile goes; */
+                              /* the last group has y's zeros, too */
+    int step, end;            /* of k */
+
+    /* ---- operands ---- */
+
+    const char *g_w;
+    const oct_cuda_tap *g_tap;
+    oct_cuda_tap tap; /* of the next step */
+    line r_line[A_ROWS];
+
+    __device__ inline tile(const oct_cuda_conv &conv, unsigned char *shared)
+        : c(conv), s_ab(shared), rows(*conv.rows.count * conv.rows.per)
+    {
+        const int tiles = c.tiles * OCT_CUDA_N / BN, across = (int)blockIdx.x % tiles;
+        int group = 0, in_group = across, each = 0;
+        if (c.groups > 1) {
+            const int of_group = tiles / c.groups;
+            each = c.n / c.groups;
+            group = across / of_group;
+            in_group = across - group * of_group;
+        }
+        m0 = (int)blockIdx.x / tiles * BM;
+        n0 = group * each + in_group * BN;
+        n_end = group + 1 < c.groups ? (group + 1) * each : c.y_pitch;
+        step = c.splits == 1 ? 0 : c.steps * (int)blockIdx.y / c.splits;
+        end = c.splits == 1 ? c.steps : c.steps * ((int)blockIdx.y + 1) / c.splits;
+        g_w = (const char *)c.w + thread % COLUMNS * OCT_CUDA_CHUNK + (size_t)step * STEP +
+              ((size_t)across * BN + (size_t)(thread / COLUMNS)) * (size_t)c.steps * STEP;
+        g_tap = c.taps + step * COLUMNS + thread % COLUMNS;
+        tap = *g_tap;
 #pragma unroll
         for (int i = 0; i < A_ROWS; i++)
-            copy_async(s_to + i * ROWS * PITCH,
-                       source(c, r_pixel[i], at, first_chunk, m0 + row + i * ROWS < rows));
-        s_to = s_b + stage * BN * PITCH + to;
+            r_line[i] = line_of(c, m0 + thread / COLUMNS + i * ROWS, rows, group);
+    }
+
+    /* Where this thread's chunk of row `row`, and of every ROWS-th after it, is. */
+    __device__ inline unsigned char *chunk_of(unsigned char *s_rows) const
+    {
+        const int row = thread / COLUMNS, column = thread % COLUMNS ^ row / 2 % COLUMNS;
+        return s_rows + row * STEP + column * OCT_CUDA_CHUNK;
+    }
+
+    __device__ inline void fetch_w(unsigned char *s_stage)
+    {
+        unsigned char *s_to = chunk_of(s_stage + BM * STEP);
 #pragma unroll
         for (int i = 0; i < B_ROWS; i++)
-            copy_async(s_to + i * ROWS * PITCH,
-                       g_w + (size_t)(i * ROWS) * (size_t)c.steps * STEP + (size_t)step * STEP);
-        advance(c, at, COLUMNS);
-    };
+            copy_async(s_to + i * ROWS * STEP, g_w + (size_t)(i * ROWS) * (size_t)c.steps * STEP);
+        g_w += STEP;
+    }
+
+    __device__ inline void fetch_x(unsigned char *s_stage)
+    {
+        unsigned char *s_to = chunk_of(s_stage);
+#pragma unroll
+        for (int i = 0; i < A_ROWS; i++) {
+            const line &r = r_line[i];
+            const bool inside = (unsigned)(r.y + tap.y) < (unsigned)c.h &&
+                                (unsigned)(r.x + tap.x) < (unsigned)c.width;
+            copy_async(s_to + i * ROWS * STEP, inside ? r.from + tap.at : r.fill);
+        }
+        g_tap += COLUMNS;
+        tap = *g_tap; /* of the step after the last there are taps, too */
+    }
+
+    /* ---- products ---- */
 
     Sum sum[MT][NT][4];
-#pragma unroll
-    for (int i = 0; i < MT * NT * 4; i++) (&sum[0][0][0])[i] = 0;
 
-    for (int s = s0; s < s0 + STAGES - 1; s++) {
-        if (s < s1) fetch(s);
-        copy_commit();
+    /* Of the 32 bytes `half` of each row. */
+    __device__ inline void multiply(const unsigned char *s_stage, int half)
+    {
+        const unsigned char *a = s_stage + (first_m + lane % 16) * STEP;
+        const unsigned char *b = s_stage + (BM + first_n + lane % 8 + lane / 16 * 8) * STEP;
+        const int swap = lane / 2 % 4;
+        uint32_t r_a[MT][4], r_b[NT / 2][4]; /* b: of two times eight columns */
+#pragma unroll
+        for (int i = 0; i < MT; i++)
+            load_matrix(r_a[i],
+                        a + i * 16 * STEP + ((half * 2 + lane / 16) ^ swap) * OCT_CUDA_CHUNK);
+#pragma unroll
+        for (int j = 0; j < NT / 2; j++)
+            load_matrix(r_b[j],
+                        b + j * 16 * STEP + ((half * 2 + lane / 8 % 2) ^ swap) * OCT_CUDA_CHUNK);
+#pragma unroll
+        for (int i = 0; i < MT; i++)
+#pragma unroll
+            for (int j = 0; j < NT; j++) mma(sum[i][j], r_a[i], &r_b[j / 2][j % 2 * 2]);
     }
-    const int first_m = warp / WARPS_N * (BM / 2), first_n = warp % WARPS_N * (NT * 8);
-    for (int s = s0; s < s1; s++) {
-        copy_wait<STAGES - 2>(); /* this thread's part of step s is there */
-        __syncthreads();         /* all parts are, and everybody is done with step s - 1, */
-        if (s + STAGES - 1 < s1) fetch(s + STAGES - 1); /* whose place this takes */
-        copy_commit();
-        const uint32_t *a = (const uint32_t *)(s_ab + s % STAGES * BM * PITCH) +
-                            (first_m + lane / 4) * (PITCH / 4) + lane % 4;
-        const uint32_t *b = (const uint32_t *)(s_b + s % STAGES * BN * PITCH) +
-                            (first_n + lane / 4) * (PITCH / 4) + lane % 4;
+
+    __device__ inline void multiply_all(void)
+    {
+        unsigned char *s_fetch = s_ab, *s_stage = s_ab, *const s_end = s_ab + STAGES * STAGE;
 #pragma unroll
-        for (int half = 0; half < 2; half++, a += 8, b += 8) {
-            uint32_t r_a[MT][4], r_b[NT][2];
-#pragma unroll
-            for (int i = 0; i < MT; i++) {
-                const uint32_t *p = a + i * 16 * (PITCH / 4);
-                r_a[i][0] = p[0];
-                r_a[i][1] = p[8 * (PITCH / 4)];
-                r_a[i][2] = p[4];
-                r_a[i][3] = p[8 * (PITCH / 4) + 4];
+        for (int i = 0; i < MT * NT * 4; i++) (&sum[0][0][0])[i] = 0;
+        for (int s = 0; s < STAGES - 1; s++) /* weights are constant: before prior_done */
+            if (step + s < end) fetch_w(s_ab + s * STAGE);
+        prior_done();
+        for (int s = 0; s < STAGES - 1; s++, s_fetch += STAGE) {
+            if (step + s < end) fetch_x(s_fetch);
+            copy_commit();
+        }
+        for (; step < end; step++) {
+            copy_wait<STAGES - 2>(); /* this thread's part of the step is there */
+            __syncthreads();         /* all parts are, and everybody is done with the step before, */
+            multiply(s_stage, 0);
+            if (step + STAGES - 1 < end) { /* whose place this takes */
+                fetch_w(s_fetch);
+                fetch_x(s_fetch);
             }
+            copy_commit();
+            multiply(s_stage, 1);
+            s_fetch = s_fetch + STAGE == s_end ? s_ab : s_fetch + STAGE;
+            s_stage = s_stage + STAGE == s_end ? s_ab : s_stage + STAGE;
+        }
+        __syncthreads(); /* everybody is done with the operands: sums take their place */
+    }
+
+    /* ---- what becomes of the sums ---- */
+
+    /* Of the next sixteen rows of the warp the thread's first row and its columns in s_sum. */
+    __device__ inline Sum *own_sum(void) const
+    {
+        return (Sum *)s_ab + (warp * 16 + lane / ACROSS) * SUM_PITCH + lane % ACROSS * WIDTH;
+    }
+    __device__ inline int own_m(void) const { return m0 + first_m + lane / ACROSS; }
+    __device__ inline int own_n(void) const { return n0 + first_n + lane % ACROSS * WIDTH; }
+
+    /* The next sixteen rows go to s_sum; those after them are the next then.  Registers have no
+     * index: they move, so that there is one copy of what becomes of them. */
+    __device__ inline void spread(void)
+    {
+        Sum *s_to = (Sum *)s_ab + (warp * 16 + lane / 4) * SUM_PITCH + lane % 4 * 2;
+        __syncwarp();
 #pragma unroll
-            for (int j = 0; j < NT; j++) {
-                r_b[j][0] = b[j * 8 * (PITCH / 4)];
-                r_b[j][1] = b[j * 8 * (PITCH / 4) + 4];
+        for (int j = 0; j < NT; j++) {
+            *(some<Sum, 2> *)(s_to + j * 8) = some<Sum, 2>{ { sum[0][j][0], sum[0][j][1] } };
+            *(some<Sum, 2> *)(s_to + 8 * SUM_PITCH + j * 8) =
+                some<Sum, 2>{ { sum[0][j][2], sum[0][j][3] } };
+        }
+        __syncwarp();
+#pragma unroll
+        for (int i = 0; i < (MT - 1) * NT * 4; i++)
+            (&sum[0][0][0])[i] = (&sum[1][0][0])[i];
+    }
+
+    /* Or, with all parts of k there, the sums of the rows from m on. */
+    __device__ inline void gather(int m)
+    {
+        some<Sum, WIDTH> all[PASSES];
+        add_parts<PASSES>(c, m, DOWN, rows, own_n(), all);
+#pragma unroll
+        for (int p = 0; p < PASSES; p++)
+            *(some<Sum, WIDTH> *)(own_sum() + p * DOWN * SUM_PITCH) = all[p];
+    }
+
+    /* ANY activation: one row at a time, there is much code for them. */
+    template <bool ANY> __device__ inline void finish(bool parts)
+    {
+        const bool mine = own_n() < n_end;
+        const int n = mine ? own_n() : n0;
+        const epilogue<Sum, WIDTH> out(c, n);
+#pragma unroll 1
+        for (int m = own_m(), end_m = m + BM / 2; m < end_m; m += 16) {
+            typename epilogue<Sum, WIDTH>::residual before[PASSES];
+#pragma unroll
+            for (int p = 0; p < PASSES; p++)
+                if (!ANY && m + p * DOWN < rows) before[p] = out.before(c, m + p * DOWN, n);
+            if (!parts) spread();
+            else if (mine) gather(m);
+#pragma unroll(ANY ? 1 : PASSES)
+            for (int p = 0; p < PASSES; p++) {
+                const int row = m + p * DOWN;
+                if (!mine || row >= rows) continue;
+                const some<Sum, WIDTH> of = load_some<WIDTH>(own_sum() + p * DOWN * SUM_PITCH);
+                if constexpr (ANY) out.template finish<ANY>(c, row, n, of, out.before(c, row, n));
+                else out.template finish<ANY>(c, row, n, of, before[p]);
             }
-#pragma unroll
-            for (int i = 0; i < MT; i++)
-#pragma unroll
-                for (int j = 0; j < NT; j++) mma(sum[i][j], r_a[i], r_b[j]);
         }
     }
 
-    /* Sums to shared memory, where the operands were, so that stores are whole lines. */
-    Sum *s_sum = (Sum *)s_ab;
-    __syncthreads();
-#pragma unroll
-    for (int i = 0; i < MT; i++)
-#pragma unroll
-        for (int j = 0; j < NT; j++)
-#pragma unroll
-            for (int k = 0; k < 4; k++) {
-                const int m = first_m + i * 16 + lane / 4 + k / 2 * 8;
-                const int n = first_n + j * 8 + lane % 4 * 2 + k % 2;
-                s_sum[m * SUM_PITCH + n] = sum[i][j][k];
-            }
-    __syncthreads();
+    /* This block's part. */
+    __device__ inline void leave(void)
+    {
 #pragma unroll 1
-    for (int i = thread; i < BM * BN; i += THREADS) {
-        const int m = i / BN, n = i % BN;
-        if (m0 + m >= rows) break;
-        if (n0 + n >= n_end) continue;
-        if (c.splits > 1)
-            ((Sum *)c.partial)[partial_at(c, (int)blockIdx.z, m0 + m, n0 + n)] =
-                s_sum[m * SUM_PITCH + n];
-        else
-            finish(c, m0 + m, n0 + n, s_sum[m * SUM_PITCH + n]);
+        for (int m = own_m(), end_m = m + BM / 2; m < end_m; m += 16) {
+            spread();
+#pragma unroll
+            for (int p = 0; p < PASSES; p++)
+                if (own_n() < n_end && m + p * DOWN < rows)
+                    *(some<Sum, WIDTH> *)((Sum *)c.partial + partial_at(c, (int)blockIdx.y,
+                                                                        m + p * DOWN, own_n())) =
+                        load_some<WIDTH>(own_sum() + p * DOWN * SUM_PITCH);
+        }
     }
+
+    /* Have all the other parts been left?  The counter is 0 again afterwards. */
+    __device__ inline bool is_last(void)
+    {
+        int *s_last = (int *)s_ab;
+        __threadfence(); /* what this thread left is there for all, */
+        __syncthreads(); /* what this block left, */
+        if (thread == 0) *s_last = atomicAdd(&c.arrived[blockIdx.x], 1) == c.splits - 1;
+        __syncthreads();
+        if (!*s_last) return false;
+        __threadfence(); /* and what the others did, for this one */
+        if (thread == 0) c.arrived[blockIdx.x] = 0;
+        return true;
+    }
+};
+
+template <class Sum, int BM, int BN>
+static __global__ __launch_bounds__(THREADS, BN == 128 ? 2 : 3)
+void product(const __grid_constant__ oct_cuda_conv c)
+{
+    __shared__ __align__(128) unsigned char s_ab[SHARED];
+    tile<Sum, BM, BN> t(c, s_ab);
+    if (t.m0 >= t.rows) {
+        prior_done();
+        return;
+    }
+    t.multiply_all();
+    const bool parts = BM == 64 && c.splits > 1;
+    if (parts) {
+        t.leave();
+        if (!t.is_last()) return;
+    }
+    if (c.act > OCT_ACT_RELU6) t.template finish<true>(parts);
+    else t.template finish<false>(parts);
 }
 
-/* The parts' sums, a thread for each element of y. */
-template <class Sum> static __global__ void join(oct_cuda_conv c)
+/* The sums of another's product (or of several parts) become y: a thread for four columns. */
+template <class Sum> static __global__ void join(const __grid_constant__ oct_cuda_conv c)
 {
     prior_done();
-    const long long i = (long long)blockIdx.x * THREADS + threadIdx.x, m = i / c.y_pitch;
-    const int n = (int)(i - m * c.y_pitch);
-    if (m >= (long long)*c.rows.count * c.rows.per) return;
-    Sum sum = 0;
-    for (int part = 0; part < c.splits; part++)
-        sum += ((const Sum *)c.partial)[partial_at(c, part, (int)m, n)];
-    finish(c, (int)m, n, sum);
+    const int across = c.y_pitch / WIDTH, rows = *c.rows.count * c.rows.per;
+    const long long i = (long long)blockIdx.x * THREADS + threadIdx.x;
+    const long long m = i / across;
+    const int n = (int)(i - m * across) * WIDTH;
+    if (m >= rows) return;
+    const epilogue<Sum, WIDTH> out(c, n);
+    some<Sum, WIDTH> sum[1];
+    add_parts<1>(c, (int)m, 0, rows, n, sum);
+    out.template finish<true>(c, (int)m, n, sum[0], out.before(c, (int)m, n));
 }
 
 template <class Sum> static inline int launch_join(void *stream, const oct_cuda_conv *c)
 {
     const long long rows = (long long)c->rows.most * c->rows.per;
-    OCT_LAUNCH(join<Sum>, dim3(blocks_for(rows, c->y_pitch, THREADS)), dim3(THREADS), 0, stream,
-               *c);
+    OCT_LAUNCH(join<Sum>, dim3(blocks_for(rows, c->y_pitch / WIDTH, THREADS)), dim3(THREADS), 0,
+               stream, *c);
     return OCT_LAUNCHED();
 }
 
-/* The large tile where there are blocks of it for every multiprocessor (an H200 has 132): then k is
- * not cut. */
 template <class Sum> static inline int launch(void *stream, const oct_cuda_conv *c)
 {
-    enum { ENOUGH = 132 };
-    const long long rows = (long long)c->rows.most * c->rows.per;
-    const unsigned n = (unsigned)c->tiles, large = blocks_for(rows, 1, 128);
-    if ((long long)large * n >= ENOUGH)
-        OCT_LAUNCH((tile<Sum, 128>), dim3(large, n), dim3(THREADS), 0, stream, *c);
-    else
-        OCT_LAUNCH((tile<Sum, 64>), dim3(blocks_for(rows, 1, 64), n, (unsigned)c->splits),
-                   dim3(THREADS), 0, stream, *c);
-    return c->splits > 1 ? launch_join<Sum>(stream, c) : OCT_LAUNCHED();
+    const dim3 grid((unsigned)oct_cuda_conv_blocks(c, c->tile), (unsigned)c->splits);
+    switch (c->tile) {
+    case OCT_CUDA_TILE_128X128:
+        OCT_LAUNCH((product<Sum, 128, 128>), grid, dim3(THREADS), 0, stream, *c);
+        break;
+    case OCT_CUDA_TILE_128X64:
+        OCT_LAUNCH((product<Sum, 128, 64>), grid, dim3(THREADS), 0, stream, *c);
+        break;
+    default:
+        OCT_LAUNCH((product<Sum, 64, 64>), grid, dim3(THREADS), 0, stream, *c);
+    }
+    return OCT_LAUNCHED();
 }
 
 }

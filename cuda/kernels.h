@@ -43,6 +43,16 @@ typedef struct oct_cuda_value {
     int cols, pitch;         /* elements */
 } oct_cuda_value;
 
+/* Pixels by channels of a block of conv2d_mma.cuh; the sums are the same, whichever it is. */
+typedef enum oct_cuda_tile { OCT_CUDA_TILE_64X64, OCT_CUDA_TILE_128X64, OCT_CUDA_TILE_128X128,
+                             OCT_CUDA_TILE_COUNT } oct_cuda_tile;
+
+/* Where a chunk of k lies, from the pixel of tap (0, 0) and a group's first channel on. */
+typedef struct oct_cuda_tap {
+    int32_t y, x;            /* pixels down and to the right */
+    int64_t at;              /* bytes */
+} __attribute__((aligned(16))) oct_cuda_tap; /* one load */
+
 /* conv2d and linear as an implicit GEMM, conv2d_mma.cuh:
  *
  *     y[m, n] = epilogue(sum over ky, kx, c of x[pixel(m, ky, kx), c] w[n, ky, kx, c])
@@ -73,6 +83,8 @@ typedef struct oct_cuda_conv {
     int ow;
     int kernel[2], stride[2], pad[2], dilation[2];
     int chunks;               /* of a group's channels, 16 bytes each */
+    const oct_cuda_tap *taps; /* of each chunk of a row of w, and OCT_CUDA_STEP / OCT_CUDA_CHUNK
+                               * more; y OCT_CUDA_FAR beyond k */
     int steps;                /* k_pad in steps of 64 bytes */
     int n, n_pad;             /* y's channels; rounded up to OCT_CUDA_N */
     int groups, channels;     /* of x that a group of y's channels reads: the first n / groups read
@@ -85,8 +97,10 @@ typedef struct oct_cuda_conv {
     const int32_t *colsum;    /* then: sum of each row of w, [n_pad] */
     int fill_step;            /* then: bytes from the fill of a sample to the next one's */
     int winograd;             /* of FP32: m of F(m x m, 3 x 3), or 0 */
+    oct_cuda_tile tile;
     int splits;               /* parts that k is cut into, a block each; 1: none */
     void *partial;            /* their sums, FP32 or int32 [splits][rows.most * per][n_pad] */
+    int *arrived;             /* of each tile, parts that were left; 0 before and after a launch */
 } oct_cuda_conv;
 
 /* x quantized at run time, each sample (rows.per rows) as if it were alone: its range, its scale
@@ -95,18 +109,45 @@ int oct_cuda_quantize_samples(void *stream, oct_cuda_rows rows, oct_cuda_value x
                               oct_qparams *sample, uint8_t *fill);
 
 enum { OCT_CUDA_CHUNK = 16,   /* bytes that a thread copies at a time */
+       OCT_CUDA_FAR = 1 << 29, /* pixels: beyond any image */
        OCT_CUDA_STEP = 64,    /* bytes of k in shared memory: two of mma's */
        OCT_CUDA_N = 64 };     /* channels of a block, rows of packed weights are a multiple */
 
-/* A product of few tiles leaves most of the GPU idle: then k is cut, and a second kernel adds the
- * parts in rising order.  An H200 has 132 multiprocessors; a part has at least 4 steps. */
-static inline int oct_cuda_conv_splits(long long rows, int tiles, int steps)
+/* Blocks of one part of k. */
+static inline long long oct_cuda_conv_blocks(const oct_cuda_conv *c, oct_cuda_tile tile)
 {
-    enum { BLOCKS = 132, ROWS = 64, STEPS = 4, MOST = 16 };
-    const long long blocks = (rows + ROWS - 1) / ROWS * tiles;
-    long long splits = BLOCKS / blocks;
-    if (splits > steps / STEPS) splits = steps / STEPS;
+    const int m = tile == OCT_CUDA_TILE_64X64 ? 64 : 128;
+    const long long rows = (long long)c->rows.most * c->rows.per;
+    return (rows + m - 1) / m * (tile == OCT_CUDA_TILE_128X128 ? c->tiles / 2 : c->tiles);
+}
+
+/* May that tile be used?  A tile of 128 channels is of two of w's. */
+static inline int oct_cuda_conv_fits(const oct_cuda_conv *c, oct_cuda_tile tile)
+{
+    if (tile == OCT_CUDA_TILE_128X128 && (c->groups > 1 || c->tiles % 2)) return 0;
+    return tile == OCT_CUDA_TILE_64X64 || c->splits == 1;
+}
+
+/* An H200 has 132 multiprocessors.  A product of few tiles leaves most of them idle: then k is cut,
+ * into parts of 4 steps or more, and the last block of a tile adds them in rising order. */
+enum { OCT_CUDA_BLOCKS = 132 };
+static inline int oct_cuda_conv_splits(const oct_cuda_conv *c)
+{
+    enum { STEPS = 4, MOST = 16 };
+    long long splits = OCT_CUDA_BLOCKS / oct_cuda_conv_blocks(c, OCT_CUDA_TILE_64X64);
+    if (splits > c->steps / STEPS) splits = c->steps / STEPS;
     return splits > MOST ? MOST : splits < 1 ? 1 : (int)splits;
+}
+
+/* The largest tile of which there are enough, as far as one can know without a clock. */
+static inline oct_cuda_tile oct_cuda_conv_tile(const oct_cuda_conv *c)
+{
+    for (int i = OCT_CUDA_TILE_COUNT - 1; i > 0; i--) {
+        const oct_cuda_tile tile = (oct_cuda_tile)i;
+        if (oct_cuda_conv_fits(c, tile) && oct_cuda_conv_blocks(c, tile) >= OCT_CUDA_BLOCKS)
+            return tile;
+    }
+    return OCT_CUDA_TILE_64X64;
 }
 
 /* Tiles of channels, all groups together; 0: these groups are nothing for tensor cores.  Of 16

@@ -1,4 +1,7 @@
 /* conv2d and linear: one shape, three kernels. */
+#include <limits.h>
+#include <stdlib.h>
+
 #include "cuda/steps.h"
 #include "ops/conv2d.h"
 #include "ops/conv2d_winograd.h"
@@ -32,16 +35,6 @@ static int winograd_of(const oct_device *d, const oct_conv2d_shape *c, const oct
 {
     const int fp32 = d->floats == OCT_F32 && x->dtype == OCT_F32 && w->dtype != OCT_S8;
     return fp32 ? oct_conv2d_winograd_pick(c) : 0;
-}
-
-/* Blocks of a grid's second dimension. */
-static oct_status check_grid(const oct_cuda_shape *s)
-{
-    enum { MOST = 65535, LEAST = 32 /* channels of a block */ };
-    if (s->out / LEAST < MOST && oct_cuda_conv_tiles(s->groups, s->c, s->out) <= MOST)
-        return OCT_OK;
-    return oct_fail(OCT_ERR_UNSUPPORTED, "%s: %d output channels in %d groups, more than the GPU's "
-                    "kernels count", s->op, s->out, s->groups);
 }
 
 static int launch_quantize(void *stream, const oct_cuda_step *s)
@@ -131,6 +124,47 @@ static void choose(oct_cuda_step *step, const oct_args *args, oct_act act, oct_p
     }
 }
 
+/* A chunk of k for each 16 bytes of a row of w, and a step's beyond them. */
+static oct_status put_taps(oct_device *d, const char *op, oct_prepare *how, oct_cuda_conv *c)
+{
+    enum { OF_STEP = OCT_CUDA_STEP / OCT_CUDA_CHUNK };
+    const int n = (c->steps + 1) * OF_STEP;
+    const void *there = NULL;
+    oct_cuda_tap *taps = malloc((size_t)n * sizeof *taps);
+    if (!taps) return oct_fail(OCT_ERR_MEMORY, "%s: out of memory", op);
+    for (int i = 0; i < n; i++) {
+        const int tap = i / c->chunks, ky = tap / c->kernel[1], kx = tap - ky * c->kernel[1];
+        const int y = ky < c->kernel[0] ? ky * c->dilation[0] : OCT_CUDA_FAR;
+        const int x = kx * c->dilation[1];
+        taps[i] = (oct_cuda_tap){ y, x, ((int64_t)y * c->width + x) * c->x_pitch +
+                                        (i - tap * c->chunks) * OCT_CUDA_CHUNK };
+    }
+    const oct_status status = oct_cuda_put(d, taps, (size_t)n * sizeof *taps, how, &there);
+    c->taps = there;
+    free(taps);
+    return status;
+}
+
+/* Tiles, and parts of k; a grid of conv2d_mma.cuh has one dimension of blocks, the others two. */
+static oct_status cut(oct_device *d, const oct_cuda_shape *s, oct_prepare *how,
+                      oct_cuda_conv *c)
+{
+    enum { MOST = 65535, LEAST = 32 /* channels of a block */ };
+    c->splits = 1;
+    c->arrived = d->arrived;
+    if (c->tiles ? oct_cuda_conv_blocks(c, OCT_CUDA_TILE_64X64) > INT_MAX
+                 : s->out / LEAST >= MOST)
+        return oct_fail(OCT_ERR_UNSUPPORTED, "%s: %d output channels in %d groups, more than the "
+                        "GPU's kernels count", s->op, s->out, s->groups);
+    if (!c->tiles) return OCT_OK;
+    OCT_TRY(put_taps(d, s->op, how, c));
+    c->splits = oct_cuda_conv_splits(c);
+    c->tile = oct_cuda_conv_tile(c);
+    return c->splits == 1 ? OCT_OK
+        : oct_cuda_scratch(d, OCT_CUDA_PARTS, (size_t)c->rows.most * (size_t)c->rows.per *
+                           (size_t)c->n_pad * (size_t)c->splits * sizeof(float), &c->partial);
+}
+
 oct_status oct_cuda_prepare_conv(oct_device *d, oct_op_kind kind, const oct_args *args,
                                  int per_text, oct_prepare *how)
 {
@@ -147,7 +181,6 @@ oct_status oct_cuda_prepare_conv(oct_device *d, oct_op_kind kind, const oct_args
     } else {
         shape = linear_shape(args);
     }
-    OCT_TRY(check_grid(&shape));
     OCT_TRY(oct_cuda_operand(d, x, per_text, &from));
     if (x->dtype == OCT_F32 && w->dtype == OCT_S8)
         OCT_TRY(quantize_samples(d, x, per_text, &from, &c));
@@ -174,11 +207,7 @@ oct_status oct_cuda_prepare_conv(oct_device *d, oct_op_kind kind, const oct_args
         c.pad[i] = shape.pad[i];
         c.dilation[i] = shape.dilation[i];
     }
-    const long long rows = (long long)c.rows.most * c.rows.per;
-    c.splits = c.tiles ? oct_cuda_conv_splits(rows, c.tiles, c.steps) : 1;
-    if (c.splits > 1)
-        OCT_TRY(oct_cuda_scratch(d, OCT_CUDA_PARTS, (size_t)rows * (size_t)c.n_pad *
-                                 (size_t)c.splits * sizeof(float), &c.partial));
+    OCT_TRY(cut(d, &shape, how, &c));
     step->u.conv = c;
     choose(step, args, conv ? ((const oct_conv2d_attr *)args->attr)->act
                             : ((const oct_linear_attr *)args->attr)->act, how);

@@ -66,6 +66,7 @@ struct oct_device {
     int watch, *bad, *host_bad;  /* [n_prepared][2]: NaN, infinite; on the device, pinned */
     int n_prepared;              /* steps of the plan */
     int *count, *host_count;     /* see backend.c; on the device, pinned */
+    int *arrived;                /* [OCT_CUDA_BLOCKS] on the device: oct_cuda_conv's */
     oct_cuda_step *step;
     int n_steps, max_steps;
     oct_cuda_port in[OCT_CUDA_MAX_PORTS], out[OCT_CUDA_MAX_PORTS];

@@ -28,6 +28,7 @@
 #define __host__
 #define __forceinline__ inline
 #define __launch_bounds__(...)
+#define __grid_constant__
 #define __shared__ static
 #ifndef __align__
 #define __align__(n) __attribute__((aligned(n)))
@@ -68,6 +69,7 @@ void cuda_emulate_wait(int under_way);
 #define OCT_DYNAMIC_SHARED(name) unsigned char *name = cuda_emulate_shared
 
 static inline void __syncthreads(void) { cuda_emulate_block_barrier(); }
+static inline void __threadfence(void) {}
 static inline void __syncwarp(unsigned = 0xffffffffu) { cuda_emulate_exchange("", 0); }
 static inline unsigned emulated_lane(void)
 {
