@@ -19,8 +19,7 @@ static oct_status open(const oct_device_options *options, oct_device **out)
     d->watch = options->watch;
     d->library = options->library;
     oct_status status = oct_cuda_open(&d->cuda);
-    d->library_is_open = d->library == OCT_LIBRARY_ALWAYS;
-    if (!status && d->library_is_open) status = oct_cuda_open_cublas(d->cuda);
+    if (!status && d->library == OCT_LIBRARY_ALWAYS) status = oct_cuda_open_cublas(d->cuda);
     if (!status) status = oct_cuda_alloc(d->cuda, COUNTS * sizeof *d->count, &count);
     if (!status) status = oct_cuda_pin(d->cuda, 2 * COUNTS * sizeof *d->count, &host);
     if (!status) status = oct_cuda_alloc(d->cuda, arrived_size, &arrived);

@@ -98,6 +98,7 @@ static int launch_groups_s8(void *stream, const oct_cuda_step *s)
     return oct_cuda_conv2d_groups_s8(stream, &s->u.conv);
 }
 
+/* The launch, and its name; where there are tiles, oct_cuda_choose_product makes it whole. */
 static void choose(oct_cuda_step *step, const oct_args *args, oct_act act, oct_prepare *how)
 {
     oct_cuda_conv *c = &step->u.conv;
@@ -109,13 +110,12 @@ static void choose(oct_cuda_step *step, const oct_args *args, oct_act act, oct_p
         c->out = oct_quant_requant(args->out, own, args->in[OCT_CONV2D_RESIDUAL]);
         c->act = act > OCT_ACT_RELU6 ? act : OCT_ACT_NONE;
         step->launch = groups ? launch_groups_s8 : launch_s8;
-        how->kernel = c->sample ? groups ? "conv2d_groups_s8_dynamic/cuda"
-                                         : "conv2d_s8_dynamic/cuda"
-                                : groups ? "conv2d_groups_s8/cuda" : "conv2d_s8/cuda";
+        how->kernel = !groups ? c->sample ? "conv2d_s8_dynamic" : "conv2d_s8"
+                    : c->sample ? "conv2d_groups_s8_dynamic/cuda" : "conv2d_groups_s8/cuda";
         break;
     case OCT_F16:
         step->launch = groups ? launch_groups_f16 : launch_f16;
-        how->kernel = groups ? "conv2d_groups_f16/cuda" : "conv2d_f16/cuda";
+        how->kernel = groups ? "conv2d_groups_f16/cuda" : "conv2d_f16";
         break;
     default:
         step->launch = c->winograd ? launch_winograd : launch_f32;

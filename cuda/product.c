@@ -1,5 +1,9 @@
-/* 1x1 convolutions and linear layers in halves are plain products: by our kernel, or by cuBLAS
- * and the second half of our kernel, whichever is faster. */
+/* Who computes a conv2d or linear layer on tensor cores, by the clock if that is asked for: a tile of
+ * ours, whose sums are the same whichever it is, or, of halves that are plain products (1x1
+ * convolutions, linear layers), cuBLAS and the second half of our kernel. */
+#include <stdio.h>
+#include <string.h>
+
 #include "cuda/steps.h"
 
 /* Beyond what two timings of the same differ by: near ties are ours, on every load. */
@@ -53,8 +57,13 @@ static const oct_cuda_step *find_timed(const oct_device *d, const oct_cuda_step 
     const oct_cuda_conv *c = &step->u.conv;
     for (const oct_cuda_step *s = d->step; s < d->step + d->n_steps; s++) {
         const oct_cuda_conv *o = &s->u.conv;
-        if (s->ours_ms > 0 && o->rows.most == c->rows.most && o->rows.per == c->rows.per &&
-            o->n == c->n && s->x.pitch == step->x.pitch && o->act == c->act &&
+        if (s->ours_ms > 0 && s->x.type == step->x.type && s->y.type == step->y.type &&
+            o->rows.most == c->rows.most && o->rows.per == c->rows.per && o->n == c->n &&
+            o->x_pitch == c->x_pitch && o->width == c->width && o->groups == c->groups &&
+            memcmp(o->kernel, c->kernel, sizeof c->kernel) == 0 &&
+            memcmp(o->stride, c->stride, sizeof c->stride) == 0 &&
+            memcmp(o->pad, c->pad, sizeof c->pad) == 0 &&
+            memcmp(o->dilation, c->dilation, sizeof c->dilation) == 0 && o->act == c->act &&
             !o->residual == !c->residual)
             return s;
     }
@@ -64,60 +73,100 @@ static const oct_cuda_step *find_timed(const oct_device *d, const oct_cuda_step 
 /* Rows that a run reads are zeros, so that nothing is counted, and there are as many as may be. */
 static oct_status make_ready(oct_device *d, const oct_cuda_step *s)
 {
-    const size_t bytes = (size_t)s->rows.most * (size_t)s->rows.per * sizeof(uint16_t);
+    const oct_cuda_conv *c = &s->u.conv;
+    const size_t samples = (size_t)s->rows.most;
     const int counts[] = { s->rows.most, s->rows.most }; /* samples or tokens, and texts */
     OCT_TRY(oct_cuda_upload(d->cuda, d->count, counts, sizeof counts));
-    OCT_TRY(oct_cuda_clear(d->cuda, s->x.data, bytes * (size_t)s->x.pitch));
-    return s->b.data ? oct_cuda_clear(d->cuda, s->b.data, bytes * (size_t)s->b.pitch) : OCT_OK;
+    OCT_TRY(oct_cuda_clear(d->cuda, s->x.data, samples * (size_t)c->h * (size_t)c->width *
+                                               (size_t)c->x_pitch));
+    if (!s->b.data) return OCT_OK;
+    return oct_cuda_clear(d->cuda, s->b.data, samples * (size_t)s->rows.per *
+                                              (size_t)s->b.pitch * oct_dtype_size(s->b.type));
 }
 
-static oct_status time_both(oct_device *d, oct_cuda_step *ours, oct_cuda_step *library)
+/* The fastest tile of ours. */
+static oct_status time_tiles(oct_device *d, oct_cuda_step *step)
 {
-    OCT_TRY(make_ready(d, ours));
-    OCT_TRY(oct_cuda_measure(d->cuda, launch_step, ours, &ours->ours_ms));
-    return oct_cuda_measure(d->cuda, launch_step, library, &ours->library_ms);
+    oct_cuda_step one = *step;
+    OCT_TRY(make_ready(d, step));
+    for (int i = 0; i < OCT_CUDA_TILE_COUNT; i++) {
+        one.u.conv.tile = (oct_cuda_tile)i;
+        if (!oct_cuda_conv_fits(&step->u.conv, one.u.conv.tile)) continue;
+        OCT_TRY(oct_cuda_measure(d->cuda, launch_step, &one, &one.ours_ms));
+        if (step->ours_ms > 0 && one.ours_ms >= step->ours_ms) continue;
+        step->ours_ms = one.ours_ms;
+        step->u.conv.tile = one.u.conv.tile;
+    }
+    return OCT_OK;
 }
 
 /* The memory between cuBLAS and the second half is kept where it is used. */
-static void settle(oct_device *d, oct_cuda_step *step)
+static void time_library(oct_device *d, oct_cuda_step *step, const oct_cuda_step *timed)
 {
     void *const before = d->scratch[OCT_CUDA_PARTS];
     const size_t size = d->scratch_size[OCT_CUDA_PARTS];
     oct_cuda_step library;
-    const oct_cuda_step *timed = find_timed(d, step);
-    oct_status status = OCT_OK;
-    if (timed) step->ours_ms = timed->ours_ms, step->library_ms = timed->library_ms;
+    if (timed) step->library_ms = timed->library_ms;
     if (timed && timed->launch != launch_library) return;
-    status = make_library(d, step, &library);
-    if (!status && !timed) status = time_both(d, step, &library);
+    oct_status status = make_library(d, step, &library);
+    if (!status && !timed)
+        status = oct_cuda_measure(d->cuda, launch_step, &library, &step->library_ms);
     if (!status && step->library_ms < clearly * step->ours_ms) {
         library.ours_ms = step->ours_ms;
         library.library_ms = step->library_ms;
         *step = library;
         return;
     }
-    if (status) step->ours_ms = step->library_ms = 0; /* ours needs nothing of all this */
+    if (status) step->library_ms = 0; /* ours needs nothing of all this */
     if (d->scratch[OCT_CUDA_PARTS] == before) return;
     oct_cuda_free(d->cuda, d->scratch[OCT_CUDA_PARTS]);
     d->scratch[OCT_CUDA_PARTS] = before;
     d->scratch_size[OCT_CUDA_PARTS] = size;
 }
 
+static int has_library(oct_device *d)
+{
+    if (d->library_state == OCT_CUDA_UNKNOWN)
+        d->library_state = oct_cuda_open_cublas(d->cuda) == OCT_OK ? OCT_CUDA_OPEN
+                                                                   : OCT_CUDA_MISSING;
+    return d->library_state == OCT_CUDA_OPEN;
+}
+
+static oct_status settle(oct_device *d, oct_cuda_step *step)
+{
+    const oct_cuda_step *timed = find_timed(d, step);
+    if (timed) {
+        step->ours_ms = timed->ours_ms;
+        step->u.conv.tile = timed->u.conv.tile;
+    } else {
+        OCT_TRY(time_tiles(d, step));
+    }
+    if (is_product(step) && has_library(d)) time_library(d, step, timed);
+    return OCT_OK;
+}
+
+/* "conv2d_f16_128x64/cuda"; "_k4": k is cut into four parts. */
+static oct_status name_kernel(const oct_cuda_conv *c, oct_prepare *how)
+{
+    static const char *const tiles[] = { "64x64", "128x64", "128x128" };
+    char parts[16] = "", family[64];
+    if (c->splits > 1) snprintf(parts, sizeof parts, "_k%d", c->splits);
+    snprintf(family, sizeof family, "%s_%s%s", how->kernel, tiles[c->tile], parts);
+    return oct_kernel_name(how, family, "cuda");
+}
+
 oct_status oct_cuda_choose_product(oct_device *d, oct_cuda_step *step, oct_prepare *how)
 {
-    if (d->library == OCT_LIBRARY_NEVER || !is_product(step)) return OCT_OK;
-    if (d->library == OCT_LIBRARY_ALWAYS) {
+    if (!step->u.conv.tiles) return OCT_OK;
+    if (d->library == OCT_LIBRARY_ALWAYS && is_product(step)) {
         const oct_cuda_step ours = *step;
         OCT_TRY(make_library(d, &ours, step));
-    } else {
-        if (!d->library_is_open && oct_cuda_open_cublas(d->cuda) != OCT_OK)
-            d->library = OCT_LIBRARY_NEVER;
-        if (d->library == OCT_LIBRARY_NEVER) return OCT_OK;
-        d->library_is_open = 1;
-        settle(d, step);
+    } else if (d->library == OCT_LIBRARY_FASTER) {
+        OCT_TRY(settle(d, step));
     }
     how->ours_ms = step->ours_ms;
     how->library_ms = step->library_ms;
-    if (step->launch == launch_library) how->kernel = "conv2d_f16/cublas";
+    if (step->launch != launch_library) return name_kernel(&step->u.conv, how);
+    how->kernel = "conv2d_f16/cublas";
     return OCT_OK;
 }

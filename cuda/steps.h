@@ -29,7 +29,7 @@ struct oct_cuda_step {
     oct_requant out;
     oct_cuda *cuda;              /* that does the product first, whose epilogue u.conv is */
     oct_cuda_product product;
-    float ours_ms, library_ms;   /* of a product that was timed both ways; else 0 */
+    float ours_ms, library_ms;   /* of our kernel and of cuBLAS; 0: not timed */
     union {
         oct_cuda_conv conv;
         oct_cuda_pool pool;
@@ -61,8 +61,8 @@ struct oct_device {
     int n_wide, max_wide;
     const unsigned char *values; /* [value_size] on the device, all of the plan's */
     size_t value_size;
-    oct_library library;         /* NEVER from the moment on that cuBLAS could not be opened */
-    int library_is_open;
+    oct_library library;
+    enum { OCT_CUDA_UNKNOWN, OCT_CUDA_OPEN, OCT_CUDA_MISSING } library_state;
     int watch, *bad, *host_bad;  /* [n_prepared][2]: NaN, infinite; on the device, pinned */
     int n_prepared;              /* steps of the plan */
     int *count, *host_count;     /* see backend.c; on the device, pinned */
@@ -107,8 +107,8 @@ OCT_MUST_CHECK oct_status oct_cuda_put(oct_device *d, const void *from, size_t s
 OCT_MUST_CHECK oct_status oct_cuda_prepare_conv(oct_device *d, oct_op_kind kind,
                                                 const oct_args *args, int per_text,
                                                 oct_prepare *how);
-/* product.c: the step of conv2d or linear, made for our kernel, is cuBLAS's from now on if it is a
- * plain product of halves and d->library says so; how's kernel and times, too. */
+/* product.c: the step of conv2d or linear, made for our kernel, gets another tile or is cuBLAS's from
+ * now on, as d->library says; how's kernel and times, too. */
 OCT_MUST_CHECK oct_status oct_cuda_choose_product(oct_device *d, oct_cuda_step *step,
                                                   oct_prepare *how);
 /* prepare.c: all operators, in step_floats */

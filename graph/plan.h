@@ -16,7 +16,7 @@ typedef struct oct_step {
     const char *kernel;    /* "gemm_f32/avx512" */
     oct_dtype type;        /* of packed weights; F32 where there are none */
     double macs;           /* multiply-adds of one sample */
-    float ours_ms, library_ms; /* both 0 unless a device timed them, see oct_prepare */
+    float ours_ms, library_ms; /* 0 unless a device timed them, see oct_prepare */
     size_t weight_size;    /* bytes of packed weights */
     oct_packed packed[OCT_MAX_PACKED]; /* them, for octet compile */
     int n_packed;

@@ -28,9 +28,12 @@ static row describe(const oct_step *step)
     snprintf(r.cell[SHAPE], sizeof r.cell[SHAPE], "%s -> %s", in, out);
     snprintf(r.cell[TYPE], sizeof r.cell[TYPE], "%s", oct_step_type(step));
     snprintf(r.cell[KERNEL], sizeof r.cell[KERNEL], "%.80s", step->kernel ? step->kernel : "-");
-    if (step->ours_ms > 0)
+    if (step->library_ms > 0)
         snprintf(r.cell[KERNEL], sizeof r.cell[KERNEL], "%.80s (ours %.4f ms, cublas %.4f)",
                  step->kernel, (double)step->ours_ms, (double)step->library_ms);
+    else if (step->ours_ms > 0)
+        snprintf(r.cell[KERNEL], sizeof r.cell[KERNEL], "%.80s (%.4f ms)", step->kernel,
+                 (double)step->ours_ms);
     snprintf(r.cell[MACS], sizeof r.cell[MACS], "%.3f", step->macs / 1e6);
     snprintf(r.cell[BYTES], sizeof r.cell[BYTES], "%zu", step->weight_size);
     return r;

@@ -73,8 +73,8 @@ typedef struct oct_prepare {
     const char *kernel;   /* out: what runs, "gemm_f32/avx512"; a literal or in arena */
     oct_dtype type;       /* out: what its weights are held in; a layer may stay F32 */
     double macs;          /* out: multiply-adds of one sample */
-    float ours_ms;        /* out: of a device that timed the step's product by our kernel and by */
-    float library_ms;     /* its library's, to take the faster one; else both are 0 */
+    float ours_ms;        /* out: of a device that timed the step's product, our kernel's; and its */
+    float library_ms;     /* library's, where that can do it, to take the faster one; else 0 */
     size_t weight_size;   /* out: bytes of packed weights read by a run */
     size_t shared_size;   /* out: bytes of workspace, all threads together */
     size_t thread_size;   /* out: bytes of workspace of each thread */
@@ -160,7 +160,9 @@ typedef struct oct_device_options {
     oct_dtype floats;      /* F16 or F32: what it holds FP32 values as */
     int watch;             /* runs count, see watched */
     oct_library library;   /* its maker's library does the products of halves that it can do; */
-                           /* FASTER: where it is there and was the faster one when timed */
+                           /* FASTER: where it is there and was the faster one when timed, as is
+                            * what our own kernels can choose without another bit; NEVER: nothing
+                            * is timed */
 } oct_device_options;
 typedef struct oct_device oct_device;
 typedef struct oct_backend {

@@ -110,10 +110,10 @@ static json_t *json_of_plan(const oct_plan *plan)
             "op", s->op->name, "shape", report_shape(s->args.out),
             "type", oct_step_type(s), "kernel", report_string(s->kernel),
             "macs", (json_int_t)s->macs, "weight_bytes", (json_int_t)s->weight_size);
-        if (s->ours_ms > 0) {
+        if (s->ours_ms > 0)
             json_object_set_new(o, "ours_ms", report_number((double)s->ours_ms));
+        if (s->library_ms > 0)
             json_object_set_new(o, "cublas_ms", report_number((double)s->library_ms));
-        }
         json_array_append_new(steps, o);
     }
     return json_pack("{s:o, s:I, s:I, s:I}", "steps", steps,
