@@ -304,8 +304,8 @@ template <class Sum, int BM, int BN> struct tile {
 };
 
 template <class Sum, int BM, int BN>
-static __global__ __launch_bounds__(THREADS, BN == 128 ? 2 : 3)
-void product(const __grid_constant__ oct_cuda_conv c)
+static __global__ __launch_bounds__(THREADS, BN == 128 ? 2 : 3) void product(
+    const __grid_constant__ oct_cuda_conv c)
 {
     __shared__ __align__(128) unsigned char s_ab[SHARED];
     tile<Sum, BM, BN> t(c, s_ab);
@@ -321,29 +321,6 @@ void product(const __grid_constant__ oct_cuda_conv c)
     }
     if (c.act > OCT_ACT_RELU6) t.template finish<true>(parts);
     else t.template finish<false>(parts);
-}
-
-/* The sums of another's product (or of several parts) become y: a thread for four columns. */
-template <class Sum> static __global__ void join(const __grid_constant__ oct_cuda_conv c)
-{
-    prior_done();
-    const int across = c.y_pitch / WIDTH, rows = *c.rows.count * c.rows.per;
-    const long long i = (long long)blockIdx.x * THREADS + threadIdx.x;
-    const long long m = i / across;
-    const int n = (int)(i - m * across) * WIDTH;
-    if (m >= rows) return;
-    const epilogue<Sum, WIDTH> out(c, n);
-    some<Sum, WIDTH> sum[1];
-    add_parts<1>(c, (int)m, 0, rows, n, sum);
-    out.template finish<true>(c, (int)m, n, sum[0], out.before(c, (int)m, n));
-}
-
-template <class Sum> static inline int launch_join(void *stream, const oct_cuda_conv *c)
-{
-    const long long rows = (long long)c->rows.most * c->rows.per;
-    OCT_LAUNCH(join<Sum>, dim3(blocks_for(rows, c->y_pitch / WIDTH, THREADS)), dim3(THREADS), 0,
-               stream, *c);
-    return OCT_LAUNCHED();
 }
 
 template <class Sum> static inline int launch(void *stream, const oct_cuda_conv *c)

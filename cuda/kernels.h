@@ -129,13 +129,16 @@ static inline int oct_cuda_conv_fits(const oct_cuda_conv *c, oct_cuda_tile tile)
 }
 
 /* An H200 has 132 multiprocessors.  A product of few tiles leaves most of them idle: then k is cut,
- * into parts of 4 steps or more, and the last block of a tile adds them in rising order. */
+ * into parts of 4 steps or more, and the last block of a tile adds them in rising order.  Where the
+ * parts are long there are two for each multiprocessor, so that one computes while one waits. */
 enum { OCT_CUDA_BLOCKS = 132 };
 static inline int oct_cuda_conv_splits(const oct_cuda_conv *c)
 {
-    enum { STEPS = 4, MOST = 16 };
-    long long splits = OCT_CUDA_BLOCKS / oct_cuda_conv_blocks(c, OCT_CUDA_TILE_64X64);
-    if (splits > c->steps / STEPS) splits = c->steps / STEPS;
+    enum { SHORT = 4, LONG = 32, MOST = 16 };
+    const long long tiles = oct_cuda_conv_blocks(c, OCT_CUDA_TILE_64X64);
+    long long splits = OCT_CUDA_BLOCKS / tiles;
+    if (c->steps >= LONG * splits) splits = 2 * OCT_CUDA_BLOCKS / tiles;
+    if (splits > c->steps / SHORT) splits = c->steps / SHORT;
     return splits > MOST ? MOST : splits < 1 ? 1 : (int)splits;
 }
 
