@@ -34,7 +34,7 @@ static cuda_emulate_kernel *kernel;
 static const void *kernel_arg;
 static unsigned char exchange[MAX_THREADS / WARP][2][WARP * MAX_EXCHANGE];
 
-static void die(const char *why)
+void cuda_emulate_die(const char *why)
 {
     fprintf(stderr, "cuda_emulate: %s, block (%u, %u, %u)\n", why, blockIdx.x, blockIdx.y,
             blockIdx.z);
@@ -52,7 +52,7 @@ static void stop(state where)
 static void enter(void)
 {
     kernel(kernel_arg);
-    if (!all[current].waited) die("a thread did not wait for earlier launches");
+    if (!all[current].waited) cuda_emulate_die("a thread did not wait for earlier launches");
     all[current].where = DONE;
     _longjmp(scheduler, 1);
 }
@@ -111,7 +111,7 @@ static void run_block(void)
         for (int w = 0; w < warps; w++) run_warp((down ? warps - 1 - w : w) * WARP);
         for (int i = 0; i < n_threads; i++) done += all[i].where == DONE;
         if (done == n_threads) return;
-        if (!release(0, n_threads, AT_BLOCK)) die("threads wait for one another");
+        if (!release(0, n_threads, AT_BLOCK)) cuda_emulate_die("threads wait for one another");
     }
 }
 
@@ -119,11 +119,11 @@ void cuda_emulate_launch(dim3 grid, dim3 block, size_t shared, cuda_emulate_kern
                          const void *arg)
 {
     n_threads = (int)(block.x * block.y * block.z);
-    if (n_threads > MAX_THREADS) die("too many threads in a block");
+    if (n_threads > MAX_THREADS) cuda_emulate_die("too many threads in a block");
     if (!all) {
         all = (coroutine *)calloc(MAX_THREADS, sizeof *all);
         stacks = (unsigned char *)malloc((size_t)MAX_THREADS * STACK);
-        if (!all || !stacks) die("out of memory");
+        if (!all || !stacks) cuda_emulate_die("out of memory");
     }
     gridDim = grid;
     blockDim = block;
@@ -146,7 +146,7 @@ const void *cuda_emulate_exchange(const void *mine, size_t size)
 {
     coroutine *me = &all[current];
     unsigned char *buffer = exchange[current / WARP][me->turn];
-    if (size > MAX_EXCHANGE) die("an exchange of too many bytes");
+    if (size > MAX_EXCHANGE) cuda_emulate_die("an exchange of too many bytes");
     memcpy(buffer + (size_t)(current % WARP) * size, mine, size);
     me->turn ^= 1;
     stop(AT_WARP);
@@ -158,8 +158,8 @@ void cuda_emulate_prior_done(void) { all[current].waited = true; }
 void cuda_emulate_copy(void *to, const void *from)
 {
     coroutine *me = &all[current];
-    if (me->n_copies == MAX_COPIES) die("too many copies under way");
-    if ((uintptr_t)to % 16 || (uintptr_t)from % 16) die("a copy is not aligned");
+    if (me->n_copies == MAX_COPIES) cuda_emulate_die("too many copies under way");
+    if ((uintptr_t)to % 16 || (uintptr_t)from % 16) cuda_emulate_die("a copy is not aligned");
     me->copy[me->n_copies++] = pending{ to, from, me->group };
 }
 

@@ -12,9 +12,10 @@
  *   prior_done   a thread that ends without it ends the test
  *   shared       holds rubbish when a launch begins where it is dynamic; else what the block before
  *                left: 0xff bytes, half NaN, are written over it by nobody but the kernel
+ *   ldmatrix     eight rows that are not in 32 different banks end the test
  *   mma          the fragments as PTX ISA has them, sums in FP32 from k = 0 on
  *
- * What it does not show: speed, bank conflicts, registers, and what nvcc makes of the source. */
+ * What it does not show: speed, other bank conflicts, registers, and what nvcc makes of the source. */
 #include <setjmp.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -51,6 +52,7 @@ static inline void emulate(dim3 grid, dim3 block, size_t shared, const Body &bod
     cuda_emulate_launch(grid, block, shared,
                         [](const void *arg) { (*(const Body *)arg)(); }, &body);
 }
+void cuda_emulate_die(const char *why);
 void cuda_emulate_block_barrier(void);
 /* Gives size bytes, gets those of all 32 lanes, size apart. */
 const void *cuda_emulate_exchange(const void *mine, size_t size);
@@ -139,15 +141,25 @@ static inline void mma(Sum d[4], const uint32_t a[4], const uint32_t b[2])
     }
 }
 
+/* The rows of all 32 lanes: those of a matrix lie in different banks. */
+static inline const void *emulated_rows(const void *row)
+{
+    const uintptr_t *rows = (const uintptr_t *)cuda_emulate_exchange(&row, sizeof row);
+    unsigned banks[4] = { 0, 0, 0, 0 };
+    for (int i = 0; i < 32; i++) banks[i / 8] |= 1u << rows[i] / 16 % 8;
+    for (int i = 0; i < 4; i++)
+        if (banks[i] != 0xff) cuda_emulate_die("ldmatrix: rows in the same banks");
+    return rows;
+}
 static inline void load_matrix(uint32_t r[4], const void *row)
 {
-    const void *const *rows = (const void *const *)cuda_emulate_exchange(&row, sizeof row);
+    const void *const *rows = (const void *const *)emulated_rows(row);
     const int g = (int)emulated_lane() / 4, t = (int)emulated_lane() % 4;
     for (int i = 0; i < 4; i++) r[i] = ((const uint32_t *)rows[8 * i + g])[t];
 }
 static inline void load_transposed(uint32_t r[4], const void *row)
 {
-    const uint16_t *const *rows = (const uint16_t *const *)cuda_emulate_exchange(&row, sizeof row);
+    const uint16_t *const *rows = (const uint16_t *const *)emulated_rows(row);
     const int g = (int)emulated_lane() / 4, t = (int)emulated_lane() % 4;
     for (int i = 0; i < 4; i++)
         r[i] = rows[8 * i + 2 * t][g] | (uint32_t)rows[8 * i + 2 * t + 1][g] << 16;
