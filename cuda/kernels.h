@@ -121,25 +121,31 @@ static inline long long oct_cuda_conv_blocks(const oct_cuda_conv *c, oct_cuda_ti
     return (rows + m - 1) / m * (tile == OCT_CUDA_TILE_128X128 ? c->tiles / 2 : c->tiles);
 }
 
-/* May that tile be used?  A tile of 128 channels is of two of w's. */
+/* An H200 has 132 multiprocessors. */
+enum { OCT_CUDA_BLOCKS = 132, OCT_CUDA_PARTS_MOST = 16 };
+
+/* May that tile be used, with c->splits?  A tile of 128 channels is of two of w's; parts of k are
+ * the smallest tile's, not too many, of two steps or more, and there is a counter for each tile. */
 static inline int oct_cuda_conv_fits(const oct_cuda_conv *c, oct_cuda_tile tile)
 {
     if (tile == OCT_CUDA_TILE_128X128 && (c->groups > 1 || c->tiles % 2)) return 0;
-    return tile == OCT_CUDA_TILE_64X64 || c->splits == 1;
+    if (c->splits == 1) return 1;
+    return tile == OCT_CUDA_TILE_64X64 && c->splits > 1 && c->splits <= OCT_CUDA_PARTS_MOST &&
+           c->steps / c->splits >= 2 && oct_cuda_conv_blocks(c, tile) <= OCT_CUDA_BLOCKS;
 }
 
-/* An H200 has 132 multiprocessors.  A product of few tiles leaves most of them idle: then k is cut,
- * into parts of 4 steps or more, and the last block of a tile adds them in rising order.  Where the
- * parts are long there are two for each multiprocessor, so that one computes while one waits. */
-enum { OCT_CUDA_BLOCKS = 132 };
+/* A product of few tiles leaves most multiprocessors idle: then k is cut, into parts of 4 steps or
+ * more, and the last block of a tile adds them in rising order.  Where the parts are long there are
+ * two for each multiprocessor, so that one computes while one waits. */
 static inline int oct_cuda_conv_splits(const oct_cuda_conv *c)
 {
-    enum { SHORT = 4, LONG = 32, MOST = 16 };
+    enum { SHORT = 4, LONG = 32 };
     const long long tiles = oct_cuda_conv_blocks(c, OCT_CUDA_TILE_64X64);
     long long splits = OCT_CUDA_BLOCKS / tiles;
     if (c->steps >= LONG * splits) splits = 2 * OCT_CUDA_BLOCKS / tiles;
     if (splits > c->steps / SHORT) splits = c->steps / SHORT;
-    return splits > MOST ? MOST : splits < 1 ? 1 : (int)splits;
+    if (splits > OCT_CUDA_PARTS_MOST) return OCT_CUDA_PARTS_MOST;
+    return splits < 1 ? 1 : (int)splits;
 }
 
 /* The largest tile of which there are enough, as far as one can know without a clock. */

@@ -145,6 +145,14 @@ static oct_status put_taps(oct_device *d, const char *op, oct_prepare *how, oct_
     return status;
 }
 
+oct_status oct_cuda_parts(oct_device *d, oct_cuda_conv *c)
+{
+    const size_t rows = (size_t)c->rows.most * (size_t)c->rows.per;
+    if (c->splits == 1) return OCT_OK;
+    return oct_cuda_scratch(d, OCT_CUDA_PARTS, rows * (size_t)c->n_pad * (size_t)c->splits *
+                            sizeof(float), &c->partial);
+}
+
 /* Tiles, and parts of k; a grid of conv2d_mma.cuh has one dimension of blocks, the others two. */
 static oct_status cut(oct_device *d, const oct_cuda_shape *s, oct_prepare *how,
                       oct_cuda_conv *c)
@@ -160,9 +168,7 @@ static oct_status cut(oct_device *d, const oct_cuda_shape *s, oct_prepare *how,
     OCT_TRY(put_taps(d, s->op, how, c));
     c->splits = oct_cuda_conv_splits(c);
     c->tile = oct_cuda_conv_tile(c);
-    return c->splits == 1 ? OCT_OK
-        : oct_cuda_scratch(d, OCT_CUDA_PARTS, (size_t)c->rows.most * (size_t)c->rows.per *
-                           (size_t)c->n_pad * (size_t)c->splits * sizeof(float), &c->partial);
+    return oct_cuda_parts(d, c);
 }
 
 oct_status oct_cuda_prepare_conv(oct_device *d, oct_op_kind kind, const oct_args *args,

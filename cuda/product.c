@@ -84,19 +84,35 @@ static oct_status make_ready(oct_device *d, const oct_cuda_step *s)
                                               (size_t)s->b.pitch * oct_dtype_size(s->b.type));
 }
 
-/* The fastest tile of ours. */
-static oct_status time_tiles(oct_device *d, oct_cuda_step *step)
+/* step in that tile, k in so many parts, becomes *best if it is faster: clearly, where it has other
+ * sums than step. */
+static oct_status time_way(oct_device *d, const oct_cuda_step *step, int tile, int splits,
+                           oct_cuda_step *best)
 {
     oct_cuda_step one = *step;
+    oct_cuda_conv *c = &one.u.conv;
+    const int same = splits == c->splits || step->x.type == OCT_U8;
+    c->tile = (oct_cuda_tile)tile;
+    c->splits = splits;
+    if (!oct_cuda_conv_fits(c, c->tile)) return OCT_OK;
+    OCT_TRY(oct_cuda_parts(d, c));
+    OCT_TRY(oct_cuda_measure(d->cuda, launch_step, &one, &one.ours_ms));
+    if (!(best->ours_ms > 0) || one.ours_ms < (same ? 1 : clearly) * best->ours_ms) *best = one;
+    return OCT_OK;
+}
+
+/* The fastest of ours: other tiles, and half and twice the parts of k. */
+static oct_status time_ours(oct_device *d, oct_cuda_step *step)
+{
+    const oct_cuda_step first = *step;
+    const oct_cuda_tile tile = first.u.conv.tile;
+    const int splits = first.u.conv.splits, others[] = { splits / 2, 2 * splits };
     OCT_TRY(make_ready(d, step));
-    for (int i = 0; i < OCT_CUDA_TILE_COUNT; i++) {
-        one.u.conv.tile = (oct_cuda_tile)i;
-        if (!oct_cuda_conv_fits(&step->u.conv, one.u.conv.tile)) continue;
-        OCT_TRY(oct_cuda_measure(d->cuda, launch_step, &one, &one.ours_ms));
-        if (step->ours_ms > 0 && one.ours_ms >= step->ours_ms) continue;
-        step->ours_ms = one.ours_ms;
-        step->u.conv.tile = one.u.conv.tile;
-    }
+    OCT_TRY(time_way(d, &first, tile, splits, step));
+    for (int i = 0; i < OCT_CUDA_TILE_COUNT; i++)
+        if (i != (int)tile) OCT_TRY(time_way(d, &first, i, splits, step));
+    for (int i = 0; i < 2; i++)
+        OCT_TRY(time_way(d, &first, OCT_CUDA_TILE_64X64, others[i], step));
     return OCT_OK;
 }
 
@@ -138,8 +154,10 @@ static oct_status settle(oct_device *d, oct_cuda_step *step)
     if (timed) {
         step->ours_ms = timed->ours_ms;
         step->u.conv.tile = timed->u.conv.tile;
+        step->u.conv.splits = timed->u.conv.splits;
+        step->u.conv.partial = timed->u.conv.partial;
     } else {
-        OCT_TRY(time_tiles(d, step));
+        OCT_TRY(time_ours(d, step));
     }
     if (is_product(step) && has_library(d)) time_library(d, step, timed);
     return OCT_OK;

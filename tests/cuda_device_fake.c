@@ -82,7 +82,10 @@ oct_status oct_cuda_measure(oct_cuda *c, oct_cuda_launch *launch, void *arg, flo
     cuda_library.timed++;
     const oct_cuda_step *step = arg;
     if (step->product.m && launch(arg, NULL)) return oct_fail(OCT_ERR_DEVICE, "fake device: run");
-    *ms = c->products ? cuda_library.ms : (int)step->u.conv.tile == cuda_library.tile ? 1 : 2;
+    const oct_cuda_conv *of = &step->u.conv;
+    const int best = (int)of->tile == cuda_library.tile &&
+                     (!cuda_library.splits || of->splits == cuda_library.splits);
+    *ms = c->products ? cuda_library.ms : best ? 1 : 2;
     return OCT_OK;
 }
 

@@ -1,5 +1,6 @@
 /* Who multiplies: our kernel or cuBLAS, by the clock of the fake device (tests/cuda_device_fake.c);
  * on a real one, by its own. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -151,9 +152,9 @@ START_TEST(the_faster_one_is_chosen)
     count(p, &library, &timed);
     ck_assert_int_eq(timed, PRODUCTS);
     ck_assert_int_eq(library, cases[_i].products);
-    /* "again" is "first" once more; of them, "mix", "last", "strided" and "fc" two tiles are
-     * timed, of "wide", whose k is cut, one */
-    ck_assert_int_eq(cuda_library.timed, 3 * (PRODUCTS - 1) + 2 * 2 + 1);
+    /* "again" is "first" once more; of them, "mix", "last" and "strided" two tiles are timed, of
+     * "fc", 7 steps of k, two parts, too, of "wide", 12 steps in 3 parts, these, one and six */
+    ck_assert_int_eq(cuda_library.timed, 3 * (PRODUCTS - 1) + 2 + 3 + 3);
     ck_assert(net_step(p, "last")->ours_ms == 1 && net_step(p, "last")->library_ms == cases[_i].ms);
     oct_plan *pinned = make(&t, library ? OCT_LIBRARY_ALWAYS : OCT_LIBRARY_NEVER, OCT_F16);
     same(p, pinned);
@@ -176,6 +177,35 @@ START_TEST(without_cublas_all_is_ours)
     ck_assert_int_ge(cuda_library.timed, PRODUCTS - 1 + 3); /* ours, and those that failed */
     oct_plan *pinned = make(&t, OCT_LIBRARY_NEVER, OCT_F16);
     same(p, pinned);
+    oct_plan_free(p);
+    oct_plan_free(pinned);
+    net_close(&t);
+}
+END_TEST
+
+/* k is cut into as many parts as the clock says: half or twice those of the rule. */
+START_TEST(parts_of_k_by_the_clock)
+{
+    static const struct { int splits; const char *kernel; } cases[] = {
+        { 0, "conv2d_f16_64x64_k3/cuda" }, { 1, "conv2d_f16_64x64/cuda" },
+        { 6, "conv2d_f16_64x64_k6/cuda" }, { 5, "conv2d_f16_64x64_k3/cuda" },
+    };
+    net t;
+    net_open(&t);
+    test_seed = 5;
+    net_output(&t, net_flatten(&t, "flat", net_conv(&t, "conv", net_image(&t, 2, 40, 5, 6), 40, 3,
+                                                    1, 1, 1)));
+    cuda_library = (cuda_fake_library){ .missing = 1, .splits = cases[_i].splits };
+    oct_plan *p = make(&t, OCT_LIBRARY_FASTER, OCT_F16);
+    ck_assert_str_eq(net_step(p, "conv")->kernel, cases[_i].kernel);
+    oct_plan *pinned = make(&t, OCT_LIBRARY_NEVER, OCT_F16);
+    ck_assert_str_eq(net_step(pinned, "conv")->kernel, cases[0].kernel);
+    float *x = run(p), *y = run(pinned);
+    for (size_t i = 0; i < oct_tensor_count(&p->out[0]); i++)
+        ck_assert_msg(fabsf(x[i] - y[i]) <= 0x1p-10f * (1 + fabsf(y[i])), "%zu: %g, %g", i,
+                      (double)x[i], (double)y[i]);
+    free(x);
+    free(y);
     oct_plan_free(p);
     oct_plan_free(pinned);
     net_close(&t);
@@ -221,6 +251,7 @@ int main(void)
         { the_faster_one_is_chosen, 3 },
         { without_cublas_all_is_ours, 2 },
         { tiles_have_the_same_bits, 6 },
+        { parts_of_k_by_the_clock, 4 },
 #endif
     };
     if (cuda_case_skipped()) return TEST_SKIP;
