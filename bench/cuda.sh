@@ -47,6 +47,10 @@ machine() {
     [ ! -e Makefile ] || "$(sed -n 's/^NVCC = //p' Makefile)" --version | tail -n 2
     git -C "$src" log -1 --format='%h %s' 2>/dev/null
     date -u
+    # the driver's libraries, where they lie beside its programs and the loader does not look
+    driver=$(dirname "$(dirname "$(command -v nvidia-smi)")")/lib64
+    [ ! -e "$driver/libcuda.so.1" ] || LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$driver
+    [ -z "${LD_LIBRARY_PATH:-}" ] || export LD_LIBRARY_PATH
     ./octet --version || { echo "FAIL: octet does not start"; exit 1; }
 }
 
@@ -287,6 +291,7 @@ machine
 weights
 find_cublas
 for part in ${PARTS:-tests times torch bytes agreement layers rest}; do
+    command -v "part_$part" >/dev/null || { fail "there is no part $part"; continue; }
     [ "$(left)" -gt 0 ] || { fail "$part: no time was left"; continue; }
     "part_$part"
     echo "($(left) s are left)"

@@ -4,9 +4,9 @@
     torch_cuda.py --save DIR
 
 ResNet-50 (torchvision) and DistilBERT-base (transformers) with seeded weights, a row each as JSON:
-what a caller sees, FP32 images or token ids from pinned memory in, FP32 logits in pinned memory out;
-ms_device is the graph alone, between two events.  With --save nothing is timed, and no GPU asked
-for: DIR/resnet50.safetensors and DIR/distilbert/ are the two networks, in half, for octet to read.
+what a caller sees, FP32 images or token ids from pinned memory in, FP32 logits in pinned memory
+out; ms_device is the graph alone, between two events.  With --save nothing is timed, and no GPU
+asked for: DIR/resnet50.safetensors and DIR/distilbert/ are the two networks, in half, for octet.
 What is not installed, or fails, is left out and said on standard error."""
 import argparse
 import json
