@@ -254,8 +254,8 @@ part_layers() {
         limited 20 ./octet inspect --plan "$model" --device cuda >"$work/plan" 2>"$work/err" ||
             { fail "inspect --plan: $(reason)"; continue; }
         cat "$work/plan" >>"$lists/plans.txt"
-        echo "$(short "$model"), batch 1: $(grep -c '/cublas' "$work/plan") products by cuBLAS," \
-            "$(grep -c '/cuda (ours' "$work/plan") by ours where both were timed"
+        echo "$(short "$model"), batch 1: cuBLAS for $(grep -c '/cublas' "$work/plan") of" \
+            "$(grep -c '(ours' "$work/plan") products"
     done
 }
 

@@ -44,15 +44,6 @@ static void count(const oct_plan *p, int *library, int *timed)
     }
 }
 
-/* How many steps have kernels of that name, or of one that begins so. */
-static int count_named(const oct_plan *p, const char *name)
-{
-    int n = 0;
-    for (int i = 0; i < p->n_steps; i++)
-        n += strncmp(p->step[i].kernel, name, strlen(name)) == 0;
-    return n;
-}
-
 static float *run(oct_plan *p)
 {
     const size_t size = oct_tensor_size(&p->out[0]);
@@ -181,6 +172,15 @@ START_TEST(without_cublas_all_is_ours)
     net_close(&t);
 }
 END_TEST
+
+/* How many steps have kernels of that name, or of one that begins so. */
+static int count_named(const oct_plan *p, const char *name)
+{
+    int n = 0;
+    for (int i = 0; i < p->n_steps; i++)
+        n += strncmp(p->step[i].kernel, name, strlen(name)) == 0;
+    return n;
+}
 
 /* Large layers: every tile is used where the clock says so, and none changes a bit. */
 START_TEST(tiles_have_the_same_bits)
