@@ -20,7 +20,8 @@ making=
 trap 'kill $making 2>/dev/null; rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 begun=$(date +%s)
-failures=0
+failures=0 skipped=0
+skip() { echo "left out: $*"; skipped=$((skipped + 1)); }
 fail() { echo "FAIL: $*"; failures=$((failures + 1)); }
 left() { echo $((begun + ${LIMIT:-540} - $(date +%s))); }
 limited() { # seconds, command
@@ -33,7 +34,7 @@ limited() { # seconds, command
     [ $code != 124 ] || echo "cut off after $seconds s" >&2
     return $code
 }
-there() { [ -e "$1" ] || { echo "left out: there is no ${1#"$src"/}"; return 1; }; }
+there() { [ -e "$1" ] || { skip "there is no $(short "$1")"; return 1; }; }
 short() { echo "$*" | sed "s|$shared/||g; s|$work/||g; s|$src/||g"; }
 reason() { short "$(tail -n 1 "$work/err")"; } # why the last command failed
 
@@ -56,8 +57,8 @@ machine() {
 
 # The program says what it does not find; PyTorch may have it.
 find_cublas() {
-    there "$mnist" || return
-    needs_cublas() { limited 30 ./octet inspect --plan "$mnist" --device cuda --gemm cublas; }
+    for any in "$mnist" "$cifar" "$resnet_int8"; do [ ! -e "$any" ] || break; done
+    needs_cublas() { limited 30 ./octet inspect --plan "$any" --device cuda --gemm cublas; }
     needs_cublas >"$work/out" 2>"$work/err" && { echo "cuBLAS: found"; return; }
     name=$(sed -n 's/.*\(libcublas\.so\.[0-9]*\).*/\1/p' "$work/err" | tail -n 1)
     [ -n "$name" ] || { echo "cuBLAS: $(reason)"; return; }
@@ -156,7 +157,7 @@ torch_times() { # arguments
 
 part_torch() {
     echo "## PyTorch, FP16, the same networks"
-    "$python" -c 'import torch' 2>"$work/err" || { echo "left out: $(reason)"; return; }
+    "$python" -c 'import torch' 2>"$work/err" || { skip "$(reason)"; return; }
     torch_times --batch 1,256 --text-batch 1
 }
 
@@ -260,7 +261,7 @@ part_layers() {
 }
 
 memcheck() {
-    command -v compute-sanitizer >/dev/null || { echo "left out: no compute-sanitizer"; return; }
+    command -v compute-sanitizer >/dev/null || { skip "no compute-sanitizer"; return; }
     srcdir=$src limited 90 compute-sanitizer --tool memcheck --target-processes all \
         --error-exitcode 9 --print-limit 20 ./tests/device_cuda_layers >"$lists/memcheck.txt" 2>&1
     code=$?
@@ -296,5 +297,5 @@ for part in ${PARTS:-tests times torch bytes agreement layers rest}; do
     "part_$part"
     echo "($(left) s are left)"
 done
-[ $failures = 0 ] || { echo "$failures failed"; exit 1; }
-echo "all passed"
+[ $failures = 0 ] || { echo "$failures failed, $skipped left out"; exit 1; }
+echo "all passed, $skipped left out"
