@@ -1,4 +1,5 @@
 EXTRA_DIST += bench/RESULTS.md bench/first_answer.sh bench/road.sh bench/cuda.sh \
+	bench/cuda_kit.sh bench/dequantize.py \
 	bench/peers/torch_cuda.py bench/peers/README.md \
 	bench/peers/requirements.txt bench/peers/nets.py bench/peers/bench.py bench/peers/quant.py \
 	bench/peers/no_amx.py bench/peers/texts.py bench/peers/dynamic.py bench/peers/attention_int8.py

@@ -360,10 +360,16 @@ static oct_status time_steps(oct_device *d, int rows, int texts, float *ms)
     return status;
 }
 
+static oct_status time_run(oct_device *d, int rows, int texts, float *ms)
+{
+    OCT_TRY(send_all(d, rows, texts));
+    return oct_cuda_time_replay(d->cuda, ms);
+}
+
 static oct_peaks peaks(const oct_device *d) { return oct_cuda_peaks(d->cuda); }
 
 const oct_backend oct_backend_cuda = {
     .name = "cuda", .open = open, .widen = widen, .size = size, .place = place, .input = input,
     .prepare = prepare, .output = output, .seal = seal, .run = run, .watched = watched,
-    .time = time_steps, .peaks = peaks, .close = close,
+    .time = time_steps, .time_run = time_run, .peaks = peaks, .close = close,
 };

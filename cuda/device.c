@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MIN_MAJOR = 8 }; /* compute capability: what the kernels are compiled for */
+enum {
+    MIN_MAJOR = 8, /* compute capability: what the kernels are compiled for */
+    WARM_MS = 50,  /* of work before the first timing */
+};
 
 typedef struct block {
     struct block *next;
@@ -17,6 +20,7 @@ struct oct_cuda {
     cudaGraphExec_t graph;
     oct_cublas *cublas;
     block *blocks;
+    int is_warm;
 };
 
 static oct_status failed(const char *what, cudaError_t error)
@@ -182,37 +186,62 @@ oct_status oct_cuda_capture(oct_cuda *c, oct_cuda_launch *launch, void *arg)
     return check("capture", cudaGraphUpload(c->graph, c->stream));
 }
 
-/* What one replay takes, of `runs` the least; one before them is not counted. */
+/* What one replay takes after another that is not counted, of `runs` such pairs the least.  While
+ * the first runs, the launch of the second waits in the stream: the CPU's part of it is hidden. */
 static cudaError_t time_graph(const oct_cuda *c, cudaGraphExec_t graph, const cudaEvent_t event[2],
                               int runs, float *least)
 {
     cudaError_t error = cudaSuccess;
-    for (int i = 0; i <= runs && !error; i++) {
+    for (int i = 0; i < runs && !error; i++) {
         float ms = 0;
-        error = cudaEventRecord(event[0], c->stream);
+        error = cudaGraphLaunch(graph, c->stream);
+        if (!error) error = cudaEventRecord(event[0], c->stream);
         if (!error) error = cudaGraphLaunch(graph, c->stream);
         if (!error) error = cudaEventRecord(event[1], c->stream);
         if (!error) error = cudaEventSynchronize(event[1]);
         if (!error) error = cudaEventElapsedTime(&ms, event[0], event[1]);
-        if (i == 1 || (i && ms < *least)) *least = ms;
+        if (!i || ms < *least) *least = ms;
     }
     return error;
+}
+
+/* The clock of an idle GPU is low, and what is timed first would lose by that. */
+static cudaError_t warm_up(oct_cuda *c, cudaGraphExec_t graph, const cudaEvent_t event[2])
+{
+    cudaError_t error = cudaEventRecord(event[0], c->stream);
+    for (float ms = 0; !error && !c->is_warm; c->is_warm = ms >= WARM_MS) {
+        error = cudaGraphLaunch(graph, c->stream);
+        if (!error) error = cudaEventRecord(event[1], c->stream);
+        if (!error) error = cudaEventSynchronize(event[1]);
+        if (!error) error = cudaEventElapsedTime(&ms, event[0], event[1]);
+    }
+    return error;
+}
+
+static oct_status time_replays(oct_cuda *c, cudaGraphExec_t graph, int runs, float *least)
+{
+    cudaEvent_t event[2] = { NULL, NULL };
+    oct_status status = OCT_OK;
+    for (int i = 0; i < 2 && !status; i++) status = check("timing", cudaEventCreate(&event[i]));
+    if (!status) status = check("timing", warm_up(c, graph, event));
+    if (!status) status = check("timing", time_graph(c, graph, event, runs, least));
+    for (int i = 0; i < 2; i++)
+        if (event[i]) cudaEventDestroy(event[i]);
+    return status;
 }
 
 oct_status oct_cuda_measure(oct_cuda *c, oct_cuda_launch *launch, void *arg, float *ms)
 {
     enum { TIMES = 8, RUNS = 4 }; /* of 8: what a graph's own launch takes is little of it */
     cudaGraphExec_t graph = NULL;
-    cudaEvent_t event[2] = { NULL, NULL };
     oct_status status = record(c, launch, arg, TIMES, &graph);
-    for (int i = 0; i < 2 && !status; i++) status = check("timing", cudaEventCreate(&event[i]));
-    if (!status) status = check("timing", time_graph(c, graph, event, RUNS, ms));
+    if (!status) status = time_replays(c, graph, RUNS, ms);
     *ms /= TIMES;
-    for (int i = 0; i < 2; i++)
-        if (event[i]) cudaEventDestroy(event[i]);
     if (graph) cudaGraphExecDestroy(graph);
     return status;
 }
+
+oct_status oct_cuda_time_replay(oct_cuda *c, float *ms) { return time_replays(c, c->graph, 1, ms); }
 
 oct_status oct_cuda_open_cublas(oct_cuda *c)
 {

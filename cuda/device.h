@@ -43,6 +43,9 @@ int oct_cuda_multiply(oct_cuda *c, const oct_cuda_product *p);
 typedef int oct_cuda_launch_one(void *arg, void *stream, int i);
 OCT_MUST_CHECK oct_status oct_cuda_time(oct_cuda *c, oct_cuda_launch_one *launch, void *arg, int n,
                                         float *ms);
+/* *ms: what a replay takes on the device, from its first launch to its last one's end.  It comes
+ * right after another one, so that nothing of it waits for the CPU. */
+OCT_MUST_CHECK oct_status oct_cuda_time_replay(oct_cuda *c, float *ms);
 /* From its number of multiprocessors, clocks and width of the memory bus. */
 oct_peaks oct_cuda_peaks(const oct_cuda *c);
 

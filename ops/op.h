@@ -153,6 +153,7 @@ typedef struct oct_peaks {
  *            value that was finite is not as a half; not if the device watches
  *   watched  *nan, *infinite: how many values of prepared step `step` were so in the last run
  *   time     as run, but ms[i] is what prepared step i took; nothing is given back
+ *   time_run as run, but *ms is what it took on the device, copies left out; nothing is given back
  *   peaks    what the device can do
  *   close    frees everything; NULL is fine */
 typedef enum oct_library { OCT_LIBRARY_NEVER, OCT_LIBRARY_ALWAYS, OCT_LIBRARY_FASTER } oct_library;
@@ -180,6 +181,7 @@ typedef struct oct_backend {
     OCT_MUST_CHECK oct_status (*run)(oct_device *d, int rows, int texts);
     void (*watched)(const oct_device *d, int step, int *nan, int *infinite);
     OCT_MUST_CHECK oct_status (*time)(oct_device *d, int rows, int texts, float *ms);
+    OCT_MUST_CHECK oct_status (*time_run)(oct_device *d, int rows, int texts, float *ms);
     oct_peaks (*peaks)(const oct_device *d);
     void (*close)(oct_device *d);
 } oct_backend;

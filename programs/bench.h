@@ -29,6 +29,7 @@ typedef struct bench_row {
     float *out;               /* the caller's logits */
     double *ms;               /* of each run, rising */
     int n;
+    double device_ms;         /* what a device took, copies left out: median; NAN: it is the CPU */
 } bench_row;
 
 /* Times and prints it, with --by-layer its layers, too.  0, or an exit code and the line was

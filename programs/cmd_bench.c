@@ -213,11 +213,12 @@ const cli_command cmd_bench = {
         "multiply-adds and can go beyond 100 %. With --device, peak is the share of what its tensor\n"
         "cores and FP32 units can do by their number and clock, and memory the share of the bytes\n"
         "a second of its bus that weights and activations take, each read and written once a\n"
-        "layer; --by-layer times each layer's launches one after the other, outside the graph.\n"
+        "layer; --by-layer times each layer's launches one after the other, outside the graph. ms\n"
+        "device and the figure beside it are without the copies, between two events on the device.\n"
         "Texts have --length tokens each (default 128, or what the model takes at most), those of\n"
         "--data (a TSV of text<TAB>label) their own: then length is the mean of the batch.\n"
         "--json prints one object a row: batch length threads isa precision device ms_min\n"
-        "ms_p50 ms_p99 per_second gops peak_share memory_share.",
+        "ms_p50 ms_p99 per_second gops peak_share memory_share ms_device per_second_device.",
     .examples =
         "  octet bench mnist_cnn.safetensors\n"
         "  octet bench cifar_cnn.safetensors --batch 1,64 --threads 1,2 --isa avx2,avx512\n"

@@ -61,7 +61,8 @@ START_TEST(rows_and_layers)
 {
     bench("tests/golden/encoders/distilbert", "--length 5,9");
     ck_assert_int_eq(lines(), 1 + 2);
-    has(" memory\n");
+    has(" memory ms device  per second\n");
+    has("    0.5000      2000.0\n");
     has(" fp16 ");
     has_not(" - ");
     bench("tests/golden/encoders/distilbert", "--length 5 --by-layer");
@@ -75,6 +76,7 @@ START_TEST(rows_and_layers_as_json)
     bench("tests/golden/encoders/distilbert", "--length 9 --batch 2 --by-layer --json");
     has("\"precision\": \"fp16\", \"device\": \"cuda\"");
     has("\"memory_share\": 0.");
+    has("\"ms_device\": 0.5, \"per_second_device\": 4000.0}\n");
     has("\"kernel\": \"attention");
     has("\"kernel\": \"conv2d_f16_64x64/cuda\"");
     has_not("\"memory_share\": null");

@@ -45,15 +45,6 @@ static void count(const oct_plan *p, int *library, int *timed)
     }
 }
 
-/* How many steps have kernels of that name, or of one that begins so. */
-static int count_named(const oct_plan *p, const char *name)
-{
-    int n = 0;
-    for (int i = 0; i < p->n_steps; i++)
-        n += strncmp(p->step[i].kernel, name, strlen(name)) == 0;
-    return n;
-}
-
 static float *run(oct_plan *p)
 {
     const size_t size = oct_tensor_size(&p->out[0]);
@@ -182,6 +173,15 @@ START_TEST(without_cublas_all_is_ours)
     net_close(&t);
 }
 END_TEST
+
+/* How many steps have kernels of that name, or of one that begins so. */
+static int count_named(const oct_plan *p, const char *name)
+{
+    int n = 0;
+    for (int i = 0; i < p->n_steps; i++)
+        n += strncmp(p->step[i].kernel, name, strlen(name)) == 0;
+    return n;
+}
 
 /* k is cut into as many parts as the clock says: half or twice those of the rule. */
 START_TEST(parts_of_k_by_the_clock)
