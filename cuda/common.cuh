@@ -21,15 +21,6 @@ typedef struct oct_half { uint16_t bits; } oct_half;
 #define OCT_LAUNCHED() ((int)cudaGetLastError())
 #define OCT_DYNAMIC_SHARED(name) extern __shared__ __align__(16) unsigned char name[]
 
-/* From compute capability 9.0 on a launch may begin while the one before it on the stream still
- * runs ("CUDA C++ Programming Guide", Programmatic Dependent Launch), up to prior_done. */
-static inline int launches_overlap(void)
-{
-    static int major;
-    if (!major && cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0)) major = 1;
-    return major >= 9;
-}
-
 template <class... Params, class... Args>
 static inline void launch_kernel(void (*kernel)(Params...), dim3 grid, dim3 block, size_t shared,
                                  void *stream, const Args &...args)
@@ -43,11 +34,13 @@ static inline void launch_kernel(void (*kernel)(Params...), dim3 grid, dim3 bloc
     how.dynamicSmemBytes = shared;
     how.stream = (cudaStream_t)stream;
     how.attrs = &overlap;
-    how.numAttrs = launches_overlap() ? 1 : 0;
+    how.numAttrs = oct_cuda_overlap ? 1 : 0;
     cudaLaunchKernelEx(&how, kernel, (Params)args...); /* OCT_LAUNCHED gives its error */
 }
 
-/* Every thread of every kernel comes here before it reads what an earlier launch wrote, or writes
+/* From compute capability 9.0 on a launch may begin while the one before it on the stream still
+ * runs ("CUDA C++ Programming Guide", Programmatic Dependent Launch), up to here.
+ * Every thread of every kernel comes here before it reads what an earlier launch wrote, or writes
  * anything: it waits for that launch's end, and lets the next launch begin.  What is read before is
  * constant (weights, counts). */
 static __device__ inline void prior_done(void)

@@ -30,6 +30,9 @@
 extern "C" {
 #endif
 
+/* Launches overlap, see prior_done in common.cuh: device.c says whether this device and driver can. */
+extern int oct_cuda_overlap;
+
 typedef struct oct_cuda_rows {
     const int *count;        /* device; samples, tokens or texts */
     int most;                /* of them */
