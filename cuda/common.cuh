@@ -50,6 +50,13 @@ static __device__ inline void prior_done(void)
 #endif
 }
 
+/* Between lo and hi; NaN stays what it is. */
+static __device__ inline float clamp(float x, float lo, float hi)
+{
+    asm("max.NaN.f32 %0, %0, %1;\n\tmin.NaN.f32 %0, %0, %2;" : "+f"(x) : "f"(lo), "f"(hi));
+    return x;
+}
+
 static __device__ inline float half_to_float(uint16_t h)
 {
     return __half2float(__ushort_as_half(h));
@@ -83,6 +90,43 @@ template <int N, class T> static __device__ inline some<T, N> load_some(const T 
 {
     return *(const some<T, N> *)p;
 }
+
+/* Without a branch, where they are 4 or 8 bytes; for what this thread does not read afterwards, so
+ * that the compiler may move loads before it. */
+template <class T, int N> static __device__ inline void store_if(bool yes, T *p, const some<T, N> &x)
+{
+#ifndef OCT_CUDA_EMULATED
+    if constexpr (sizeof x == 8) {
+        const some<uint32_t, 2> w = *(const some<uint32_t, 2> *)&x;
+        asm volatile("{\n\t.reg .pred p;\n\tsetp.ne.u32 p, %0, 0;\n\t"
+                     "@p st.global.v2.b32 [%1], {%2, %3};\n\t}"
+                     ::"r"((unsigned)yes), "l"(p), "r"(w.at[0]), "r"(w.at[1]));
+        return;
+    } else if constexpr (sizeof x == 4) {
+        asm volatile("{\n\t.reg .pred p;\n\tsetp.ne.u32 p, %0, 0;\n\t"
+                     "@p st.global.b32 [%1], %2;\n\t}"
+                     ::"r"((unsigned)yes), "l"(p), "r"(*(const uint32_t *)&x));
+        return;
+    }
+#endif
+    if (yes) *(some<T, N> *)p = x;
+}
+
+/* The same, kept in words of 4 bytes where there are as many: as they were loaded, so that nothing
+ * waits for them before one is taken. */
+template <int BYTES> struct word_of { typedef uint32_t type; };
+template <> struct word_of<1> { typedef uint8_t type; };
+template <> struct word_of<2> { typedef uint16_t type; };
+template <class T, int N> struct packed {
+    typedef typename word_of<sizeof(T) * N>::type word;
+    some<word, sizeof(T) * N / sizeof(word)> words;
+
+    __device__ inline uint32_t operator[](int i) const /* the bits of a neighbour */
+    {
+        const uint32_t of = words.at[i * sizeof(T) / sizeof(word)];
+        return of >> i * sizeof(T) % sizeof(word) * 8 & (1u << sizeof(T) * 8) - 1;
+    }
+};
 
 static __device__ inline float load(const oct_half *p) { return half_to_float(p->bits); }
 static __device__ inline float load(const float *p) { return *p; }

@@ -18,88 +18,110 @@ static __host__ __device__ inline pixel pixel_of(const oct_cuda_conv &c, int m)
 }
 
 /* What becomes of sums: of N neighbouring columns from n on, in any number of rows, by one thread.
- * A thread may have the residuals of some rows before it writes any, which may be where y is. */
+ *
+ *   before   the residual of a row; a thread may have those of some rows before it writes any, since
+ *            y may be where they are.  Only if has_residual: then there are no branches, so that
+ *            loads of several rows are under way together
+ *   finish   a row, written if it is there.  ANY: whatever it is; else the plain case, see is_plain,
+ *            without branches, so that rows are computed side by side
+ *   close    after the last row */
 template <class Sum, int N> struct epilogue;
 
-/* ANY: of all activations; else there is little code for it, and act is RELU6 or before. */
-template <bool ANY, int N> static __device__ inline void act_on(some<float, N> &y, oct_act act)
-{
-    if (act == OCT_ACT_NONE) return;
-#pragma unroll
-    for (int i = 0; i < N; i++)
-        if (ANY) y.at[i] = activate(y.at[i], act);
-        else y.at[i] = act == OCT_ACT_RELU ? oct_relu_f32(y.at[i]) : oct_relu6_f32(y.at[i]);
-}
-
-/* F16 values. */
+/* F16 values; plain: an activation that only clamps. */
 template <int N> struct epilogue<float, N> {
     some<float, N> scale, bias;
-    typedef some<oct_half, N> residual;
+    float lo, hi;
+    bool has_residual;
+    int bad; /* values that became infinite */
+    typedef packed<oct_half, N> residual;
+
+    static __device__ inline bool is_plain(const oct_cuda_conv &c)
+    {
+        return c.act <= OCT_ACT_RELU6;
+    }
 
     __device__ inline epilogue(const oct_cuda_conv &c, int n)
-        : scale(load_some<N>(c.scale + n)), bias(load_some<N>((const float *)c.bias + n)) {}
+        : scale(load_some<N>(c.scale + n)), bias(load_some<N>((const float *)c.bias + n)),
+          lo(c.act == OCT_ACT_NONE ? -INFINITY : 0), hi(c.act == OCT_ACT_RELU6 ? 6 : INFINITY),
+          has_residual(c.residual != nullptr), bad(0) {}
 
     __device__ inline residual before(const oct_cuda_conv &c, int m, int n) const
     {
-        if (!c.residual) return residual();
-        return load_some<N>((const oct_half *)c.residual + (size_t)m * (size_t)c.residual_pitch +
-                            n);
+        return *(const residual *)((const oct_half *)c.residual + (int64_t)m * c.residual_pitch +
+                                   n);
     }
 
     template <bool ANY>
-    __device__ inline void finish(const oct_cuda_conv &c, int m, int n, const some<float, N> &sum,
-                                  const residual &r) const
+    __device__ inline void finish(const oct_cuda_conv &c, int m, int n, bool there,
+                                  const some<float, N> &sum, const residual &r)
     {
-        some<float, N> y;
+        const float limit = there ? 65520 : NAN; /* no branch: then nothing is */
+        some<oct_half, N> y;
 #pragma unroll
         for (int i = 0; i < N; i++) {
-            y.at[i] = sum.at[i] * scale.at[i] + bias.at[i];
-            if (c.residual) y.at[i] = y.at[i] + load(&r.at[i]);
+            float v = sum.at[i] * scale.at[i] + bias.at[i];
+            if (has_residual) v = v + half_to_float((uint16_t)r[i]);
+            v = ANY ? activate(v, c.act) : clamp(v, lo, hi);
+            v = n + i < c.n ? v : 0;
+            bad += fabsf(v) >= limit;
+            y.at[i].bits = half_of_float(v);
         }
-        act_on<ANY>(y, c.act);
-#pragma unroll
-        for (int i = 0; i < N; i++) y.at[i] = n + i < c.n ? y.at[i] : 0;
-        store_some(c.rows, (oct_half *)c.y + (size_t)m * (size_t)c.y_pitch + n, y);
+        store_if(there, (oct_half *)c.y + (int64_t)m * c.y_pitch + n, y);
+    }
+
+    __device__ inline void close(const oct_cuda_conv &c) const
+    {
+        if (bad) atomicAdd(c.rows.overflow, bad);
     }
 };
 
-/* Integers: requant.h. */
+/* Integers: requant.h; plain: bytes. */
 template <int N> struct epilogue<int32_t, N> {
     some<float, N> scale, fbias;
     some<int32_t, N> bias;
-    typedef some<uint8_t, N> residual; /* of bytes; one of floats has no time to gain */
+    bool has_residual;
+    typedef packed<uint8_t, N> residual; /* of bytes; one of floats has no time to gain */
+
+    static __device__ inline bool is_plain(const oct_cuda_conv &c)
+    {
+        return c.out.kind == OCT_REQUANT_U8;
+    }
 
     __device__ inline epilogue(const oct_cuda_conv &c, int n)
         : scale(load_some<N>(c.scale + n)), fbias(load_some<N>(c.fbias + n)),
-          bias(load_some<N>((const int32_t *)c.bias + n)) {}
+          bias(load_some<N>((const int32_t *)c.bias + n)),
+          has_residual(c.residual && is_plain(c)) {}
 
     __device__ inline residual before(const oct_cuda_conv &c, int m, int n) const
     {
-        if (!c.residual || c.out.kind != OCT_REQUANT_U8) return residual();
-        return load_some<N>((const uint8_t *)c.residual + (size_t)m * (size_t)c.residual_pitch + n);
+        return *(const residual *)((const uint8_t *)c.residual + (int64_t)m * c.residual_pitch + n);
     }
 
     template <bool ANY>
-    __device__ inline void finish(const oct_cuda_conv &c, int m, int n,
-                                  const some<int32_t, N> &sum, const residual &r) const
+    __device__ inline void finish(const oct_cuda_conv &c, int m, int n, bool there,
+                                  const some<int32_t, N> &sum, const residual &r)
     {
-        const size_t to = (size_t)m * (size_t)c.y_pitch + n;
-        if (c.out.kind == OCT_REQUANT_U8) {
-            some<uint8_t, N> y;
-#pragma unroll
-            for (int i = 0; i < N; i++) {
-                float v = ((float)(sum.at[i] + bias.at[i]) + fbias.at[i]) * scale.at[i];
-                if (c.residual) v = oct_requant_add(v, r.at[i], &c.out);
-                y.at[i] = oct_requant_u8(v, &c.out);
-            }
-            *(some<uint8_t, N> *)((uint8_t *)c.y + to) = y;
+        if (ANY && !is_plain(c)) {
+            if (there) finish_floats(c, m, n, sum);
             return;
         }
+        some<uint8_t, N> y;
+#pragma unroll
+        for (int i = 0; i < N; i++) {
+            float v = ((float)(sum.at[i] + bias.at[i]) + fbias.at[i]) * scale.at[i];
+            if (has_residual) v = oct_requant_add(v, (uint8_t)r[i], &c.out);
+            y.at[i] = oct_requant_u8(v, &c.out);
+        }
+        store_if(there, (uint8_t *)c.y + (int64_t)m * c.y_pitch + n, y);
+    }
+
+    __device__ inline void finish_floats(const oct_cuda_conv &c, int m, int n,
+                                         const some<int32_t, N> &sum) const
+    {
         const oct_qparams p = c.sample ? c.sample[m / c.rows.per] : oct_qparams();
         some<float, N> y, more = some<float, N>();
         if (c.residual)
-            more = load_some<N>((const float *)c.residual + (size_t)m * (size_t)c.residual_pitch +
-                                n);
+            more = load_some<N>((const float *)c.residual + (int64_t)m * c.residual_pitch + n);
 #pragma unroll
         for (int i = 0; i < N; i++) {
             const int32_t acc = sum.at[i] + bias.at[i];
@@ -107,13 +129,13 @@ template <int N> struct epilogue<int32_t, N> {
                                : (float)acc * scale.at[i];
             v = v + fbias.at[i];
             if (c.residual) v = v + more.at[i];
-            y.at[i] = oct_requant_act(v, c.out.act);
+            v = activate(oct_requant_act(v, c.out.act), c.act);
+            y.at[i] = n + i < c.n ? v : 0;
         }
-        act_on<ANY>(y, c.act);
-#pragma unroll
-        for (int i = 0; i < N; i++) y.at[i] = n + i < c.n ? y.at[i] : 0;
-        *(some<float, N> *)((float *)c.y + to) = y;
+        *(some<float, N> *)((float *)c.y + (int64_t)m * c.y_pitch + n) = y;
     }
+
+    __device__ inline void close(const oct_cuda_conv &) const {}
 };
 
 }

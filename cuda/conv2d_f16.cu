@@ -13,10 +13,13 @@ static __global__ void join(const __grid_constant__ oct_cuda_conv c)
     const long long m = i / across;
     const int n = (int)(i - m * across) * WIDTH;
     if (m >= rows) return;
-    const epilogue<float, WIDTH> out(c, n);
+    epilogue<float, WIDTH> out(c, n);
+    epilogue<float, WIDTH>::residual r = { };
     some<float, WIDTH> sum[1];
+    if (out.has_residual) r = out.before(c, (int)m, n);
     add_parts<1>(c, (int)m, 0, rows, n, sum);
-    out.finish<true>(c, (int)m, n, sum[0], out.before(c, (int)m, n));
+    out.finish<true>(c, (int)m, n, true, sum[0], r);
+    out.close(c);
 }
 
 }

@@ -46,8 +46,11 @@ template <class X, class W, class Sum> static __global__ void plain(oct_cuda_con
             for (int i = 0; i < c.channels; i++)
                 sum = add_product(sum, value(v[inside ? i : 0]), value(w[i]));
         }
-    const conv::epilogue<Sum, 1> out(c, n);
-    out.template finish<true>(c, m, n, some<Sum, 1>{ { sum } }, out.before(c, m, n));
+    conv::epilogue<Sum, 1> out(c, n);
+    typename conv::epilogue<Sum, 1>::residual r = { };
+    if (out.has_residual) r = out.before(c, m, n);
+    out.template finish<true>(c, m, n, true, some<Sum, 1>{ { sum } }, r);
+    out.close(c);
 }
 
 static inline dim3 grid(const oct_cuda_conv *c)

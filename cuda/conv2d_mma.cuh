@@ -182,7 +182,7 @@ template <class Sum, int BM, int BN> struct tile {
             for (int j = 0; j < NT; j++) mma(sum[i][j], r_a[i], &r_b[j / 2][j % 2 * 2]);
     }
 
-    __device__ inline void multiply_all(void)
+    __device__ inline void multiply_all(const epilogue<Sum, WIDTH> &out)
     {
         unsigned char *s_fetch = s_ab, *s_stage = s_ab, *const s_end = s_ab + STAGES * STAGE;
 #pragma unroll
@@ -194,6 +194,7 @@ template <class Sum, int BM, int BN> struct tile {
             if (step + s < end) fetch_x(s_fetch);
             copy_commit();
         }
+        if (c.splits == 1) fetch_residual(out, own_m());
         for (; step < end; step++) {
             copy_wait<STAGES - 2>(); /* this thread's part of the step is there */
             __syncthreads();         /* all parts are, and everybody is done with the step before, */
@@ -248,29 +249,45 @@ template <class Sum, int BM, int BN> struct tile {
             *(some<Sum, WIDTH> *)(own_sum() + p * DOWN * SUM_PITCH) = all[p];
     }
 
-    /* ANY activation: one row at a time, there is much code for them. */
-    template <bool ANY> __device__ inline void finish(bool parts)
+    /* The residuals of sixteen rows from m on, as far as the plain case has some: while they are
+     * under way, the rows before them are finished, or the product is. */
+    typename epilogue<Sum, WIDTH>::residual before[PASSES];
+    __device__ inline void fetch_residual(const epilogue<Sum, WIDTH> &out, int m)
     {
-        const bool mine = own_n() < n_end;
-        const int n = mine ? own_n() : n0;
-        const epilogue<Sum, WIDTH> out(c, n);
+        const int n = own_n() < n_end ? own_n() : n0;
+        if (!out.has_residual || !out.is_plain(c)) return;
+#pragma unroll
+        for (int p = 0; p < PASSES; p++)
+            before[p] = out.before(c, m + p * DOWN < rows ? m + p * DOWN : rows - 1, n);
+    }
+
+    /* Not plain: one row at a time, there is much code for them. */
+    template <bool ANY> __device__ inline void finish(epilogue<Sum, WIDTH> &out, bool parts)
+    {
+        const int n = own_n();
 #pragma unroll 1
         for (int m = own_m(), end_m = m + BM / 2; m < end_m; m += 16) {
-            typename epilogue<Sum, WIDTH>::residual before[PASSES];
+            typename epilogue<Sum, WIDTH>::residual now[PASSES];
 #pragma unroll
-            for (int p = 0; p < PASSES; p++)
-                if (!ANY && m + p * DOWN < rows) before[p] = out.before(c, m + p * DOWN, n);
+            for (int p = 0; p < PASSES; p++) now[p] = before[p];
+            if (!ANY && m + 16 < end_m) fetch_residual(out, m + 16);
             if (!parts) spread();
-            else if (mine) gather(m);
+            else if (n < n_end) gather(m);
 #pragma unroll(ANY ? 1 : PASSES)
             for (int p = 0; p < PASSES; p++) {
                 const int row = m + p * DOWN;
-                if (!mine || row >= rows) continue;
+                const bool there = n < n_end && row < rows;
                 const some<Sum, WIDTH> of = load_some<WIDTH>(own_sum() + p * DOWN * SUM_PITCH);
-                if constexpr (ANY) out.template finish<ANY>(c, row, n, of, out.before(c, row, n));
-                else out.template finish<ANY>(c, row, n, of, before[p]);
+                if constexpr (ANY) {
+                    typename epilogue<Sum, WIDTH>::residual r = { };
+                    if (there && out.has_residual) r = out.before(c, row, n);
+                    out.template finish<true>(c, row, n, there, of, r);
+                } else {
+                    out.template finish<false>(c, row, n, there, of, now[p]);
+                }
             }
         }
+        out.close(c);
     }
 
     /* This block's part. */
@@ -313,14 +330,16 @@ static __global__ __launch_bounds__(THREADS, BN == 128 ? 2 : 3) void product(
         prior_done();
         return;
     }
-    t.multiply_all();
+    epilogue<Sum, WIDTH> out(c, t.own_n() < t.n_end ? t.own_n() : t.n0);
+    t.multiply_all(out);
     const bool parts = BM == 64 && c.splits > 1;
     if (parts) {
         t.leave();
         if (!t.is_last()) return;
+        t.fetch_residual(out, t.own_m());
     }
-    if (c.act > OCT_ACT_RELU6) t.template finish<true>(parts);
-    else t.template finish<false>(parts);
+    if (out.is_plain(c)) t.template finish<false>(out, parts);
+    else t.template finish<true>(out, parts);
 }
 
 template <class Sum> static inline int launch(void *stream, const oct_cuda_conv *c)

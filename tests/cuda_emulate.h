@@ -100,6 +100,7 @@ static inline int atomicAdd(int *p, int x)
     *p += x;
     return *p - x;
 }
+static inline float clamp(float x, float lo, float hi) { return x < lo ? lo : x > hi ? hi : x; }
 static inline float half_to_float(uint16_t h) { return oct_f32_of_f16(h); }
 static inline uint16_t half_of_float(float f) { return oct_f16_of_f32(f); }
 static inline void prior_done(void) { cuda_emulate_prior_done(); }
