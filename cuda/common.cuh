@@ -59,6 +59,14 @@ static __device__ inline uint16_t half_of_float(float f)
     return __half_as_ushort(__float2half_rn(f));
 }
 
+/* 2^x within 2^-22 of itself, 0 for what is below 2^-126. */
+static __device__ inline float exp2_approx(float x)
+{
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
 /* 16 bytes to shared memory, in the background; a group is what was asked for since the last
  * commit, and wait<N> leaves the newest N groups under way. */
 static __device__ inline void copy_async(void *s_to, const void *g_from)

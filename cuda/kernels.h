@@ -271,7 +271,7 @@ typedef struct oct_cuda_attention {
 enum { OCT_CUDA_LENGTH = 8192, OCT_CUDA_WIDTH = 128 };
 int oct_cuda_attend(void *stream, const oct_cuda_attention *a);
 /* F16 on tensor cores with an online softmax, any length: d and d / heads are multiples of 8, the
- * second at most OCT_CUDA_WIDTH, and one is 0.  See attention_f16.cu for its bound. */
+ * second at most OCT_CUDA_WIDTH.  docs/cuda.md has its bound. */
 int oct_cuda_attend_f16(void *stream, const oct_cuda_attention *a);
 
 #ifdef __cplusplus
