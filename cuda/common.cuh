@@ -102,6 +102,33 @@ static __device__ inline void store(const oct_cuda_rows &rows, oct_half *p, floa
 }
 static __device__ inline void store(const oct_cuda_rows &, float *p, float x) { *p = x; }
 
+/* N neighbours of a row as floats, and back, 16 bytes at a time. */
+template <int N, class E> static __device__ inline some<float, N> load_floats(const E *p)
+{
+    enum { EACH = N * (int)sizeof(E) < OCT_CUDA_CHUNK ? N : OCT_CUDA_CHUNK / (int)sizeof(E) };
+    some<float, N> y;
+#pragma unroll
+    for (int i = 0; i < N; i += EACH) {
+        const some<E, EACH> x = load_some<EACH>(p + i);
+#pragma unroll
+        for (int k = 0; k < EACH; k++) y.at[i + k] = load(&x.at[k]);
+    }
+    return y;
+}
+
+template <int N>
+static __device__ inline void store_some(const oct_cuda_rows &, float *p, const some<float, N> &x)
+{
+    enum { EACH = N < 4 ? N : 4 };
+#pragma unroll
+    for (int i = 0; i < N; i += EACH) {
+        some<float, EACH> y;
+#pragma unroll
+        for (int k = 0; k < EACH; k++) y.at[k] = x.at[i + k];
+        *(some<float, EACH> *)(p + i) = y;
+    }
+}
+
 template <int N>
 static __device__ inline void store_some(const oct_cuda_rows &rows, oct_half *p,
                                          const some<float, N> &x)

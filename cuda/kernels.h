@@ -237,7 +237,7 @@ typedef struct oct_cuda_pool {
 } oct_cuda_pool;
 int oct_cuda_pool2d(void *stream, oct_cuda_rows rows, const oct_cuda_pool *p);
 
-/* ---- norm.cu: mean, variance and sums on 16 lanes, as ops/kernels/vec.h ---- */
+/* ---- norm.cu: mean, variance and sums of FP32 on 16 lanes, as ops/kernels/vec.h ---- */
 
 int oct_cuda_layernorm(void *stream, oct_cuda_rows rows, float eps, const float *gamma,
                        const float *beta, oct_cuda_value x, oct_cuda_value y);
@@ -253,6 +253,12 @@ typedef struct oct_cuda_embedding {
     oct_cuda_value y;                    /* rows are tokens */
 } oct_cuda_embedding;
 int oct_cuda_embed(void *stream, oct_cuda_rows rows, const oct_cuda_embedding *e);
+
+/* norm_f16.cu's, where the others call them: F16, y.cols a multiple of 8, sums in any order. */
+int oct_cuda_layernorm_f16(void *stream, oct_cuda_rows rows, float eps, const float *gamma,
+                           const float *beta, oct_cuda_value x, oct_cuda_value y);
+int oct_cuda_softmax_f16(void *stream, oct_cuda_rows rows, oct_cuda_value x, oct_cuda_value y);
+int oct_cuda_embed_f16(void *stream, oct_cuda_rows rows, const oct_cuda_embedding *e);
 
 /* y[t] = x[starts[t]]; rows are texts */
 int oct_cuda_first(void *stream, oct_cuda_rows rows, const int32_t *starts, oct_cuda_value x,

@@ -3,8 +3,9 @@
  *   for each row                   grid; two of a warp, sixteen threads each
  *     for each column              thread l: columns l, l + 16, ...
  *       sums: lane l, then l + (l + 8), + 4, + 2, + 1               shuffles
- * These are the sixteen lanes of ops/kernels/vec.h, so the order of sums is the CPU's. */
-#include "cuda/common.cuh"
+ * These are the sixteen lanes of ops/kernels/vec.h, so the order of sums is the CPU's.
+ * norm_f16.cu has F16 rows whose columns are a multiple of 8, but for first. */
+#include "cuda/norm.cuh"
 
 namespace rowwise {
 
@@ -97,52 +98,39 @@ static __device__ inline float word_at(const oct_cuda_embedding &e, size_t id, s
     }
 }
 
-/* The text that token i belongs to: the last whose begin is not after it. */
-static __host__ __device__ inline int text_of(const int32_t *starts, int texts, int i)
-{
-    int lo = 0, hi = texts - 1;
-    while (lo < hi) {
-        const int mid = (lo + hi + 1) / 2;
-        if (starts[mid] <= i) lo = mid;
-        else hi = mid - 1;
-    }
-    return lo;
-}
-
 template <class E> static __global__ void embed(oct_cuda_rows rows, oct_cuda_embedding e)
 {
     const row r = find(rows);
-    const int d = e.y.cols, i0 = (int)r.i;
-    size_t id = 0;
-    const float *position = e.position, *type = nullptr;
-    if (r.there) {
-        id = (size_t)e.ids[i0];
-        position += (size_t)(i0 - e.starts[text_of(e.starts, *e.texts, i0)]) * (size_t)d;
-        if (e.types) type = e.type + (size_t)e.types[i0] * (size_t)d;
-    }
+    const int d = e.y.cols;
+    embedding::token t = { };
+    if (r.there) t = embedding::find(e, (int)r.i);
     auto get = [=](int i) {
-        float y = word_at(e, id, id * (size_t)d + (size_t)i);
-        if (type) y = y + type[i];
-        return y + position[i];
+        float y = word_at(e, t.id, t.word + (size_t)i);
+        if (e.types) y = y + e.type[t.type + (size_t)i];
+        return y + e.position[t.position + (size_t)i];
     };
     normalize(rows, r.lane, r.there ? d : 0, (float)d, get, e.eps, e.gamma, e.beta,
               (E *)e.y.data + r.i * e.y.pitch, e.y.pitch);
 }
 
-template <class E>
-static __global__ void first(oct_cuda_rows rows, const int32_t *starts, oct_cuda_value x,
-                             oct_cuda_value y)
+/* 16 bytes of any type a thread. */
+static __global__ void first(oct_cuda_rows rows, const int32_t *starts, const char *x, char *y,
+                             size_t pitch)
 {
     const row r = find(rows);
     if (!r.there) return;
-    const E *from = (const E *)x.data + (size_t)starts[r.i] * (size_t)x.pitch;
-    for (int i = r.lane; i < y.pitch; i += LANES) ((E *)y.data)[r.i * y.pitch + i] = from[i];
+    x += (size_t)starts[r.i] * pitch;
+    y += (size_t)r.i * pitch;
+    for (size_t i = (size_t)r.lane * OCT_CUDA_CHUNK; i < pitch; i += LANES * OCT_CUDA_CHUNK)
+        *(some<char, OCT_CUDA_CHUNK> *)(y + i) = load_some<OCT_CUDA_CHUNK>(x + i);
 }
 
 static dim3 grid(const oct_cuda_rows &rows)
 {
     return dim3(blocks_for((long long)rows.most * rows.per, 1, ROWS));
 }
+
+static bool is_wide(oct_cuda_value y) { return y.type == OCT_F16 && y.cols % 8 == 0; }
 
 }
 
@@ -153,6 +141,7 @@ extern "C" {
 int oct_cuda_layernorm(void *stream, oct_cuda_rows rows, float eps, const float *gamma,
                        const float *beta, oct_cuda_value x, oct_cuda_value y)
 {
+    if (is_wide(y)) return oct_cuda_layernorm_f16(stream, rows, eps, gamma, beta, x, y);
     OCT_LAUNCH(OCT_FOR_FLOAT(y, layernorm), grid(rows), dim3(BLOCK), 0, stream, rows, eps, gamma,
                beta, x, y);
     return OCT_LAUNCHED();
@@ -160,12 +149,14 @@ int oct_cuda_layernorm(void *stream, oct_cuda_rows rows, float eps, const float 
 
 int oct_cuda_softmax(void *stream, oct_cuda_rows rows, oct_cuda_value x, oct_cuda_value y)
 {
+    if (is_wide(y)) return oct_cuda_softmax_f16(stream, rows, x, y);
     OCT_LAUNCH(OCT_FOR_FLOAT(y, softmax), grid(rows), dim3(BLOCK), 0, stream, rows, x, y);
     return OCT_LAUNCHED();
 }
 
 int oct_cuda_embed(void *stream, oct_cuda_rows rows, const oct_cuda_embedding *e)
 {
+    if (is_wide(e->y)) return oct_cuda_embed_f16(stream, rows, e);
     OCT_LAUNCH(OCT_FOR_FLOAT(e->y, embed), grid(rows), dim3(BLOCK), 0, stream, rows, *e);
     return OCT_LAUNCHED();
 }
@@ -173,7 +164,9 @@ int oct_cuda_embed(void *stream, oct_cuda_rows rows, const oct_cuda_embedding *e
 int oct_cuda_first(void *stream, oct_cuda_rows rows, const int32_t *starts, oct_cuda_value x,
                    oct_cuda_value y)
 {
-    OCT_LAUNCH(OCT_FOR_FLOAT(y, first), grid(rows), dim3(BLOCK), 0, stream, rows, starts, x, y);
+    const size_t pitch = (size_t)y.pitch * (y.type == OCT_F16 ? sizeof(oct_half) : sizeof(float));
+    OCT_LAUNCH(first, grid(rows), dim3(BLOCK), 0, stream, rows, starts, (const char *)x.data,
+               (char *)y.data, pitch);
     return OCT_LAUNCHED();
 }
 

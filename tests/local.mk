@@ -285,7 +285,7 @@ cuda_host = $(NVCC) -I$(top_srcdir) -std=c++17 -O2 -g -x c++ \
 	-Xcompiler -fno-exceptions,-fno-rtti,-fno-threadsafe-statics,-ffp-contract=off \
 	-Xcompiler -fno-strict-aliasing -Xcompiler -U_FORTIFY_SOURCE,-Wno-unknown-pragmas
 $(cuda_emulated): $(srcdir)/tests/cuda_emulate.h $(srcdir)/cuda/common.cuh \
-	$(srcdir)/cuda/kernels.h $(srcdir)/cuda/mma.cuh $(srcdir)/cuda/conv2d.cuh \
+	$(srcdir)/cuda/kernels.h $(srcdir)/cuda/mma.cuh $(srcdir)/cuda/norm.cuh $(srcdir)/cuda/conv2d.cuh \
 	$(srcdir)/cuda/conv2d_mma.cuh
 SUFFIXES += .cc .emu
 .cu.emu:
