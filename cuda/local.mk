@@ -30,7 +30,8 @@ liboctet_cuda_la_SOURCES  = $(cuda_headers) cuda/backend.c cuda/cublas.c cuda/de
 liboctet_cuda_la_CPPFLAGS = $(AM_CPPFLAGS) $(CUDA_CPPFLAGS)
 liboctet_cuda_la_LIBADD   = $(cuda_kernels:.cu=.lo) $(CUDA_LIBS)
 $(cuda_kernels:.cu=.lo): $(srcdir)/cuda/common.cuh $(srcdir)/cuda/kernels.h \
-	$(srcdir)/cuda/mma.cuh $(srcdir)/cuda/norm.cuh $(srcdir)/cuda/conv2d.cuh $(srcdir)/cuda/conv2d_mma.cuh \
+	$(srcdir)/cuda/mma.cuh $(srcdir)/cuda/norm.cuh \
+	$(srcdir)/cuda/conv2d.cuh $(srcdir)/cuda/conv2d_mma.cuh \
 	$(srcdir)/ops/kernels/math_f32.h \
 	$(srcdir)/ops/kernels/requant.h
 endif

@@ -108,6 +108,15 @@ static inline float exp2_approx(float x)
     const float y = exp2f(x);
     return y < 0x1p-126f ? 0 : y * (1 + 0x1p-22f); /* NaN stays; as far off as it may be */
 }
+static inline uint32_t max_halves(uint32_t a, uint32_t b)
+{
+    uint32_t y = 0;
+    for (int i = 0; i < 32; i += 16) {
+        const float p = half_to_float((uint16_t)(a >> i)), q = half_to_float((uint16_t)(b >> i));
+        y |= (uint32_t)half_of_float(p != p || q != q ? NAN : p > q ? p : q) << i;
+    }
+    return y;
+}
 static inline void prior_done(void) { cuda_emulate_prior_done(); }
 static inline void copy_async(void *to, const void *from) { cuda_emulate_copy(to, from); }
 static inline void copy_commit(void) { cuda_emulate_commit(); }
