@@ -26,6 +26,8 @@ typedef struct job {
     int pixels;
     oct_quant quant;
     oct_requant out;
+    oct_qparams *sample;
+    uint8_t *fill;
     oct_cuda_pool pool;
     oct_cuda_embedding embedding;
 } job;

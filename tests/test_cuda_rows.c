@@ -168,6 +168,46 @@ START_TEST(bytes)
 }
 END_TEST
 
+static int launch_samples(void *s, const job *j)
+{
+    return oct_cuda_quantize_samples(s, rows, j->x, j->y, j->sample, j->fill);
+}
+
+/* A range for each sample, without what is not finite. */
+START_TEST(samples)
+{
+    const int cols = widths[_i], n = PER * cols;
+    open_rows(PER);
+    float *x = randoms((size_t)(MOST * n), 7);
+    x[n - 1] = NAN;
+    x[n] = -INFINITY;
+    x[2 * n] *= 100;
+    oct_qparams p[MOST];
+    uint8_t fill[MOST * OCT_CUDA_CHUNK];
+    job j = { .launch = launch_samples, .x = put(OCT_F32, N, cols, x),
+              .y = put(OCT_U8, N, cols, NULL), .sample = put_bytes(p, sizeof p),
+              .fill = put_bytes(fill, sizeof fill) };
+    run(&j);
+    ok(oct_cuda_receive(device, p, j.sample, sizeof p));
+    ok(oct_cuda_receive(device, fill, j.fill, sizeof fill));
+    ok(oct_cuda_wait(device));
+    for (int sample = 0; sample < SAMPLES; sample++) {
+        oct_range r = { 0, 0 };
+        for (int i = sample * n; i < (sample + 1) * n; i++)
+            if (isfinite(x[i])) r = (oct_range){ fminf(r.lo, x[i]), fmaxf(r.hi, x[i]) };
+        const oct_qparams q = oct_qparams_u8(r, 255);
+        ck_assert(q.scale == p[sample].scale && q.zero == p[sample].zero);
+        for (int i = 0; i < OCT_CUDA_CHUNK; i++)
+            ck_assert_int_eq(fill[sample * OCT_CUDA_CHUNK + i], q.zero);
+        for (int i = sample * n; i < (sample + 1) * n; i++)
+            want[i] = quantized(x[i], 1 / q.scale, (oct_quant){ q.scale, q.zero, 255 });
+    }
+    compare(&j.y, want, 0);
+    oct_cuda_close(device);
+    free(x);
+}
+END_TEST
+
 /* ---- rows ---- */
 
 static int launch_layernorm(void *s, const job *j)
@@ -419,6 +459,7 @@ int main(void)
         { copies, 2 * N_WIDTHS },
         { overflows_are_counted, 1 },
         { bytes, 2 * N_WIDTHS },
+        { samples, N_WIDTHS },
         { norms_and_softmax, 2 * N_NORMS },
         { embeddings, 4 * N_WORD_TYPES },
         { layouts, 8 },
