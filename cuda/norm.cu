@@ -4,6 +4,7 @@
  *     for each column              thread l: columns l, l + 16, ...
  *       sums: lane l, then l + (l + 8), + 4, + 2, + 1               shuffles
  * These are the sixteen lanes of ops/kernels/vec.h, so the order of sums is the CPU's.
+ *   registers of layernorm   a row of up to 768 floats, 48; columns beyond are read in each pass
  * norm_f16.cu has F16 rows whose columns are a multiple of 8, but for first. */
 #include "cuda/norm.cuh"
 
@@ -31,30 +32,37 @@ struct row { long long i; int lane; bool there; };
 
 static __device__ inline row find(const oct_cuda_rows &rows)
 {
-    prior_done();
     row r;
     r.i = (long long)blockIdx.x * ROWS + (int)threadIdx.x / LANES;
     r.lane = (int)threadIdx.x % LANES;
     r.there = r.i < (long long)*rows.count * rows.per;
+    prior_done();
     return r;
 }
 
-/* y = norm(v) of one row, whose element i is get(i); rows that are not there have n = 0. */
-template <class E, class Get>
+/* y = norm(v) of one row, whose element i is get(i); rows that are not there have n = 0.  The first
+ * HELD elements of a thread are got once, all at a time. */
+template <int HELD, class E, class Get>
 static __device__ inline void normalize(const oct_cuda_rows &rows, int lane, int n, float count,
                                         Get get, float eps, const float *gamma, const float *beta,
                                         E *y, int pitch)
 {
-    float sum = 0, squares = 0;
-    for (int i = lane; i < n; i += LANES) sum += get(i);
+    float held[HELD], sum = 0, squares = 0;
+#pragma unroll
+    for (int k = 0; k < HELD; k++) held[k] = lane + k * LANES < n ? get(lane + k * LANES) : 0;
+    auto for_each = [&](auto f) { /* f(i, element i), in rising order */
+#pragma unroll
+        for (int k = 0; k < HELD; k++)
+            if (lane + k * LANES < n) f(lane + k * LANES, held[k]);
+        for (int i = lane + HELD * LANES; i < n; i += LANES) f(i, get(i));
+    };
+    for_each([&](int, float x) { sum += x; });
     const float mean = lanes_sum(sum) / count;
-    for (int i = lane; i < n; i += LANES) {
-        const float v = get(i) - mean;
-        squares = fmaf(v, v, squares);
-    }
+    for_each([&](int, float x) { squares = fmaf(x - mean, x - mean, squares); });
     const float r = 1 / sqrtf(lanes_sum(squares) / count + eps);
-    for (int i = lane; i < n; i += LANES)
-        store(rows, y + i, fmaf((get(i) - mean) * r, gamma[i], beta[i]));
+    for_each([&](int i, float x) {
+        store(rows, y + i, fmaf((x - mean) * r, gamma[i], beta[i]));
+    });
     if (n)
         for (int i = n + lane; i < pitch; i += LANES) store(rows, y + i, 0);
 }
@@ -65,9 +73,10 @@ static __global__ void layernorm(oct_cuda_rows rows, float eps, const float *gam
 {
     const row r = find(rows);
     const E *from = (const E *)x.data + r.i * x.pitch;
-    normalize(rows, r.lane, r.there ? x.cols : 0, (float)x.cols,
-              [=](int i) { return load(from + i); }, eps, gamma, beta,
-              (E *)y.data + r.i * y.pitch, y.pitch);
+    enum { HELD = sizeof(E) == sizeof(float) ? 768 / LANES : 4 };
+    normalize<HELD>(rows, r.lane, r.there ? x.cols : 0, (float)x.cols,
+                    [=](int i) { return load(from + i); }, eps, gamma, beta,
+                    (E *)y.data + r.i * y.pitch, y.pitch);
 }
 
 template <class E>
@@ -109,8 +118,8 @@ template <class E> static __global__ void embed(oct_cuda_rows rows, oct_cuda_emb
         if (e.types) y = y + e.type[t.type + (size_t)i];
         return y + e.position[t.position + (size_t)i];
     };
-    normalize(rows, r.lane, r.there ? d : 0, (float)d, get, e.eps, e.gamma, e.beta,
-              (E *)e.y.data + r.i * e.y.pitch, e.y.pitch);
+    normalize<4>(rows, r.lane, r.there ? d : 0, (float)d, get, e.eps, e.gamma, e.beta,
+                 (E *)e.y.data + r.i * e.y.pitch, e.y.pitch);
 }
 
 /* 16 bytes of any type a thread. */

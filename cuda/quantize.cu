@@ -50,9 +50,10 @@ static __global__ __launch_bounds__(LARGE) void samples(oct_cuda_rows rows, oct_
                                                         oct_cuda_value y, oct_qparams *sample,
                                                         uint8_t *fill)
 {
-    prior_done();
     const int n = (int)blockIdx.x, across = y.pitch / EACH;
-    if (n >= *rows.count) return;
+    const bool there = n < *rows.count;
+    prior_done();
+    if (!there) return;
     const size_t first = (size_t)n * (size_t)rows.per;
     const float *from = (const float *)x.data + first * (size_t)x.pitch;
     uint8_t *to = (uint8_t *)y.data + first * (size_t)y.pitch;
