@@ -182,6 +182,7 @@ START_TEST(samples)
     x[n - 1] = NAN;
     x[n] = -INFINITY;
     x[2 * n] *= 100;
+    x[3 * n - 1] = -300; /* by the last thread */
     oct_qparams p[MOST];
     uint8_t fill[MOST * OCT_CUDA_CHUNK];
     job j = { .launch = launch_samples, .x = put(OCT_F32, N, cols, x),
