@@ -2,7 +2,7 @@
  *
  *   for each output pixel              grid and threadIdx.y, for_plane
  *     for each 8, 4 (FP32, bytes) channels       threadIdx.x
- *       for each tap, rows then columns          thread: 16 bytes, or 4
+ *       for each tap, rows then columns          thread: 16 bytes, or 4; nine in registers
  * An average of halves over many pixels has little to run beside it:
  *   for each output pixel              grid.x
  *     for each 32 channels             grid.y, a warp: 4 threads next to each other, 8 each
@@ -51,30 +51,17 @@ static __device__ inline window find(const oct_cuda_pool &p, int per, int row)
                    (size_t)sample * (size_t)p.h * (size_t)p.w };
 }
 
-/* f(x from column col on) of each tap. */
-template <class E, class F>
-static __device__ inline void for_taps(const oct_cuda_pool &p, const window &w, int col, F f)
-{
-    for (int i = 0; i < w.v.n; i++) {
-        const size_t first = w.sample + (size_t)(w.v.first + i * w.v.step) * (size_t)p.w +
-                             (size_t)w.h.first;
-        const E *x = (const E *)p.x.data + first * (size_t)p.x.pitch + col;
-        const size_t step = (size_t)w.h.step * (size_t)p.x.pitch;
-#pragma unroll 3
-        for (int j = 0; j < w.h.n; j++) f(x + (size_t)j * step);
-    }
-}
-
-/* What a thread has of E: N neighbours; add takes a tap, put writes them to column col of y. */
+/* What a thread has of E: N neighbours; add takes those of a tap, put writes them to column col of
+ * y. */
 template <class E, bool MAX> struct pooled { /* an average of floats or halves */
     enum { N = OCT_CUDA_CHUNK / sizeof(E) };
+    typedef some<E, N> tap;
     some<float, N> sum = { };
 
-    __device__ inline void add(const E *x)
+    __device__ inline void add(const tap &x)
     {
-        const some<float, N> tap = load_floats<N>(x);
 #pragma unroll
-        for (int i = 0; i < N; i++) sum.at[i] += tap.at[i];
+        for (int i = 0; i < N; i++) sum.at[i] += load(&x.at[i]);
     }
     __device__ inline void put(const oct_cuda_rows &rows, const oct_cuda_pool &p, const window &w,
                                size_t to, int col)
@@ -88,18 +75,18 @@ template <class E, bool MAX> struct pooled { /* an average of floats or halves *
 
 template <> struct pooled<oct_half, true> {
     enum { N = 8, MINUS_INFINITY = 0xfc00 };
-    some<uint32_t, N / 2> best;
+    typedef some<uint32_t, N / 2> tap;
+    tap best;
 
     __device__ inline pooled()
     {
 #pragma unroll
         for (int i = 0; i < N / 2; i++) best.at[i] = MINUS_INFINITY * 0x10001u;
     }
-    __device__ inline void add(const oct_half *x)
+    __device__ inline void add(const tap &x)
     {
-        const some<uint32_t, N / 2> tap = load_some<N / 2>((const uint32_t *)x);
 #pragma unroll
-        for (int i = 0; i < N / 2; i++) best.at[i] = max_halves(best.at[i], tap.at[i]);
+        for (int i = 0; i < N / 2; i++) best.at[i] = max_halves(best.at[i], x.at[i]);
     }
     __device__ inline void put(const oct_cuda_rows &, const oct_cuda_pool &p, const window &,
                                size_t to, int col)
@@ -107,20 +94,20 @@ template <> struct pooled<oct_half, true> {
 #pragma unroll
         for (int i = 0; i < N; i++)
             if (col + i >= p.y.cols) best.at[i / 2] &= i % 2 ? 0xffffu : 0;
-        *(some<uint32_t, N / 2> *)((oct_half *)p.y.data + to) = best;
+        *(tap *)((oct_half *)p.y.data + to) = best;
     }
 };
 
 template <> struct pooled<float, true> {
     enum { N = 4 };
-    some<float, N> best = { { -INFINITY, -INFINITY, -INFINITY, -INFINITY } };
+    typedef some<float, N> tap;
+    tap best = { { -INFINITY, -INFINITY, -INFINITY, -INFINITY } };
 
-    __device__ inline void add(const float *x)
+    __device__ inline void add(const tap &x)
     {
-        const some<float, N> tap = load_some<N>(x);
 #pragma unroll
         for (int i = 0; i < N; i++)
-            if (tap.at[i] > best.at[i] || isnan(tap.at[i])) best.at[i] = tap.at[i];
+            if (x.at[i] > best.at[i] || isnan(x.at[i])) best.at[i] = x.at[i];
     }
     __device__ inline void put(const oct_cuda_rows &rows, const oct_cuda_pool &p, const window &,
                                size_t to, int col)
@@ -134,15 +121,15 @@ template <> struct pooled<float, true> {
 
 template <bool MAX> struct pooled<uint8_t, MAX> {
     enum { N = 4 };
+    typedef some<uint8_t, N> tap;
     some<int, N> all = { };
 
-    __device__ inline void add(const uint8_t *x)
+    __device__ inline void add(const tap &x)
     {
-        const some<uint8_t, N> tap = load_some<N>(x);
 #pragma unroll
         for (int i = 0; i < N; i++)
-            if (!MAX) all.at[i] += tap.at[i];
-            else all.at[i] = tap.at[i] > all.at[i] ? tap.at[i] : all.at[i];
+            if (!MAX) all.at[i] += x.at[i];
+            else all.at[i] = x.at[i] > all.at[i] ? x.at[i] : all.at[i];
     }
     __device__ inline void put(const oct_cuda_rows &rows, const oct_cuda_pool &p, const window &w,
                                size_t to, int col)
@@ -161,12 +148,35 @@ template <bool MAX> struct pooled<uint8_t, MAX> {
     }
 };
 
+/* All taps from column col on, rows then columns; nine are loaded together, as a 3x3 window has. */
+template <class E, class Y>
+static __device__ inline void add_taps(const oct_cuda_pool &p, const window &w, int col, Y &y)
+{
+    enum { TOGETHER = 9 };
+    const size_t first = w.sample + (size_t)w.v.first * (size_t)p.w + (size_t)w.h.first;
+    const long long step = (long long)w.h.step * p.x.pitch;
+    const long long down = (long long)w.v.step * p.w * p.x.pitch - w.h.n * step;
+    const E *x = (const E *)p.x.data + first * (size_t)p.x.pitch + col;
+    for (int left = w.v.n * w.h.n, across = 0; left > 0; left -= TOGETHER) {
+        typename Y::tap tap[TOGETHER];
+#pragma unroll
+        for (int i = 0; i < TOGETHER; i++) {
+            if (i < left) tap[i] = *(const typename Y::tap *)x;
+            x += step;
+            if (++across == w.h.n) across = 0, x += down;
+        }
+#pragma unroll
+        for (int i = 0; i < TOGETHER; i++)
+            if (i < left) y.add(tap[i]);
+    }
+}
+
 template <class E, bool MAX> static __global__ void windows(oct_cuda_rows rows, oct_cuda_pool p)
 {
     for_plane<pooled<E, MAX>::N>(rows, p.y.pitch, [&](int row, int col) {
         const window w = find(p, rows.per, row);
         pooled<E, MAX> y;
-        for_taps<E>(p, w, col, [&](const E *x) { y.add(x); });
+        add_taps<E>(p, w, col, y);
         y.put(rows, p, w, (size_t)row * (size_t)p.y.pitch + (size_t)col, col);
     });
 }
@@ -188,7 +198,7 @@ static __global__ void wide_average(oct_cuda_rows rows, oct_cuda_pool p)
         const int down = i / w.h.n, across = i - down * w.h.n;
         const size_t pixel = w.sample + (size_t)(w.v.first + down) * (size_t)p.w +
                              (size_t)(w.h.first + across);
-        y.add(x + pixel * (size_t)p.x.pitch);
+        y.add(load_some<sums::N>(x + pixel * (size_t)p.x.pitch));
     }
 #pragma unroll
     for (int step = COLUMNS * TAPS / 2; step >= COLUMNS; step /= 2)
