@@ -119,7 +119,8 @@ weights_are_made() {
 
 part_tests() {
     echo "## Tests of the device"
-    for t in device_cuda device_cuda_layers device_cuda_islands device_cuda_products; do
+    for t in device_cuda device_cuda_layers device_cuda_islands device_cuda_products \
+        device_cuda_rows; do
         [ -x tests/$t ] || make -s tests/$t >/dev/null 2>"$work/err" ||
             { fail "tests/$t does not build: $(reason)"; continue; }
         srcdir=$src limited 60 ./tests/$t >"$work/test" 2>&1

@@ -11,7 +11,7 @@ set -eu
 [ -x octet ] && [ -e Makefile ] && [ $# -ge 1 ] || { sed -n '2,10s/^# //p' "$0" >&2; exit 1; }
 dir=$1 all=${2:-}
 programs='octet cnn_infer resnet_infer distilbert_infer'
-tests='device_cuda device_cuda_layers device_cuda_islands device_cuda_products'
+tests='device_cuda device_cuda_layers device_cuda_islands device_cuda_products device_cuda_rows'
 [ ! -e "$dir" ] || { echo "cuda_kit.sh: $dir is there already" >&2; exit 1; }
 make -s $(printf 'tests/%s ' $tests) >/dev/null
 

@@ -1,7 +1,8 @@
 /* attention in the CPU's order of sums (ops/attention.c), FP32 or half:
  *
  *   for each query, head                  grid.x, grid.y
- *     scores: for each token              thread t, t + 128, ...: one chain of FMAs over the head
+ *     scores: for each token              thread t, t + 128, ...: one chain of FMAs over the head,
+ *                                         16 bytes of it at a time
  *     e = exp(score - max), their sum     thread l < 16: tokens l, l + 16, ..., then the lanes
  *     y: for each column                  thread c: one chain of FMAs over the tokens, then / sum
  * A query's scores lie in shared memory: 4 bytes a token.  Exact, and slow at long texts, where
@@ -38,26 +39,39 @@ static __device__ inline float lanes_sum(float x)
     return x;
 }
 
-template <class E>
+/* The score of one token, a chain of FMAs; EACH columns are loaded at a time. */
+template <int EACH, class E>
+static __device__ inline float score(const E *q, const E *k, int width, float scale)
+{
+    float s = 0;
+#pragma unroll 4
+    for (int i = 0; i < width; i += EACH) {
+        const some<float, EACH> a = load_floats<EACH>(q + i), b = load_floats<EACH>(k + i);
+#pragma unroll
+        for (int c = 0; c < EACH; c++) s = fmaf(a.at[c], b.at[c] * scale, s);
+    }
+    return s + 0.0f; /* the bias that gemm_f32 adds: -0 becomes 0 */
+}
+
+/* EACH: 4 where heads are a multiple of it, and so begin on 16 bytes (FP32), or 1. */
+template <class E, int EACH>
 static __global__ void attend(oct_cuda_attention a, float scale)
 {
-    prior_done();
     OCT_DYNAMIC_SHARED(s_raw);
     float *s_score = (float *)s_raw;             /* [length] */
     __shared__ float s_part[BLOCK / 32], s_sum;
     const int thread = (int)threadIdx.x, text = (int)blockIdx.z, head = (int)blockIdx.y;
-    if (text >= *a.texts.count) return;
-    const operands o = find(a, text, (int)blockIdx.x, head);
-    if (!a.one && (int)blockIdx.x >= o.n) return;
+    const bool there = text < *a.texts.count;
+    operands o = { };
+    if (there) o = find(a, text, (int)blockIdx.x, head); /* starts are the caller's */
+    prior_done();
+    if (!there || (!a.one && (int)blockIdx.x >= o.n)) return;
     const int width = a.d / a.heads;
     const E *x = (const E *)a.x.data, *q = (const E *)(a.one ? a.q.data : a.x.data) + o.q;
 
     float top = -INFINITY;
     for (int t = thread; t < o.n; t += BLOCK) {
-        const E *k = x + o.k + (size_t)t * o.ldx;
-        float s = 0;
-        for (int i = 0; i < width; i++) s = fmaf(load(q + i), load(k + i) * scale, s);
-        s = s + 0.0f; /* the bias that gemm_f32 adds: -0 becomes 0 */
+        const float s = score<EACH>(q, x + o.k + (size_t)t * o.ldx, width, scale);
         s_score[t] = s;
         top = oct_max_f32(s, top);
     }
@@ -82,6 +96,7 @@ static __global__ void attend(oct_cuda_attention a, float scale)
     for (int i = thread; i < width; i += BLOCK) {
         const E *v = x + o.v + (size_t)i;
         float sum = 0;
+#pragma unroll 8
         for (int t = 0; t < o.n; t++) sum = fmaf(s_score[t], load(v + (size_t)t * o.ldx), sum);
         store(a.texts, y + i, (sum + 0.0f) / s_sum);
     }
@@ -97,7 +112,8 @@ extern "C" int oct_cuda_attend(void *stream, const oct_cuda_attention *a)
     const float scale = (float)(1 / sqrt((double)width));
     const dim3 grid(a->one ? 1u : (unsigned)a->length, (unsigned)a->heads,
                     (unsigned)a->texts.most);
-    OCT_LAUNCH(OCT_FOR_FLOAT(a->y, attend), grid, dim3(BLOCK), (size_t)a->length * sizeof(float),
-               stream, *a, scale);
+    const auto kernel = a->y.type == OCT_F16 ? attend<oct_half, 1>
+                      : width % 4 ? attend<float, 1> : attend<float, 4>;
+    OCT_LAUNCH(kernel, grid, dim3(BLOCK), (size_t)a->length * sizeof(float), stream, *a, scale);
     return OCT_LAUNCHED();
 }

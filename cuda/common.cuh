@@ -66,6 +66,22 @@ static __device__ inline uint16_t half_of_float(float f)
     return __half_as_ushort(__float2half_rn(f));
 }
 
+/* 2^x within 2^-22 of itself, 0 for what is below 2^-126. */
+static __device__ inline float exp2_approx(float x)
+{
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
+/* The larger of two pairs of halves; NaN if one is. */
+static __device__ inline uint32_t max_halves(uint32_t a, uint32_t b)
+{
+    uint32_t y;
+    asm("max.NaN.f16x2 %0, %1, %2;" : "=r"(y) : "r"(a), "r"(b));
+    return y;
+}
+
 /* 16 bytes to shared memory, in the background; a group is what was asked for since the last
  * commit, and wait<N> leaves the newest N groups under way. */
 static __device__ inline void copy_async(void *s_to, const void *g_from)
@@ -138,6 +154,33 @@ static __device__ inline void store(const oct_cuda_rows &rows, oct_half *p, floa
 }
 static __device__ inline void store(const oct_cuda_rows &, float *p, float x) { *p = x; }
 
+/* N neighbours of a row as floats, and back, 16 bytes at a time. */
+template <int N, class E> static __device__ inline some<float, N> load_floats(const E *p)
+{
+    enum { EACH = N * (int)sizeof(E) < OCT_CUDA_CHUNK ? N : OCT_CUDA_CHUNK / (int)sizeof(E) };
+    some<float, N> y;
+#pragma unroll
+    for (int i = 0; i < N; i += EACH) {
+        const some<E, EACH> x = load_some<EACH>(p + i);
+#pragma unroll
+        for (int k = 0; k < EACH; k++) y.at[i + k] = load(&x.at[k]);
+    }
+    return y;
+}
+
+template <int N>
+static __device__ inline void store_some(const oct_cuda_rows &, float *p, const some<float, N> &x)
+{
+    enum { EACH = N < 4 ? N : 4 };
+#pragma unroll
+    for (int i = 0; i < N; i += EACH) {
+        some<float, EACH> y;
+#pragma unroll
+        for (int k = 0; k < EACH; k++) y.at[k] = x.at[i + k];
+        *(some<float, EACH> *)(p + i) = y;
+    }
+}
+
 template <int N>
 static __device__ inline void store_some(const oct_cuda_rows &rows, oct_half *p,
                                          const some<float, N> &x)
@@ -173,6 +216,30 @@ static inline unsigned blocks_for(long long rows, int cols, int block)
 {
     const long long n = (rows * cols + block - 1) / block;
     return n < 1 ? 1u : n > 0x7fffffff ? 0x7fffffffu : (unsigned)n;
+}
+
+/* Threads for the columns of rows, `each` at a time, without a division: x goes along a row, y is
+ * the row. */
+enum { OCT_CUDA_PLANE = 256 };
+struct plane { dim3 grid, block; };
+
+static inline plane plane_of(const oct_cuda_rows &rows, int cols, int each)
+{
+    unsigned x = 1;
+    while (x < OCT_CUDA_PLANE && (int)x * each < cols) x *= 2;
+    const unsigned y = OCT_CUDA_PLANE / x;
+    return plane{ dim3(blocks_for((long long)rows.most * rows.per, 1, (int)y)), dim3(x, y) };
+}
+
+/* f(row, column) of all that a thread of plane_of has, once earlier launches are done. */
+template <int EACH, class F>
+static __device__ inline void for_plane(const oct_cuda_rows &rows, int cols, F f)
+{
+    const long long row = (long long)blockIdx.x * blockDim.y + threadIdx.y;
+    const bool there = row < (long long)*rows.count * rows.per;
+    prior_done();
+    for (int col = (int)threadIdx.x * EACH; there && col < cols; col += (int)blockDim.x * EACH)
+        f((int)row, col);
 }
 
 /* A kernel for each element: F returns from the caller. */

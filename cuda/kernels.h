@@ -237,7 +237,7 @@ typedef struct oct_cuda_pool {
 } oct_cuda_pool;
 int oct_cuda_pool2d(void *stream, oct_cuda_rows rows, const oct_cuda_pool *p);
 
-/* ---- norm.cu: mean, variance and sums on 16 lanes, as ops/kernels/vec.h ---- */
+/* ---- norm.cu: mean, variance and sums of FP32 on 16 lanes, as ops/kernels/vec.h ---- */
 
 int oct_cuda_layernorm(void *stream, oct_cuda_rows rows, float eps, const float *gamma,
                        const float *beta, oct_cuda_value x, oct_cuda_value y);
@@ -253,6 +253,12 @@ typedef struct oct_cuda_embedding {
     oct_cuda_value y;                    /* rows are tokens */
 } oct_cuda_embedding;
 int oct_cuda_embed(void *stream, oct_cuda_rows rows, const oct_cuda_embedding *e);
+
+/* norm_f16.cu's, where the others call them: F16, y.cols a multiple of 8, sums in any order. */
+int oct_cuda_layernorm_f16(void *stream, oct_cuda_rows rows, float eps, const float *gamma,
+                           const float *beta, oct_cuda_value x, oct_cuda_value y);
+int oct_cuda_softmax_f16(void *stream, oct_cuda_rows rows, oct_cuda_value x, oct_cuda_value y);
+int oct_cuda_embed_f16(void *stream, oct_cuda_rows rows, const oct_cuda_embedding *e);
 
 /* y[t] = x[starts[t]]; rows are texts */
 int oct_cuda_first(void *stream, oct_cuda_rows rows, const int32_t *starts, oct_cuda_value x,
@@ -271,7 +277,7 @@ typedef struct oct_cuda_attention {
 enum { OCT_CUDA_LENGTH = 8192, OCT_CUDA_WIDTH = 128 };
 int oct_cuda_attend(void *stream, const oct_cuda_attention *a);
 /* F16 on tensor cores with an online softmax, any length: d and d / heads are multiples of 8, the
- * second at most OCT_CUDA_WIDTH, and one is 0.  See attention_f16.cu for its bound. */
+ * second at most OCT_CUDA_WIDTH.  docs/cuda.md has its bound. */
 int oct_cuda_attend_f16(void *stream, const oct_cuda_attention *a);
 
 #ifdef __cplusplus

@@ -3,9 +3,10 @@
 # of each kernel stays in a .ptxas beside its object: tests/cuda_sass.sh reads it.
 cuda_kernels = cuda/conv2d_f16.cu cuda/conv2d_s8.cu cuda/conv2d_groups.cu \
 	cuda/conv2d_f32.cu cuda/winograd_f32.cu cuda/eltwise.cu \
-	cuda/pool.cu cuda/norm.cu cuda/attention.cu cuda/attention_f16.cu cuda/quantize.cu
+	cuda/pool.cu cuda/norm.cu cuda/norm_f16.cu cuda/attention.cu cuda/attention_f16.cu \
+	cuda/quantize.cu
 cuda_headers = cuda/cuda.h cuda/cublas.h cuda/device.h cuda/kernels.h cuda/steps.h \
-	cuda/common.cuh cuda/mma.cuh cuda/conv2d.cuh cuda/conv2d_mma.cuh
+	cuda/common.cuh cuda/mma.cuh cuda/norm.cuh cuda/conv2d.cuh cuda/conv2d_mma.cuh
 cuda_nvcc = $(LIBTOOL) $(AM_V_lt) --tag=CC --mode=compile $(SHELL) \
 	$(top_srcdir)/build-aux/nvcc.sh $(NVCC)
 cuda_flags = -I$(top_srcdir) -std=c++17 -fmad=false \
@@ -29,7 +30,8 @@ liboctet_cuda_la_SOURCES  = $(cuda_headers) cuda/backend.c cuda/cublas.c cuda/de
 liboctet_cuda_la_CPPFLAGS = $(AM_CPPFLAGS) $(CUDA_CPPFLAGS)
 liboctet_cuda_la_LIBADD   = $(cuda_kernels:.cu=.lo) $(CUDA_LIBS)
 $(cuda_kernels:.cu=.lo): $(srcdir)/cuda/common.cuh $(srcdir)/cuda/kernels.h \
-	$(srcdir)/cuda/mma.cuh $(srcdir)/cuda/conv2d.cuh $(srcdir)/cuda/conv2d_mma.cuh \
+	$(srcdir)/cuda/mma.cuh $(srcdir)/cuda/norm.cuh \
+	$(srcdir)/cuda/conv2d.cuh $(srcdir)/cuda/conv2d_mma.cuh \
 	$(srcdir)/ops/kernels/math_f32.h \
 	$(srcdir)/ops/kernels/requant.h
 endif

@@ -3,8 +3,10 @@
  *   for each row                   grid; two of a warp, sixteen threads each
  *     for each column              thread l: columns l, l + 16, ...
  *       sums: lane l, then l + (l + 8), + 4, + 2, + 1               shuffles
- * These are the sixteen lanes of ops/kernels/vec.h, so the order of sums is the CPU's. */
-#include "cuda/common.cuh"
+ * These are the sixteen lanes of ops/kernels/vec.h, so the order of sums is the CPU's.
+ *   registers of layernorm   a row of up to 768 floats, 48; columns beyond are read in each pass
+ * norm_f16.cu has F16 rows whose columns are a multiple of 8, but for first. */
+#include "cuda/norm.cuh"
 
 namespace rowwise {
 
@@ -30,30 +32,37 @@ struct row { long long i; int lane; bool there; };
 
 static __device__ inline row find(const oct_cuda_rows &rows)
 {
-    prior_done();
     row r;
     r.i = (long long)blockIdx.x * ROWS + (int)threadIdx.x / LANES;
     r.lane = (int)threadIdx.x % LANES;
     r.there = r.i < (long long)*rows.count * rows.per;
+    prior_done();
     return r;
 }
 
-/* y = norm(v) of one row, whose element i is get(i); rows that are not there have n = 0. */
-template <class E, class Get>
+/* y = norm(v) of one row, whose element i is get(i); rows that are not there have n = 0.  The first
+ * HELD elements of a thread are got once, all at a time. */
+template <int HELD, class E, class Get>
 static __device__ inline void normalize(const oct_cuda_rows &rows, int lane, int n, float count,
                                         Get get, float eps, const float *gamma, const float *beta,
                                         E *y, int pitch)
 {
-    float sum = 0, squares = 0;
-    for (int i = lane; i < n; i += LANES) sum += get(i);
+    float held[HELD], sum = 0, squares = 0;
+#pragma unroll
+    for (int k = 0; k < HELD; k++) held[k] = lane + k * LANES < n ? get(lane + k * LANES) : 0;
+    auto for_each = [&](auto f) { /* f(i, element i), in rising order */
+#pragma unroll
+        for (int k = 0; k < HELD; k++)
+            if (lane + k * LANES < n) f(lane + k * LANES, held[k]);
+        for (int i = lane + HELD * LANES; i < n; i += LANES) f(i, get(i));
+    };
+    for_each([&](int, float x) { sum += x; });
     const float mean = lanes_sum(sum) / count;
-    for (int i = lane; i < n; i += LANES) {
-        const float v = get(i) - mean;
-        squares = fmaf(v, v, squares);
-    }
+    for_each([&](int, float x) { squares = fmaf(x - mean, x - mean, squares); });
     const float r = 1 / sqrtf(lanes_sum(squares) / count + eps);
-    for (int i = lane; i < n; i += LANES)
-        store(rows, y + i, fmaf((get(i) - mean) * r, gamma[i], beta[i]));
+    for_each([&](int i, float x) {
+        store(rows, y + i, fmaf((x - mean) * r, gamma[i], beta[i]));
+    });
     if (n)
         for (int i = n + lane; i < pitch; i += LANES) store(rows, y + i, 0);
 }
@@ -64,9 +73,10 @@ static __global__ void layernorm(oct_cuda_rows rows, float eps, const float *gam
 {
     const row r = find(rows);
     const E *from = (const E *)x.data + r.i * x.pitch;
-    normalize(rows, r.lane, r.there ? x.cols : 0, (float)x.cols,
-              [=](int i) { return load(from + i); }, eps, gamma, beta,
-              (E *)y.data + r.i * y.pitch, y.pitch);
+    enum { HELD = sizeof(E) == sizeof(float) ? 768 / LANES : 4 };
+    normalize<HELD>(rows, r.lane, r.there ? x.cols : 0, (float)x.cols,
+                    [=](int i) { return load(from + i); }, eps, gamma, beta,
+                    (E *)y.data + r.i * y.pitch, y.pitch);
 }
 
 template <class E>
@@ -97,52 +107,39 @@ static __device__ inline float word_at(const oct_cuda_embedding &e, size_t id, s
     }
 }
 
-/* The text that token i belongs to: the last whose begin is not after it. */
-static __host__ __device__ inline int text_of(const int32_t *starts, int texts, int i)
-{
-    int lo = 0, hi = texts - 1;
-    while (lo < hi) {
-        const int mid = (lo + hi + 1) / 2;
-        if (starts[mid] <= i) lo = mid;
-        else hi = mid - 1;
-    }
-    return lo;
-}
-
 template <class E> static __global__ void embed(oct_cuda_rows rows, oct_cuda_embedding e)
 {
     const row r = find(rows);
-    const int d = e.y.cols, i0 = (int)r.i;
-    size_t id = 0;
-    const float *position = e.position, *type = nullptr;
-    if (r.there) {
-        id = (size_t)e.ids[i0];
-        position += (size_t)(i0 - e.starts[text_of(e.starts, *e.texts, i0)]) * (size_t)d;
-        if (e.types) type = e.type + (size_t)e.types[i0] * (size_t)d;
-    }
+    const int d = e.y.cols;
+    embedding::token t = { };
+    if (r.there) t = embedding::find(e, (int)r.i);
     auto get = [=](int i) {
-        float y = word_at(e, id, id * (size_t)d + (size_t)i);
-        if (type) y = y + type[i];
-        return y + position[i];
+        float y = word_at(e, t.id, t.word + (size_t)i);
+        if (e.types) y = y + e.type[t.type + (size_t)i];
+        return y + e.position[t.position + (size_t)i];
     };
-    normalize(rows, r.lane, r.there ? d : 0, (float)d, get, e.eps, e.gamma, e.beta,
-              (E *)e.y.data + r.i * e.y.pitch, e.y.pitch);
+    normalize<4>(rows, r.lane, r.there ? d : 0, (float)d, get, e.eps, e.gamma, e.beta,
+                 (E *)e.y.data + r.i * e.y.pitch, e.y.pitch);
 }
 
-template <class E>
-static __global__ void first(oct_cuda_rows rows, const int32_t *starts, oct_cuda_value x,
-                             oct_cuda_value y)
+/* 16 bytes of any type a thread. */
+static __global__ void first(oct_cuda_rows rows, const int32_t *starts, const char *x, char *y,
+                             size_t pitch)
 {
     const row r = find(rows);
     if (!r.there) return;
-    const E *from = (const E *)x.data + (size_t)starts[r.i] * (size_t)x.pitch;
-    for (int i = r.lane; i < y.pitch; i += LANES) ((E *)y.data)[r.i * y.pitch + i] = from[i];
+    x += (size_t)starts[r.i] * pitch;
+    y += (size_t)r.i * pitch;
+    for (size_t i = (size_t)r.lane * OCT_CUDA_CHUNK; i < pitch; i += LANES * OCT_CUDA_CHUNK)
+        *(some<char, OCT_CUDA_CHUNK> *)(y + i) = load_some<OCT_CUDA_CHUNK>(x + i);
 }
 
 static dim3 grid(const oct_cuda_rows &rows)
 {
     return dim3(blocks_for((long long)rows.most * rows.per, 1, ROWS));
 }
+
+static bool is_wide(oct_cuda_value y) { return y.type == OCT_F16 && y.cols % 8 == 0; }
 
 }
 
@@ -153,6 +150,7 @@ extern "C" {
 int oct_cuda_layernorm(void *stream, oct_cuda_rows rows, float eps, const float *gamma,
                        const float *beta, oct_cuda_value x, oct_cuda_value y)
 {
+    if (is_wide(y)) return oct_cuda_layernorm_f16(stream, rows, eps, gamma, beta, x, y);
     OCT_LAUNCH(OCT_FOR_FLOAT(y, layernorm), grid(rows), dim3(BLOCK), 0, stream, rows, eps, gamma,
                beta, x, y);
     return OCT_LAUNCHED();
@@ -160,12 +158,14 @@ int oct_cuda_layernorm(void *stream, oct_cuda_rows rows, float eps, const float 
 
 int oct_cuda_softmax(void *stream, oct_cuda_rows rows, oct_cuda_value x, oct_cuda_value y)
 {
+    if (is_wide(y)) return oct_cuda_softmax_f16(stream, rows, x, y);
     OCT_LAUNCH(OCT_FOR_FLOAT(y, softmax), grid(rows), dim3(BLOCK), 0, stream, rows, x, y);
     return OCT_LAUNCHED();
 }
 
 int oct_cuda_embed(void *stream, oct_cuda_rows rows, const oct_cuda_embedding *e)
 {
+    if (is_wide(e->y)) return oct_cuda_embed_f16(stream, rows, e);
     OCT_LAUNCH(OCT_FOR_FLOAT(e->y, embed), grid(rows), dim3(BLOCK), 0, stream, rows, *e);
     return OCT_LAUNCHED();
 }
@@ -173,7 +173,9 @@ int oct_cuda_embed(void *stream, oct_cuda_rows rows, const oct_cuda_embedding *e
 int oct_cuda_first(void *stream, oct_cuda_rows rows, const int32_t *starts, oct_cuda_value x,
                    oct_cuda_value y)
 {
-    OCT_LAUNCH(OCT_FOR_FLOAT(y, first), grid(rows), dim3(BLOCK), 0, stream, rows, starts, x, y);
+    const size_t pitch = (size_t)y.pitch * (y.type == OCT_F16 ? sizeof(oct_half) : sizeof(float));
+    OCT_LAUNCH(first, grid(rows), dim3(BLOCK), 0, stream, rows, starts, (const char *)x.data,
+               (char *)y.data, pitch);
     return OCT_LAUNCHED();
 }
 

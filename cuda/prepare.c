@@ -362,7 +362,7 @@ static oct_status make_attention(const making *m)
         .x = s->x, .y = s->y };
     if (q) s->u.attention.q = oct_cuda_value_of(m->d, q);
     const int width = m->args->out->dim[1] / attr->heads;
-    if (s->x.type == OCT_F16 && !q && width % 8 == 0 && width <= OCT_CUDA_WIDTH) {
+    if (s->x.type == OCT_F16 && width % 8 == 0 && width <= OCT_CUDA_WIDTH) {
         s->launch = launch_attention_f16;
         m->how->kernel = "attention_f16/cuda";
         m->how->type = OCT_F16;

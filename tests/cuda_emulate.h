@@ -13,9 +13,11 @@
  *   shared       holds rubbish when a launch begins where it is dynamic; else what the block before
  *                left: 0xff bytes, half NaN, are written over it by nobody but the kernel
  *   ldmatrix     eight rows that are not in 32 different banks end the test
+ *   exp2_approx  is as far off as the hardware's may be
  *   mma          the fragments as PTX ISA has them, sums in FP32 from k = 0 on
  *
  * What it does not show: speed, other bank conflicts, registers, and what nvcc makes of the source. */
+#include <math.h>
 #include <setjmp.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -103,43 +105,79 @@ static inline int atomicAdd(int *p, int x)
 static inline float clamp(float x, float lo, float hi) { return x < lo ? lo : x > hi ? hi : x; }
 static inline float half_to_float(uint16_t h) { return oct_f32_of_f16(h); }
 static inline uint16_t half_of_float(float f) { return oct_f16_of_f32(f); }
+static inline float exp2_approx(float x)
+{
+    const float y = exp2f(x);
+    return y < 0x1p-126f ? 0 : y * (1 + 0x1p-22f); /* NaN stays; as far off as it may be */
+}
+static inline uint32_t max_halves(uint32_t a, uint32_t b)
+{
+    uint32_t y = 0;
+    for (int i = 0; i < 32; i += 16) {
+        const float p = half_to_float((uint16_t)(a >> i)), q = half_to_float((uint16_t)(b >> i));
+        y |= (uint32_t)half_of_float(p != p || q != q ? NAN : p > q ? p : q) << i;
+    }
+    return y;
+}
 static inline void prior_done(void) { cuda_emulate_prior_done(); }
 static inline void copy_async(void *to, const void *from) { cuda_emulate_copy(to, from); }
 static inline void copy_commit(void) { cuda_emulate_commit(); }
 template <int N> static inline void copy_wait(void) { cuda_emulate_wait(N); }
 
-/* d += of row a and column b, eight words each, word w of which lane w % 4 of their group has. */
-static inline void emulated_product(float *d, const uint32_t a[8], const uint32_t b[8])
-{
-    for (int k = 0; k < 16; k++)
-        *d += half_to_float((uint16_t)(a[k / 2] >> k % 2 * 16)) *
-              half_to_float((uint16_t)(b[k / 2] >> k % 2 * 16));
-}
-static inline void emulated_product(int32_t *d, const uint32_t a[8], const uint32_t b[8])
-{
-    for (int k = 0; k < 32; k++) {
-        const int32_t product = (uint8_t)(a[k / 4] >> k % 4 * 8) * (int8_t)(b[k / 4] >> k % 4 * 8);
-        *d = (int32_t)((uint32_t)*d + (uint32_t)product);
+/* What a lane gives of a and b: halves as floats, or bytes. */
+struct emulated_halves {
+    float a[4][2], b[2][2];
+    emulated_halves(const uint32_t wa[4], const uint32_t wb[2])
+    {
+        for (int i = 0; i < 4; i++) split(a[i], wa[i]);
+        for (int i = 0; i < 2; i++) split(b[i], wb[i]);
     }
-}
+    static void split(float to[2], uint32_t word)
+    {
+        to[0] = half_to_float((uint16_t)word);
+        to[1] = half_to_float((uint16_t)(word >> 16));
+    }
+    static float add(float d, const float x[2], const float y[2])
+    {
+        return d + x[0] * y[0] + x[1] * y[1];
+    }
+};
+struct emulated_bytes {
+    uint32_t a[4], b[2];
+    emulated_bytes(const uint32_t wa[4], const uint32_t wb[2])
+    {
+        memcpy(a, wa, sizeof a);
+        memcpy(b, wb, sizeof b);
+    }
+    static int32_t add(int32_t d, uint32_t x, uint32_t y)
+    {
+        for (int k = 0; k < 32; k += 8)
+            d = (int32_t)((uint32_t)d + (uint32_t)((uint8_t)(x >> k) * (int8_t)(y >> k)));
+        return d;
+    }
+};
 
-template <class Sum>
-static inline void mma(Sum d[4], const uint32_t a[4], const uint32_t b[2])
+/* Word w, k's order, of a row or a column is of lane w % 4 of their group. */
+template <class Fragments, class Sum>
+static inline void emulated_mma(Sum d[4], const uint32_t a[4], const uint32_t b[2])
 {
-    struct fragments { uint32_t a[4], b[2]; } mine;
-    memcpy(mine.a, a, sizeof mine.a);
-    memcpy(mine.b, b, sizeof mine.b);
-    const fragments *all = (const fragments *)cuda_emulate_exchange(&mine, sizeof mine);
+    const Fragments mine(a, b);
+    const Fragments *all = (const Fragments *)cuda_emulate_exchange(&mine, sizeof mine);
     const int g = (int)emulated_lane() / 4, t = (int)emulated_lane() % 4;
     for (int i = 0; i < 4; i++) {
         const int row = g + i / 2 * 8, col = 2 * t + i % 2;
-        uint32_t ra[8], cb[8];
-        for (int w = 0; w < 8; w++) {
-            ra[w] = all[row % 8 * 4 + w % 4].a[row / 8 + w / 4 * 2];
-            cb[w] = all[col * 4 + w % 4].b[w / 4];
-        }
-        emulated_product(&d[i], ra, cb);
+        for (int w = 0; w < 8; w++)
+            d[i] = Fragments::add(d[i], all[row % 8 * 4 + w % 4].a[row / 8 + w / 4 * 2],
+                                  all[col * 4 + w % 4].b[w / 4]);
     }
+}
+static inline void mma(float d[4], const uint32_t a[4], const uint32_t b[2])
+{
+    emulated_mma<emulated_halves>(d, a, b);
+}
+static inline void mma(int32_t d[4], const uint32_t a[4], const uint32_t b[2])
+{
+    emulated_mma<emulated_bytes>(d, a, b);
 }
 
 /* The rows of all 32 lanes: those of a matrix lie in different banks. */

@@ -278,15 +278,15 @@ tests_test_lint_LDADD  = libprograms.la $(LDADD) $(CHECK_LIBS)
 EXTRA_DIST += tests/cuda_emulate.h tests/cuda_emulate.cc
 if HAVE_CUDA
 unit_tests += tests/test_cuda tests/test_cuda_layers tests/test_cuda_islands tests/test_cuda_bench \
-	tests/test_cuda_products
+	tests/test_cuda_products tests/test_cuda_rows
 cuda_emulated = $(cuda_kernels:.cu=.emu) tests/cuda_emulate.emu
 CLEANFILES += $(cuda_emulated) test_cuda-*
 cuda_host = $(NVCC) -I$(top_srcdir) -std=c++17 -O2 -g -x c++ \
 	-Xcompiler -fno-exceptions,-fno-rtti,-fno-threadsafe-statics,-ffp-contract=off \
 	-Xcompiler -fno-strict-aliasing -Xcompiler -U_FORTIFY_SOURCE,-Wno-unknown-pragmas
 $(cuda_emulated): $(srcdir)/tests/cuda_emulate.h $(srcdir)/cuda/common.cuh \
-	$(srcdir)/cuda/kernels.h $(srcdir)/cuda/mma.cuh $(srcdir)/cuda/conv2d.cuh \
-	$(srcdir)/cuda/conv2d_mma.cuh
+	$(srcdir)/cuda/kernels.h $(srcdir)/cuda/mma.cuh $(srcdir)/cuda/norm.cuh \
+	$(srcdir)/cuda/conv2d.cuh $(srcdir)/cuda/conv2d_mma.cuh
 SUFFIXES += .cc .emu
 .cu.emu:
 	@$(MKDIR_P) $(@D)
@@ -308,6 +308,8 @@ tests_test_cuda_layers_LDADD   = $(cuda_emulated) $(LDADD) $(CHECK_LIBS)
 tests_test_cuda_products_SOURCES = tests/graph_case.h tests/graph_case.c \
 	tests/test_cuda_products.c $(cuda_emulation)
 tests_test_cuda_products_LDADD  = $(cuda_emulated) $(LDADD) $(CHECK_LIBS)
+tests_test_cuda_rows_SOURCES = tests/test_cuda_rows.c tests/cuda_rows_case.h $(cuda_emulation)
+tests_test_cuda_rows_LDADD   = $(cuda_emulated) $(LDADD) $(CHECK_LIBS)
 tests_test_cuda_bench_SOURCES = tests/test_cuda_bench.c programs/cmd_bench.c programs/bench.c \
 	programs/cmd_inspect.c programs/inspect_runs.c $(cuda_emulation)
 tests_test_cuda_bench_CFLAGS  = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
@@ -315,7 +317,7 @@ tests_test_cuda_bench_LDADD   = $(cuda_emulated) libprograms.la $(LDADD) $(CHECK
 
 # The same tests of the real device; skipped where there is none.
 unit_tests += tests/device_cuda tests/device_cuda_layers tests/device_cuda_islands \
-	tests/device_cuda_products
+	tests/device_cuda_products tests/device_cuda_rows
 tests_device_cuda_SOURCES  = tests/test_cuda.c
 tests_device_cuda_CPPFLAGS = $(AM_CPPFLAGS) -DOCT_CUDA_DEVICE
 tests_device_cuda_LDADD    = $(LDADD) $(CHECK_LIBS)
@@ -325,6 +327,9 @@ tests_device_cuda_layers_LDADD    = $(LDADD) $(CHECK_LIBS)
 tests_device_cuda_products_SOURCES  = tests/graph_case.c tests/test_cuda_products.c
 tests_device_cuda_products_CPPFLAGS = $(AM_CPPFLAGS) -DOCT_CUDA_DEVICE
 tests_device_cuda_products_LDADD    = $(LDADD) $(CHECK_LIBS)
+tests_device_cuda_rows_SOURCES  = tests/test_cuda_rows.c
+tests_device_cuda_rows_CPPFLAGS = $(AM_CPPFLAGS) -DOCT_CUDA_DEVICE
+tests_device_cuda_rows_LDADD    = $(LDADD) $(CHECK_LIBS)
 tests_device_cuda_islands_SOURCES  = tests/graph_case.c tests/test_cuda_islands.c
 tests_device_cuda_islands_CPPFLAGS = $(AM_CPPFLAGS) -DOCT_CUDA_DEVICE
 tests_device_cuda_islands_LDADD    = $(LDADD) $(CHECK_LIBS)

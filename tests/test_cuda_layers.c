@@ -216,47 +216,78 @@ static double attend(const float *x, int d, int width, int n, int i, int c, doub
         y += exp(score[t] - top) / z * v;
         size += exp(score[t] - top) / z * fabs(v);
     }
-    *most = (0x1p-10 + 2 * (width + 3) * 0x1p-23 * e + 0x1p-18) * size + 0x1p-24;
+    *most = (0x1p-10 + 2 * (width + 3) * 0x1p-23 * e + 0x1p-18) * size + 0x1p-24; /* denormals */
     return y;
 }
 
-START_TEST(fp16_attention_is_within_its_bound)
+enum { TEXTS = 3, TOKENS = 1 + 70 + 130 };
+
+/* Of an input: what is per text does not import it itself. */
+static oct_tensor *twice(net *t, const char *name, int d)
 {
-    enum { N = 3, TOKENS = 1 + 70 + 130 };
-    static const int32_t begins[N + 1] = { 0, 1, 71, TOKENS };
-    const int d = attentions[_i].d, width = d / attentions[_i].heads;
-    const oct_attention_attr attr = { attentions[_i].heads, 130 };
-    const oct_tensor rows = { .dtype = OCT_F32, .rank = 2, .dim = { TOKENS + 5, 3 * d } };
-    const oct_tensor texts = { .dtype = OCT_S32, .rank = 1, .dim = { N + 2 } };
-    oct_tensor *x, *starts, *y;
+    oct_tensor *x = net_rows(t, TOKENS + 5, d);
+    return net_add(t, name, x, x);
+}
+
+/* Queries, keys and values side by side; or, of one, a query for each text, the first's. */
+static void build_attention(net *t, const heads *h, int one)
+{
+    const oct_attention_attr attr = { h->heads, 130 };
+    const oct_tensor texts = { .dtype = OCT_S32, .rank = 1, .dim = { TEXTS + 2 } };
+    oct_tensor *starts, *q = NULL, *y;
+    net_open(t);
+    oct_tensor *x = twice(t, "x", (one ? 2 : 3) * h->d);
+    ck_assert_int_eq(oct_graph_input(&t->g, &texts, &starts), OCT_OK);
+    t->g.starts = starts;
+    if (one)
+        ck_assert_int_eq(oct_graph_add(&t->g, OCT_OP_FIRST, "first", NULL, 0,
+                                       (oct_tensor *[OCT_MAX_IN]){ twice(t, "q", h->d), starts },
+                                       &q), OCT_OK);
+    ck_assert_int_eq(oct_graph_add(&t->g, OCT_OP_ATTENTION, "attention", &attr, sizeof attr,
+                                   (oct_tensor *[OCT_MAX_IN]){ x, starts, q }, &y), OCT_OK);
+    net_output(t, y);
+}
+
+START_TEST(attention_is_within_fp16s_bound)
+{
+    static const int32_t begins[TEXTS + 1] = { 0, 1, 71, TOKENS };
+    static float in[TOKENS * 3 * 128];
+    const int one = _i / N_ATTENTIONS == 1, floats = _i / N_ATTENTIONS == 2;
+    const heads *h = &attentions[_i % N_ATTENTIONS];
+    const int d = h->d, width = d / h->heads;
     net t;
-    net_open(&t);
-    ck_assert_int_eq(oct_graph_input(&t.g, &rows, &x), OCT_OK);
-    ck_assert_int_eq(oct_graph_input(&t.g, &texts, &starts), OCT_OK);
-    t.g.starts = starts;
-    ck_assert_int_eq(oct_graph_add(&t.g, OCT_OP_ATTENTION, "attention", &attr, sizeof attr,
-                                   (oct_tensor *[OCT_MAX_IN]){ x, starts }, &y), OCT_OK);
-    net_output(&t, y);
-    const oct_plan_options o = { .threads = 1, .backend = &oct_backend_cuda, .floats = OCT_F16 };
+    build_attention(&t, h, one);
+    const oct_plan_options o = { .threads = 1, .backend = &oct_backend_cuda,
+                                 .floats = floats ? OCT_F32 : OCT_F16 };
     oct_plan *p;
     ck_assert_msg(oct_plan_build(&t.g, &o, &p) == OCT_OK, "%s", oct_last_error());
-    ck_assert_str_eq(p->step[0].kernel, width % 8 ? "attention/cuda" : "attention_f16/cuda");
-    fill(&p->in[0], 11);
-    float *in = p->in[0].data;
-    for (int i = 0; i < TOKENS * 3 * d; i++) in[i] = oct_f32_of_f16(oct_f16_of_f32(in[i]));
+    ck_assert_str_eq(net_step(p, "attention")->kernel,
+                     width % 8 || floats ? "attention/cuda" : "attention_f16/cuda");
+    oct_tensor all = { .data = in, .dtype = OCT_F32, .rank = 2, .dim = { TOKENS, 3 * d } };
+    fill(&all, 11);
+    for (int i = 0; i < TOKENS; i++)
+        for (int c = 0; c < 3 * d; c++) { /* of one query, that has an input of its own */
+            const float half = oct_f32_of_f16(oct_f16_of_f32(in[i * 3 * d + c]));
+            float *q = one ? p->in[2].data : NULL, *x = p->in[0].data;
+            in[i * 3 * d + c] = 2 * half;
+            if (one && c < d) q[i * d + c] = half;
+            else x[i * (one ? 2 : 3) * d + c - one * d] = half;
+        }
     memcpy(p->in[1].data, begins, sizeof begins);
-    ck_assert_int_eq(oct_plan_run_all(p, NULL, N), OCT_OK);
+    cuda_emulate_order(one);
+    ck_assert_int_eq(oct_plan_run_all(p, NULL, TEXTS), OCT_OK);
+    cuda_emulate_order(0);
     const float *got = p->out[0].data;
-    for (int text = 0; text < N; text++)
-        for (int i = begins[text]; i < begins[text + 1]; i++)
-            for (int c = 0; c < d; c++) {
+    for (int text = 0; text < TEXTS; text++) {
+        const int n = begins[text + 1] - begins[text];
+        for (int i = 0; i < (one ? 1 : n); i++)
+            for (int c = 0; c < d; c++, got++) {
                 double most;
-                const int n = begins[text + 1] - begins[text];
-                const double want = attend(in + begins[text] * 3 * d, d, width, n,
-                                           i - begins[text], c, &most);
-                ck_assert_msg(fabs((double)got[i * d + c] - want) <= most, "row %d, %d: %g, "
-                              "expected %g within %g", i, c, (double)got[i * d + c], want, most);
+                const double want = attend(in + begins[text] * 3 * d, d, width, n, i, c, &most);
+                ck_assert_msg(fabs((double)*got - want) <= most, "text %d, row %d, %d: %g, "
+                              "expected %g within %g", text, i, c, (double)*got, want, most);
             }
+    }
     oct_plan_free(p);
     net_close(&t);
 }
@@ -401,7 +432,7 @@ int main(void)
     const suite_loop loops[] = {
         { fp16_is_within_its_bound, 2 * N_LAYERS }, /* then with cuBLAS */
         { fp16_overflow_is_an_error, 1 },
-        { fp16_attention_is_within_its_bound, N_ATTENTIONS },
+        { attention_is_within_fp16s_bound, 3 * N_ATTENTIONS }, /* of one query; FP32 */
         { groups_have_the_bits_of_the_cpu, N_GROUPED * KINDS },
         { tiles_have_the_bits_of_the_cpu, 2 * OCT_CUDA_TILE_COUNT },
         { winograd_has_the_bits_of_the_cpu, N_WINOGRADS },
