@@ -99,7 +99,7 @@ template <int N> static __device__ inline void copy_wait(void)
 }
 #endif
 
-/* N neighbours, loaded and stored at once: they lie on a boundary of their size, 16 bytes or less. */
+/* N neighbours, loaded and stored at once: on a boundary of their size, at most 16 bytes. */
 template <class T, int N> struct alignas(sizeof(T) * N) some { T at[N]; };
 
 template <int N, class T> static __device__ inline some<T, N> load_some(const T *p)
@@ -109,7 +109,8 @@ template <int N, class T> static __device__ inline some<T, N> load_some(const T 
 
 /* Without a branch, where they are 4 or 8 bytes; for what this thread does not read afterwards, so
  * that the compiler may move loads before it. */
-template <class T, int N> static __device__ inline void store_if(bool yes, T *p, const some<T, N> &x)
+template <class T, int N>
+static __device__ inline void store_if(bool yes, T *p, const some<T, N> &x)
 {
 #ifndef OCT_CUDA_EMULATED
     if constexpr (sizeof x == 8) {

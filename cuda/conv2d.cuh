@@ -19,10 +19,9 @@ static __host__ __device__ inline pixel pixel_of(const oct_cuda_conv &c, int m)
 
 /* What becomes of sums: of N neighbouring columns from n on, in any number of rows, by one thread.
  *
- *   before   the residual of a row; a thread may have those of some rows before it writes any, since
- *            y may be where they are.  Only if has_residual: then there are no branches, so that
- *            loads of several rows are under way together
- *   finish   a row, written if it is there.  ANY: whatever it is; else the plain case, see is_plain,
+ *   before   the residual of a row, if has_residual: without branches, so that loads of several
+ *            rows are under way together.  Before that row is written: y may be where it is
+ *   finish   a row, written if it is there.  ANY: whatever it is; else the plain case (is_plain),
  *            without branches, so that rows are computed side by side
  *   close    after the last row */
 template <class Sum, int N> struct epilogue;

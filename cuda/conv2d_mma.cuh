@@ -17,11 +17,11 @@
  *                  128 x 64      4           64            3 KB of 64 x 32 x 16
  *                  64 x 64       6           32            2 KB of 32 x 32 x 16
  *
- *   shared   s_ab: STAGES of a [BM][64 bytes], b [BN][64 bytes]: 48 KB.  Chunk k of row r, 16 bytes,
- *            is where chunk k ^ (r / 2 % 4) would be: the eight rows of a matrix that ldmatrix
- *            reads lie in 32 different banks, as do the eight chunks that eight threads copy
- *            Then of each warp s_sum [16][BN / 2 + 8]: its sums, 16 rows at a time, so that a thread
- *            has four neighbours and eight or more threads a row
+ *   shared   s_ab: STAGES of a [BM][64 bytes], b [BN][64 bytes]: 48 KB.  Chunk k of row r, of 16
+ *            bytes, is where chunk k ^ (r / 2 % 4) would be: the eight rows of a matrix that
+ *            ldmatrix reads lie in 32 different banks, as do the chunks that eight threads copy
+ *            Then of each warp s_sum [16][BN / 2 + 8]: its sums, 16 rows at a time, so that a
+ *            thread has four neighbours, and eight threads or more have a row
  *
  * A thread copies the same column of 16 bytes (of four) in every row it has, so it needs one tap at
  * a time; c.taps has them. */
@@ -197,9 +197,9 @@ template <class Sum, int BM, int BN> struct tile {
         if (c.splits == 1) fetch_residual(out, own_m());
         for (; step < end; step++) {
             copy_wait<STAGES - 2>(); /* this thread's part of the step is there */
-            __syncthreads();         /* all parts are, and everybody is done with the step before, */
-            multiply(s_stage, 0);
-            if (step + STAGES - 1 < end) { /* whose place this takes */
+            __syncthreads();         /* all parts are, and everybody is done with the step */
+            multiply(s_stage, 0);    /* before, whose place what is fetched now takes */
+            if (step + STAGES - 1 < end) {
                 fetch_w(s_fetch);
                 fetch_x(s_fetch);
             }

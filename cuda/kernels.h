@@ -30,7 +30,7 @@
 extern "C" {
 #endif
 
-/* Launches overlap, see prior_done in common.cuh: device.c says whether this device and driver can. */
+/* Launches overlap (prior_done in common.cuh): device.c says whether this device and driver can. */
 extern int oct_cuda_overlap;
 
 typedef struct oct_cuda_rows {

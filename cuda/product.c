@@ -1,6 +1,6 @@
-/* Who computes a conv2d or linear layer on tensor cores, by the clock if that is asked for: a tile of
- * ours, whose sums are the same whichever it is, or, of halves that are plain products (1x1
- * convolutions, linear layers), cuBLAS and the second half of our kernel. */
+/* Who computes a conv2d or linear layer on tensor cores, by the clock if that is asked for: a tile
+ * and parts of k of ours, or, of halves that are plain products (1x1 convolutions, linear layers),
+ * cuBLAS and the second half of our kernel. */
 #include <stdio.h>
 #include <string.h>
 

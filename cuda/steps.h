@@ -109,8 +109,8 @@ OCT_MUST_CHECK oct_status oct_cuda_prepare_conv(oct_device *d, oct_op_kind kind,
                                                 oct_prepare *how);
 /* The memory of c's parts of k, c->partial. */
 OCT_MUST_CHECK oct_status oct_cuda_parts(oct_device *d, oct_cuda_conv *c);
-/* product.c: the step of conv2d or linear, made for our kernel, gets another tile or is cuBLAS's from
- * now on, as d->library says; how's kernel and times, too. */
+/* product.c: the step of conv2d or linear, made for our kernel, gets another tile or is cuBLAS's
+ * from now on, as d->library says; how's kernel and times, too. */
 OCT_MUST_CHECK oct_status oct_cuda_choose_product(oct_device *d, oct_cuda_step *step,
                                                   oct_prepare *how);
 /* prepare.c: all operators, in step_floats */

@@ -16,7 +16,7 @@
  *   exp2_approx  is as far off as the hardware's may be
  *   mma          the fragments as PTX ISA has them, sums in FP32 from k = 0 on
  *
- * What it does not show: speed, other bank conflicts, registers, and what nvcc makes of the source. */
+ * What it does not show: speed, other bank conflicts, registers, what nvcc makes of the source. */
 #include <math.h>
 #include <setjmp.h>
 #include <stddef.h>

@@ -299,13 +299,13 @@ static const int grouped[][3] = { { 96, 96, 96 }, { 120, 60, 3 }, { 66, 33, 11 }
                                   { 64, 64, 4 }, { 96, 160, 2 }, { 128, 64, 2 } };
 enum { N_GROUPED = sizeof grouped / sizeof *grouped, KINDS = 3 };
 
-/* Two layers in groups, one of 3x3 with a stride and one of 1x1, and one that gives FP32. */
-static void build_groups(net *t, const int how[3])
+/* Two layers of images c x h x (h + 1), one of 3x3 and one of 1x1, and one that gives FP32. */
+static void build_images(net *t, int c, int h, int out, int stride, int groups)
 {
     net_open(t);
     test_seed = 9;
-    oct_tensor *x = net_conv(t, "conv1", net_image(t, 2, how[0], 5, 6), how[1], 3, 2, how[2], 1);
-    x = net_conv(t, "conv2", net_act(t, "relu", x, OCT_ACT_RELU), how[1], 1, 1, how[2], 1);
+    oct_tensor *x = net_conv(t, "conv1", net_image(t, 2, c, h, h + 1), out, 3, stride, groups, 1);
+    x = net_conv(t, "conv2", net_act(t, "relu", x, OCT_ACT_RELU), out, 1, 1, groups, 1);
     net_output(t, net_linear(t, "fc", net_flatten(t, "flat", x), 5));
     net_pass(t, oct_pass_fuse);
     net_pass(t, oct_pass_dce);
@@ -346,18 +346,28 @@ static void check_groups(const net *t, const int how[3])
     oct_plan_free(p);
 }
 
-START_TEST(groups_have_the_bits_of_the_cpu)
+/* Its answers on the device, in FP32, are the CPU's. */
+static void check_bits(const net *t, oct_library library)
 {
-    net t;
-    build_groups(&t, grouped[_i / KINDS]);
-    if (_i % KINDS) quantize_net(&t, _i % KINDS == 2);
-    if (_i % KINDS) check_groups(&t, grouped[_i / KINDS]);
-    float *want = run_net(&t, NULL, OCT_F32), *got = run_net(&t, &oct_backend_cuda, OCT_F32);
-    for (int i = 0; i < 2 * 5; i++)
-        ck_assert_msg(want[i] == got[i], "%d: %a, expected %a", i, (double)got[i],
+    const oct_plan_options o = { .backend = &oct_backend_cuda, .floats = OCT_F32,
+                                 .library = library };
+    const size_t n = oct_tensor_count(t->g.out[0]);
+    float *want = run_net(t, NULL, OCT_F32), *got = run(t, o, 0);
+    for (size_t i = 0; i < n; i++)
+        ck_assert_msg(want[i] == got[i], "%zu: %a, expected %a", i, (double)got[i],
                       (double)want[i]);
     free(want);
     free(got);
+}
+
+START_TEST(groups_have_the_bits_of_the_cpu)
+{
+    const int *how = grouped[_i / KINDS];
+    net t;
+    build_images(&t, how[0], 5, how[1], 2, how[2]);
+    if (_i % KINDS) quantize_net(&t, _i % KINDS == 2);
+    if (_i % KINDS) check_groups(&t, how);
+    check_bits(&t, OCT_LIBRARY_NEVER);
     net_close(&t);
 }
 END_TEST
@@ -365,26 +375,13 @@ END_TEST
 /* Integers in any tile: of a device the clock says which. */
 START_TEST(tiles_have_the_bits_of_the_cpu)
 {
-    const oct_plan_options o = { .backend = &oct_backend_cuda, .floats = OCT_F32,
-                                 .library = OCT_LIBRARY_FASTER };
     net t;
-    net_open(&t);
-    test_seed = 9;
-    oct_tensor *x = net_conv(&t, "conv1", net_image(&t, 2, 24, 9, 10), 120, 3, 1, 1, 1);
-    x = net_conv(&t, "conv2", net_act(&t, "relu", x, OCT_ACT_RELU), 120, 1, 1, 1, 1);
-    net_output(&t, net_linear(&t, "fc", net_flatten(&t, "flat", x), 5));
-    net_pass(&t, oct_pass_fuse);
-    net_pass(&t, oct_pass_dce);
+    build_images(&t, 24, 9, 120, 1, 1);
     quantize_net(&t, _i % 2);
 #ifndef OCT_CUDA_DEVICE
     cuda_library = (cuda_fake_library){ .missing = 1, .tile = _i / 2 };
 #endif
-    float *want = run_net(&t, NULL, OCT_F32), *got = run(&t, o, 0);
-    for (int i = 0; i < 2 * 5; i++)
-        ck_assert_msg(want[i] == got[i], "%d: %a, expected %a", i, (double)got[i],
-                      (double)want[i]);
-    free(want);
-    free(got);
+    check_bits(&t, OCT_LIBRARY_FASTER);
     net_close(&t);
 }
 END_TEST
@@ -415,14 +412,8 @@ START_TEST(winograd_has_the_bits_of_the_cpu)
     ck_assert_msg(oct_plan_build(&t.g, &o, &p) == OCT_OK, "%s", oct_last_error());
     ck_assert_str_eq(p->step[1].kernel, winograds[_i].m == 4 ? "winograd4x4_f32/cuda"
                                                              : "winograd2x2_f32/cuda");
-    const size_t n = oct_tensor_count(&p->out[0]);
     oct_plan_free(p);
-    float *want = run_net(&t, NULL, OCT_F32), *got = run_net(&t, &oct_backend_cuda, OCT_F32);
-    for (size_t i = 0; i < n; i++)
-        ck_assert_msg(want[i] == got[i], "%zu: %a, expected %a", i, (double)got[i],
-                      (double)want[i]);
-    free(want);
-    free(got);
+    check_bits(&t, OCT_LIBRARY_NEVER);
     net_close(&t);
 }
 END_TEST
