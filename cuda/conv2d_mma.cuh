@@ -308,15 +308,16 @@ template <class Sum, int BM, int BN> struct tile {
     /* Have all the other parts been left?  The counter is 0 again afterwards. */
     __device__ inline bool is_last(void)
     {
-        int *s_last = (int *)s_ab;
-        __threadfence(); /* what this thread left is there for all, */
-        __syncthreads(); /* what this block left, */
-        if (thread == 0) *s_last = atomicAdd(&c.arrived[blockIdx.x], 1) == c.splits - 1;
+        int *s_last = (int *)(s_ab + SHARED) - 1; /* where no s_sum is */
+        __syncthreads(); /* what this block left is there, */
+        if (thread == 0) {
+            __threadfence(); /* for all blocks, */
+            *s_last = atomicAdd(&c.arrived[blockIdx.x], 1) == c.splits - 1;
+            if (*s_last) c.arrived[blockIdx.x] = 0;
+            __threadfence(); /* and what the others left, for this one */
+        }
         __syncthreads();
-        if (!*s_last) return false;
-        __threadfence(); /* and what the others did, for this one */
-        if (thread == 0) c.arrived[blockIdx.x] = 0;
-        return true;
+        return *s_last != 0;
     }
 };
 

@@ -164,6 +164,29 @@ START_TEST(fp16_is_within_its_bound)
 }
 END_TEST
 
+/* Sums of zero are answers, too, whoever of the warps that add the parts of k comes first. */
+START_TEST(sums_of_zero_are_written)
+{
+    net t;
+    net_open(&t);
+    test_seed = 5;
+    oct_tensor *fc = net_linear(&t, "fc", net_rows(&t, 64, 512), 64);
+    net_output(&t, fc);
+    const oct_tensor *w = net_node(&t, "fc")->args.in[OCT_LINEAR_W];
+    memset(w->data, 0, oct_tensor_sample_count(w) * sizeof(float)); /* of the first output */
+    float *want = run_net(&t, NULL, OCT_F32);
+    cuda_emulate_order(_i);
+    float *got = run_net(&t, &oct_backend_cuda, OCT_F16);
+    cuda_emulate_order(0);
+    for (int i = 0; i < 64 * 64; i++)
+        ck_assert_msg(fabsf(got[i] - want[i]) < 0.1f, "%d: %g, expected %g", i, (double)got[i],
+                      (double)want[i]);
+    free(want);
+    free(got);
+    net_close(&t);
+}
+END_TEST
+
 /* What half cannot hold is no answer. */
 START_TEST(fp16_overflow_is_an_error)
 {
@@ -422,6 +445,7 @@ int main(void)
 {
     const suite_loop loops[] = {
         { fp16_is_within_its_bound, 2 * N_LAYERS }, /* then with cuBLAS */
+        { sums_of_zero_are_written, 2 },
         { fp16_overflow_is_an_error, 1 },
         { attention_is_within_fp16s_bound, 3 * N_ATTENTIONS }, /* of one query; FP32 */
         { groups_have_the_bits_of_the_cpu, N_GROUPED * KINDS },
