@@ -256,6 +256,7 @@ part_layers() {
         limited 20 ./octet inspect --plan "$model" --device cuda >"$work/plan" 2>"$work/err" ||
             { fail "inspect --plan: $(reason)"; continue; }
         cat "$work/plan" >>"$lists/plans.txt"
+        grep '^launches' "$work/plan"
         echo "$(short "$model"), batch 1: cuBLAS for $(grep -c '/cublas' "$work/plan") of" \
             "$(grep -c '(ours' "$work/plan") products"
     done

@@ -9,6 +9,7 @@
 #include <cuda_runtime.h>
 #endif
 #include <stdint.h>
+#include <string.h>
 
 #include "cuda/kernels.h"
 #include "ops/kernels/math_f32.h"
@@ -53,7 +54,7 @@ static __device__ inline void prior_done(void)
 /* Between lo and hi; NaN stays what it is. */
 static __device__ inline float clamp(float x, float lo, float hi)
 {
-    asm("max.NaN.f32 %0, %0, %1;\n\tmin.NaN.f32 %0, %0, %2;" : "+f"(x) : "f"(lo), "f"(hi));
+    asm("max.NaN.f32 %0, %0, %1;\n\tmin.NaN.f32 %0, %0, %2;" : "+&f"(x) : "f"(lo), "f"(hi));
     return x;
 }
 
@@ -114,15 +115,18 @@ static __device__ inline void store_if(bool yes, T *p, const some<T, N> &x)
 {
 #ifndef OCT_CUDA_EMULATED
     if constexpr (sizeof x == 8) {
-        const some<uint32_t, 2> w = *(const some<uint32_t, 2> *)&x;
+        some<uint32_t, 2> w;
+        memcpy(&w, &x, sizeof w);
         asm volatile("{\n\t.reg .pred p;\n\tsetp.ne.u32 p, %0, 0;\n\t"
                      "@p st.global.v2.b32 [%1], {%2, %3};\n\t}"
                      ::"r"((unsigned)yes), "l"(p), "r"(w.at[0]), "r"(w.at[1]));
         return;
     } else if constexpr (sizeof x == 4) {
+        uint32_t w;
+        memcpy(&w, &x, sizeof w);
         asm volatile("{\n\t.reg .pred p;\n\tsetp.ne.u32 p, %0, 0;\n\t"
                      "@p st.global.b32 [%1], %2;\n\t}"
-                     ::"r"((unsigned)yes), "l"(p), "r"(*(const uint32_t *)&x));
+                     ::"r"((unsigned)yes), "l"(p), "r"(w));
         return;
     }
 #endif
@@ -200,16 +204,28 @@ static __device__ inline void store_some(const oct_cuda_rows &rows, oct_half *p,
         if (fabsf(x.at[i]) >= 65520) atomicAdd(rows.overflow, 1);
 }
 
+/* Neighbours side by side: the switch is outside. */
+template <int N> static __device__ inline void activate(some<float, N> &x, oct_act act)
+{
+#define OCT_EACH(f)                                            \
+    _Pragma("unroll") for (int i = 0; i < N; i++) x.at[i] = f(x.at[i]); \
+    break
+    switch (act) {
+    case OCT_ACT_RELU:    OCT_EACH(oct_relu_f32);
+    case OCT_ACT_RELU6:   OCT_EACH(oct_relu6_f32);
+    case OCT_ACT_SIGMOID: OCT_EACH(oct_sigmoid_f32);
+    case OCT_ACT_TANH:    OCT_EACH(oct_tanh_f32);
+    case OCT_ACT_GELU:    OCT_EACH(oct_gelu_f32);
+    default:              break;
+    }
+#undef OCT_EACH
+}
+
 static __device__ inline float activate(float x, oct_act act)
 {
-    switch (act) {
-    case OCT_ACT_RELU:    return oct_relu_f32(x);
-    case OCT_ACT_RELU6:   return oct_relu6_f32(x);
-    case OCT_ACT_SIGMOID: return oct_sigmoid_f32(x);
-    case OCT_ACT_TANH:    return oct_tanh_f32(x);
-    case OCT_ACT_GELU:    return oct_gelu_f32(x);
-    default:              return x;
-    }
+    some<float, 1> one = { { x } };
+    activate(one, act);
+    return one.at[0];
 }
 
 /* Blocks that give each of `rows` rows `cols` threads or more of `block` threads. */

@@ -56,14 +56,19 @@ template <int N> struct epilogue<float, N> {
     {
         const float limit = there ? 65520 : NAN; /* no branch: then nothing is */
         some<oct_half, N> y;
+        some<float, N> v;
 #pragma unroll
         for (int i = 0; i < N; i++) {
-            float v = sum.at[i] * scale.at[i] + bias.at[i];
-            if (has_residual) v = v + half_to_float((uint16_t)r[i]);
-            v = ANY ? activate(v, c.act) : clamp(v, lo, hi);
-            v = n + i < c.n ? v : 0;
-            bad += fabsf(v) >= limit;
-            y.at[i].bits = half_of_float(v);
+            v.at[i] = sum.at[i] * scale.at[i] + bias.at[i];
+            if (has_residual) v.at[i] = v.at[i] + half_to_float((uint16_t)r[i]);
+            if (!ANY) v.at[i] = clamp(v.at[i], lo, hi);
+        }
+        if (ANY) activate(v, c.act);
+#pragma unroll
+        for (int i = 0; i < N; i++) {
+            v.at[i] = n + i < c.n ? v.at[i] : 0;
+            bad += fabsf(v.at[i]) >= limit;
+            y.at[i].bits = half_of_float(v.at[i]);
         }
         store_if(there, (oct_half *)c.y + (int64_t)m * c.y_pitch + n, y);
     }
@@ -77,7 +82,7 @@ template <int N> struct epilogue<float, N> {
 /* Integers: requant.h; plain: bytes. */
 template <int N> struct epilogue<int32_t, N> {
     some<float, N> scale, fbias;
-    some<int32_t, N> bias;
+    some<int32_t, N> bias, colsum;
     bool has_residual;
     typedef packed<uint8_t, N> residual; /* of bytes; one of floats has no time to gain */
 
@@ -88,7 +93,7 @@ template <int N> struct epilogue<int32_t, N> {
 
     __device__ inline epilogue(const oct_cuda_conv &c, int n)
         : scale(load_some<N>(c.scale + n)), fbias(load_some<N>(c.fbias + n)),
-          bias(load_some<N>((const int32_t *)c.bias + n)),
+          bias(load_some<N>((const int32_t *)c.bias + n)), colsum(load_some<N>(c.colsum + n)),
           has_residual(c.residual && is_plain(c)) {}
 
     __device__ inline residual before(const oct_cuda_conv &c, int m, int n) const
@@ -117,20 +122,23 @@ template <int N> struct epilogue<int32_t, N> {
     __device__ inline void finish_floats(const oct_cuda_conv &c, int m, int n,
                                          const some<int32_t, N> &sum) const
     {
-        const oct_qparams p = c.sample ? c.sample[m / c.rows.per] : oct_qparams();
+        const int sample = c.rows.per == 1 ? m : m / c.rows.per;
+        const oct_qparams p = c.sample ? c.sample[sample] : oct_qparams();
         some<float, N> y, more = some<float, N>();
         if (c.residual)
             more = load_some<N>((const float *)c.residual + (int64_t)m * c.residual_pitch + n);
 #pragma unroll
         for (int i = 0; i < N; i++) {
             const int32_t acc = sum.at[i] + bias.at[i];
-            float v = c.sample ? (float)(acc - p.zero * c.colsum[n + i]) * scale.at[i] * p.scale
+            float v = c.sample ? (float)(acc - p.zero * colsum.at[i]) * scale.at[i] * p.scale
                                : (float)acc * scale.at[i];
             v = v + fbias.at[i];
             if (c.residual) v = v + more.at[i];
-            v = activate(oct_requant_act(v, c.out.act), c.act);
-            y.at[i] = n + i < c.n ? v : 0;
+            y.at[i] = oct_requant_act(v, c.out.act);
         }
+        activate(y, c.act);
+#pragma unroll
+        for (int i = 0; i < N; i++) y.at[i] = n + i < c.n ? y.at[i] : 0;
         *(some<float, N> *)((float *)c.y + (int64_t)m * c.y_pitch + n) = y;
     }
 

@@ -191,10 +191,12 @@ static oct_status record(oct_cuda *c, oct_cuda_launch *launch, void *arg, int ti
 {
     OCT_TRY(check("a kernel could not be launched", (cudaError_t)launch(arg, c->stream)));
     OCT_TRY(oct_cuda_wait(c));
-    const oct_status status = capture(c, launch, arg, times, out);
+    oct_status status = capture(c, launch, arg, times, out);
     if (!status || !oct_cuda_overlap) return status;
     oct_cuda_overlap = 0;
-    return capture(c, launch, arg, times, out);
+    status = capture(c, launch, arg, times, out);
+    if (status) oct_cuda_overlap = 1; /* it was not that */
+    return status;
 }
 
 oct_status oct_cuda_capture(oct_cuda *c, oct_cuda_launch *launch, void *arg)
@@ -313,7 +315,9 @@ enum { N_RATES = sizeof rates / sizeof *rates };
 static int attribute(enum cudaDeviceAttr which)
 {
     int value = 0;
-    return cudaDeviceGetAttribute(&value, which, 0) == cudaSuccess ? value : 0;
+    if (cudaDeviceGetAttribute(&value, which, 0) == cudaSuccess) return value;
+    cudaGetLastError(); /* no launch shall find it */
+    return 0;
 }
 
 oct_peaks oct_cuda_peaks(const oct_cuda *c)
@@ -326,6 +330,7 @@ oct_peaks oct_cuda_peaks(const oct_cuda *c)
     oct_peaks p = { .bytes = attribute(cudaDevAttrMemoryClockRate) * 1e-6 * PER_CYCLE *
                              attribute(cudaDevAttrGlobalMemoryBusWidth) / BITS };
     (void)c;
+    p.overlap = oct_cuda_overlap;
     for (const struct rate *r = rates; r < rates + N_RATES; r++)
         if (r->major == major && r->minor == minor) {
             p.fp32 = cycles * r->fp32;

@@ -31,13 +31,6 @@ static __device__ inline void put(const oct_cuda_rows &rows, const oct_cuda_valu
     store_some<N>(rows, at<E>(y, row, col), x);
 }
 
-template <int N> static __device__ inline void activate_all(some<float, N> &x, oct_act act)
-{
-    if (act == OCT_ACT_NONE) return;
-#pragma unroll
-    for (int i = 0; i < N; i++) x.at[i] = activate(x.at[i], act);
-}
-
 template <class E>
 static __global__ void layout(oct_cuda_rows rows, const float *x, oct_cuda_value y)
 {
@@ -123,7 +116,7 @@ static __global__ void act(oct_cuda_rows rows, oct_act f, oct_cuda_value x, oct_
     enum { N = piece<E> };
     for_plane<N>(rows, y.pitch, [=](int row, int col) {
         some<float, N> v = load_floats<N>(at<E>(x, row, col));
-        activate_all(v, f);
+        activate(v, f);
         put<E>(rows, y, row, col, v);
     });
 }
@@ -138,7 +131,7 @@ static __global__ void add(oct_cuda_rows rows, oct_act f, oct_cuda_value a, oct_
         const some<float, N> w = load_floats<N>(at<E>(b, row, col));
 #pragma unroll
         for (int i = 0; i < N; i++) v.at[i] = v.at[i] + w.at[i];
-        activate_all(v, f);
+        activate(v, f);
         put<E>(rows, y, row, col, v);
     });
 }

@@ -134,6 +134,7 @@ extern const oct_op *const oct_ops[OCT_OP_COUNT];
  * from and to its memory; 0 where that is not known. */
 typedef struct oct_peaks {
     double fp32, fp16, int8, bytes;
+    int overlap;           /* a launch may begin while the one before it ends */
 } oct_peaks;
 
 /* A device other than the CPU that runs a plan's steps: cuda/ fills such a record,

@@ -100,6 +100,18 @@ static json_t *json_of_metadata(const oct_weights *w)
     return object;
 }
 
+/* Do launches overlap?  1, 0; -1: there are none. */
+static int overlap_of(const oct_plan *plan)
+{
+    return plan->backend ? plan->backend->peaks(plan->device).overlap : -1;
+}
+
+static void print_launches(const oct_plan *plan)
+{
+    const int overlap = overlap_of(plan);
+    if (overlap >= 0) printf("launches: %s\n", overlap ? "overlap" : "one after the other");
+}
+
 static json_t *json_of_plan(const oct_plan *plan)
 {
     json_t *steps = json_array();
@@ -116,10 +128,13 @@ static json_t *json_of_plan(const oct_plan *plan)
             json_object_set_new(o, "cublas_ms", report_number((double)s->library_ms));
         json_array_append_new(steps, o);
     }
-    return json_pack("{s:o, s:I, s:I, s:I}", "steps", steps,
-                     "weight_bytes", (json_int_t)plan->weight_size,
-                     "value_bytes", (json_int_t)plan->value_size,
-                     "workspace_bytes", (json_int_t)plan->workspace_size);
+    json_t *all = json_pack("{s:o, s:I, s:I, s:I}", "steps", steps,
+                            "weight_bytes", (json_int_t)plan->weight_size,
+                            "value_bytes", (json_int_t)plan->value_size,
+                            "workspace_bytes", (json_int_t)plan->workspace_size);
+    const int overlap = overlap_of(plan);
+    if (overlap >= 0) json_object_set_new(all, "launches_overlap", json_boolean(overlap));
+    return all;
 }
 
 static void print_json(const char *path, const oct_weights *w, const oct_model *m,
@@ -289,6 +304,7 @@ static void print_text(const char *path, const oct_weights *w, const oct_model *
     else if (m->plan) {
         putchar('\n');
         oct_plan_dump(m->plan, stdout);
+        print_launches(m->plan);
     } else print_layers(&m->graph, runs);
 }
 

@@ -156,7 +156,8 @@ oct_status oct_cuda_time_replay(oct_cuda *c, float *ms)
 oct_peaks oct_cuda_peaks(const oct_cuda *c)
 {
     (void)c;
-    return (oct_peaks){ .fp32 = 1, .fp16 = 2, .int8 = 4, .bytes = 8 };
+    return (oct_peaks){ .fp32 = 1, .fp16 = 2, .int8 = 4, .bytes = 8,
+                        .overlap = 1 };
 }
 
 oct_status oct_cuda_wait(oct_cuda *c)

@@ -100,11 +100,13 @@ START_TEST(products_are_told)
     has("conv2d_f16/cublas (ours 1.0000 ms, cublas 0.2500)");
     octet(&cmd_inspect, model, "--plan --gemm ours");
     has_not("cublas");
+    has("launches: overlap\n");
     cuda_library.ms = 4;
     octet(&cmd_inspect, model, "--plan --gemm auto --json");
     has("\"kernel\": \"conv2d_f16_64x64/cuda\"");
     has("\"ours_ms\": 1");
     has("\"cublas_ms\": 4");
+    has("\"launches_overlap\": true");
 }
 END_TEST
 
