@@ -3,7 +3,7 @@
  *
  *   for each pixel                     grid.x, 8 of a block
  *     for each channel                 grid.y, 32 of a block: of depthwise layers neighbours
- *       for each ky, kx                read neighbouring x                          thread
+ *       for each ky, kx                read neighbouring x; neighbouring w always   thread
  *         for each channel of the group
  * What tensor cores would only multiply by padding (oct_cuda_conv_tiles), depthwise layers before
  * all: the sums are plain, integers exact, halves one chain of FMAs in FP32. */
@@ -29,13 +29,12 @@ template <class X, class W, class Sum> static __global__ void plain(oct_cuda_con
     const int n = (int)(blockIdx.y * COLS + threadIdx.x), rows = *c.rows.count * c.rows.per;
     const int m = (int)(blockIdx.x * LINES + threadIdx.y);
     if (m >= rows || n >= c.y_pitch) return;
-    const int pad = OCT_CUDA_CHUNK / (int)sizeof(X) * c.chunks; /* elements of a tap in w */
     const int group = (n < c.n ? n : c.n - 1) / (c.n / c.groups);
     const conv::pixel at = conv::pixel_of(c, m);
-    const W *w = (const W *)((const char *)c.w + (size_t)n * (size_t)c.steps * OCT_CUDA_STEP);
+    const W *w = (const W *)c.w + n;
     Sum sum = 0;
     for (int ky = 0; ky < c.kernel[0]; ky++)
-        for (int kx = 0; kx < c.kernel[1]; kx++, w += pad) {
+        for (int kx = 0; kx < c.kernel[1]; kx++) {
             const int y = at.y + ky * c.dilation[0], x = at.x + kx * c.dilation[1];
             const bool inside = y >= 0 && y < c.h && x >= 0 && x < c.width;
             const char *from = (const char *)c.fill + (size_t)at.sample * (size_t)c.fill_step;
@@ -43,8 +42,8 @@ template <class X, class W, class Sum> static __global__ void plain(oct_cuda_con
                 from = (const char *)c.x + (((size_t)at.sample * (size_t)c.h + (size_t)y) *
                                             (size_t)c.width + (size_t)x) * (size_t)c.x_pitch;
             const X *v = (const X *)from + (inside ? group * c.channels : 0);
-            for (int i = 0; i < c.channels; i++)
-                sum = add_product(sum, value(v[inside ? i : 0]), value(w[i]));
+            for (int i = 0; i < c.channels; i++, w += c.n_pad)
+                sum = add_product(sum, value(v[inside ? i : 0]), value(*w));
         }
     conv::epilogue<Sum, 1> out(c, n);
     typename conv::epilogue<Sum, 1>::residual r = { };

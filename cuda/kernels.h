@@ -64,8 +64,8 @@ typedef struct oct_cuda_tap {
  * a kernel as large as its image (a fused flatten).
  *   x         F16 or U8, pitch of 16 bytes' worth; read in chunks of 16 bytes along c
  *   w         packed by oct_cuda_pack: half or int8, a row of k_pad for each n, k = ky, kx, c of a
- *             group in chunks; rows are n's, or, where there are tiles, a group's begin with a
- *             tile; zeros where there is no channel, tap or row
+ *             group in chunks; a group's rows begin with a tile; zeros where there is no channel,
+ *             tap or row.  Where there are no tiles it is [k][n_pad], without chunks
  *   fill      16 bytes that padding taps are made of: zeros, or x's zero point
  *   bias      FP32 [n_pad] (F16) or int32 [n_pad], x's zero point folded in (U8)
  *   scale     FP32 [n_pad]: of F16 a power of two that w's row was divided by; of U8, with fbias,

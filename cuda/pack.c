@@ -31,17 +31,24 @@ static oct_status put_fill(oct_device *d, int byte, oct_prepare *how, oct_cuda_c
     return oct_cuda_put(d, fill, sizeof fill, how, &c->fill);
 }
 
-/* Rows of w, and where that of channel n lies. */
-static size_t rows_of(const oct_cuda_conv *c)
+/* How the elements of w lie: a channel's `channel` after the one before, a tap's `tap`, row n's
+ * begin with number row_at(n).  Of groups without tiles it is [k][n_pad]: threads beside one another
+ * have neighbouring n. */
+typedef struct order { size_t row, tap, channel, count; } order;
+
+static order order_of(const oct_cuda_shape *s, const oct_cuda_conv *c, size_t size)
 {
-    return (size_t)(c->tiles ? c->tiles * OCT_CUDA_N : c->n_pad);
+    const size_t k = (size_t)s->c * (size_t)s->kernel[0] * (size_t)s->kernel[1];
+    const size_t n = (size_t)c->n_pad, row = (size_t)c->steps * OCT_CUDA_STEP / size;
+    if (!c->tiles) return (order){ 1, (size_t)s->c * n, n, k * n };
+    return (order){ row, (size_t)c->chunks * OCT_CUDA_CHUNK / size, 1,
+                    row * (size_t)(c->tiles * OCT_CUDA_N) };
 }
 
-static size_t row_at(const oct_cuda_conv *c, int n)
+static size_t row_at(const oct_cuda_conv *c, order at, int n)
 {
-    const int each = c->n / c->groups;
-    if (!c->tiles) return (size_t)n;
-    return (size_t)(n / each * (c->tiles / c->groups * OCT_CUDA_N) + n % each);
+    const int each = c->n / c->groups, of_group = c->tiles / c->groups * OCT_CUDA_N;
+    return at.row * (size_t)(c->tiles ? n / each * of_group + n % each : n);
 }
 
 /* ---- half ---- */
@@ -62,31 +69,30 @@ static oct_status row_scale(const oct_cuda_shape *s, int n, const float *w, size
     return OCT_OK;
 }
 
-static void half_row(const oct_cuda_shape *s, const float *w, float scale, size_t pixel,
-                     uint16_t *to)
+static void half_row(const oct_cuda_shape *s, const float *w, float scale, order at, uint16_t *to)
 {
     const int taps = s->kernel[0] * s->kernel[1];
-    for (int t = 0; t < taps; t++, to += pixel)
+    for (int t = 0; t < taps; t++, to += at.tap)
         for (int i = 0; i < s->c; i++)
-            to[i] = oct_f16_of_f32(w[(size_t)i * (size_t)taps + (size_t)t] * (1 / scale));
+            to[(size_t)i * at.channel] =
+                oct_f16_of_f32(w[(size_t)i * (size_t)taps + (size_t)t] * (1 / scale));
 }
 
 static oct_status pack_half(oct_device *d, const oct_cuda_shape *s, const oct_tensor *w,
                             oct_prepare *how, oct_cuda_conv *c)
 {
     const size_t k = (size_t)s->c * (size_t)s->kernel[0] * (size_t)s->kernel[1];
-    const size_t row = (size_t)c->steps * OCT_CUDA_STEP / sizeof(uint16_t);
-    const size_t pixel = (size_t)c->chunks * OCT_CUDA_CHUNK / sizeof(uint16_t);
+    const order at = order_of(s, c, sizeof(uint16_t));
     float *from = malloc(k * sizeof *from);
-    uint16_t *to = calloc(row * rows_of(c), sizeof *to);
+    uint16_t *to = calloc(at.count, sizeof *to);
     float *scale = calloc((size_t)c->n_pad, sizeof *scale);
     oct_status status = from && to && scale ? OCT_OK : out_of_memory(s->op);
     for (int n = 0; n < s->out && !status; n++) {
         oct_tensor_read_f32(w, (size_t)n * k, k, from);
         status = row_scale(s, n, from, k, &scale[n]);
-        if (!status) half_row(s, from, scale[n], pixel, to + row_at(c, n) * row);
+        if (!status) half_row(s, from, scale[n], at, to + row_at(c, at, n));
     }
-    if (!status) status = oct_cuda_put(d, to, row * rows_of(c) * sizeof *to, how, &c->w);
+    if (!status) status = oct_cuda_put(d, to, at.count * sizeof *to, how, &c->w);
     if (!status) status = put_floats(d, scale, c->n_pad, how, &c->scale);
     free(scale);
     free(from);
@@ -150,17 +156,17 @@ typedef struct bytes {
 } bytes;
 
 /* One row, and its bias with x's zero point folded in: gemm_s8.h's bias - zero * colsum. */
-static void byte_row(const oct_cuda_shape *s, const oct_gemm_s8_weights *from, int n, size_t pixel,
+static void byte_row(const oct_cuda_shape *s, const oct_gemm_s8_weights *from, int n, order at,
                      int8_t *to, int32_t *bias, int32_t *colsum)
 {
     const int taps = s->kernel[0] * s->kernel[1];
     const size_t k = (size_t)s->c * (size_t)taps;
     const int8_t *w = from->b + (size_t)n * k;
     int32_t sum = 0;
-    for (int t = 0; t < taps; t++, to += pixel)
+    for (int t = 0; t < taps; t++, to += at.tap)
         for (int i = 0; i < s->c; i++) {
-            to[i] = w[(size_t)i * (size_t)taps + (size_t)t];
-            sum += to[i];
+            to[(size_t)i * at.channel] = w[(size_t)i * (size_t)taps + (size_t)t];
+            sum += w[(size_t)i * (size_t)taps + (size_t)t];
         }
     *colsum = sum;
     *bias = (from->bias ? from->bias[n] : 0) - from->zero * sum;
@@ -178,7 +184,7 @@ static oct_status put_bytes(oct_device *d, const bytes *p, size_t size, oct_prep
     return put_floats(d, p->fbias, c->n_pad, how, &c->fbias);
 }
 
-static oct_status fill_bytes(const oct_cuda_shape *s, const oct_args *args, size_t row,
+static oct_status fill_bytes(const oct_cuda_shape *s, const oct_args *args, order at,
                              const oct_cuda_conv *c, const bytes *to)
 {
     const oct_tensor *x = args->in[OCT_CONV2D_X], *w = args->in[OCT_CONV2D_W];
@@ -187,8 +193,7 @@ static oct_status fill_bytes(const oct_cuda_shape *s, const oct_args *args, size
     oct_status status = oct_quant_scales(s->op, x, w, args->out, to->scale);
     if (!status) status = oct_quant_bias(s->op, args, &tmp, &from);
     for (int n = 0; n < s->out && !status; n++) {
-        byte_row(s, &from, n, (size_t)c->chunks * OCT_CUDA_CHUNK, to->w + row_at(c, n) * row,
-                 &to->bias[n], &to->colsum[n]);
+        byte_row(s, &from, n, at, to->w + row_at(c, at, n), &to->bias[n], &to->colsum[n]);
         if (from.fbias) to->fbias[n] = from.fbias[n];
     }
     oct_arena_free(&tmp);
@@ -198,13 +203,14 @@ static oct_status fill_bytes(const oct_cuda_shape *s, const oct_args *args, size
 static oct_status pack_bytes(oct_device *d, const oct_cuda_shape *s, const oct_args *args,
                              oct_prepare *how, oct_cuda_conv *c)
 {
-    const size_t n = (size_t)c->n_pad, size = rows_of(c) * (size_t)c->steps * OCT_CUDA_STEP;
-    bytes p = { calloc(size, 1), calloc(n, sizeof *p.bias), calloc(n, sizeof *p.scale),
+    const size_t n = (size_t)c->n_pad;
+    const order at = order_of(s, c, 1);
+    bytes p = { calloc(at.count, 1), calloc(n, sizeof *p.bias), calloc(n, sizeof *p.scale),
                 calloc(n, sizeof *p.fbias), calloc(n, sizeof *p.colsum) };
     const int there = p.w && p.bias && p.scale && p.fbias && p.colsum;
     oct_status status = there ? OCT_OK : out_of_memory(s->op);
-    if (!status) status = fill_bytes(s, args, size / rows_of(c), c, &p);
-    if (!status) status = put_bytes(d, &p, size, how, c);
+    if (!status) status = fill_bytes(s, args, at, c, &p);
+    if (!status) status = put_bytes(d, &p, at.count, how, c);
     free(p.w);
     free(p.bias);
     free(p.scale);
