@@ -236,7 +236,7 @@ static inline unsigned blocks_for(long long rows, int cols, int block)
 }
 
 /* Threads for the columns of rows, `each` at a time, without a division: x goes along a row, y is
- * the row. */
+ * the row.  Of few rows long ones are several blocks', grid.y. */
 enum { OCT_CUDA_PLANE = 256 };
 struct plane { dim3 grid, block; };
 
@@ -245,7 +245,10 @@ static inline plane plane_of(const oct_cuda_rows &rows, int cols, int each)
     unsigned x = 1;
     while (x < OCT_CUDA_PLANE && (int)x * each < cols) x *= 2;
     const unsigned y = OCT_CUDA_PLANE / x;
-    return plane{ dim3(blocks_for((long long)rows.most * rows.per, 1, (int)y)), dim3(x, y) };
+    const unsigned down = blocks_for((long long)rows.most * rows.per, 1, (int)y);
+    const unsigned across = blocks_for(1, (cols + each - 1) / each, (int)x);
+    const unsigned few = OCT_CUDA_BLOCKS / down;
+    return plane{ dim3(down, across < few ? across : few > 1 ? few : 1), dim3(x, y) };
 }
 
 /* f(row, column) of all that a thread of plane_of has, once earlier launches are done. */
@@ -255,7 +258,9 @@ static __device__ inline void for_plane(const oct_cuda_rows &rows, int cols, F f
     const long long row = (long long)blockIdx.x * blockDim.y + threadIdx.y;
     const bool there = row < (long long)*rows.count * rows.per;
     prior_done();
-    for (int col = (int)threadIdx.x * EACH; there && col < cols; col += (int)blockDim.x * EACH)
+    const int step = (int)(gridDim.y * blockDim.x) * EACH;
+    for (int col = (int)(blockIdx.y * blockDim.x + threadIdx.x) * EACH; there && col < cols;
+         col += step)
         f((int)row, col);
 }
 

@@ -32,8 +32,8 @@ static oct_status put_fill(oct_device *d, int byte, oct_prepare *how, oct_cuda_c
 }
 
 /* How the elements of w lie: a channel's `channel` after the one before, a tap's `tap`, row n's
- * begin with number row_at(n).  Of groups without tiles it is [k][n_pad]: threads beside one another
- * have neighbouring n. */
+ * begin with number row_at(n).  Of groups without tiles it is [k][n_pad]: threads beside one
+ * another have neighbouring n. */
 typedef struct order { size_t row, tap, channel, count; } order;
 
 static order order_of(const oct_cuda_shape *s, const oct_cuda_conv *c, size_t size)
