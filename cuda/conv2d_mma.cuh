@@ -98,8 +98,7 @@ template <class Sum, int BM, int BN> struct tile {
     /* ---- operands ---- */
 
     const char *g_w;
-    const oct_cuda_tap *g_tap;
-    oct_cuda_tap tap; /* of the next step */
+    const oct_cuda_tap *g_tap; /* of the first step */
     line r_line[A_ROWS];
 
     __device__ inline tile(const oct_cuda_conv &conv, unsigned char *shared)
@@ -121,7 +120,6 @@ template <class Sum, int BM, int BN> struct tile {
         g_w = (const char *)c.w + thread % COLUMNS * OCT_CUDA_CHUNK + (size_t)step * STEP +
               ((size_t)across * BN + (size_t)(thread / COLUMNS)) * (size_t)c.steps * STEP;
         g_tap = c.taps + step * COLUMNS + thread % COLUMNS;
-        tap = *g_tap;
 #pragma unroll
         for (int i = 0; i < A_ROWS; i++)
             r_line[i] = line_of(c, m0 + thread / COLUMNS + i * ROWS, rows, group);
@@ -143,7 +141,7 @@ template <class Sum, int BM, int BN> struct tile {
         g_w += STEP;
     }
 
-    __device__ inline void fetch_x(unsigned char *s_stage)
+    __device__ inline void fetch_x(unsigned char *s_stage, const oct_cuda_tap &tap)
     {
         unsigned char *s_to = chunk_of(s_stage);
 #pragma unroll
@@ -153,8 +151,6 @@ template <class Sum, int BM, int BN> struct tile {
                                 (unsigned)(r.x + tap.x) < (unsigned)c.width;
             copy_async(s_to + i * ROWS * STEP, inside ? r.from + tap.at : r.fill);
         }
-        g_tap += COLUMNS;
-        tap = *g_tap; /* of the step after the last there are taps, too */
     }
 
     /* ---- products ---- */
@@ -185,15 +181,25 @@ template <class Sum, int BM, int BN> struct tile {
     __device__ inline void multiply_all(const epilogue<Sum, WIDTH> &out)
     {
         unsigned char *s_fetch = s_ab, *s_stage = s_ab, *const s_end = s_ab + STAGES * STAGE;
+        oct_cuda_tap first[STAGES]; /* the last of them is of the next step to be fetched */
 #pragma unroll
         for (int i = 0; i < MT * NT * 4; i++) (&sum[0][0][0])[i] = 0;
-        for (int s = 0; s < STAGES - 1; s++) /* weights are constant: before prior_done */
+        /* Weights and taps are constant: before prior_done.  Of the step after the last there are
+         * taps, too. */
+#pragma unroll
+        for (int s = 0; s < STAGES; s++)
+            first[s] = g_tap[(step + s < end ? s : end - step) * COLUMNS];
+#pragma unroll
+        for (int s = 0; s < STAGES - 1; s++)
             if (step + s < end) fetch_w(s_ab + s * STAGE);
         prior_done();
+#pragma unroll
         for (int s = 0; s < STAGES - 1; s++, s_fetch += STAGE) {
-            if (step + s < end) fetch_x(s_fetch);
+            if (step + s < end) fetch_x(s_fetch, first[s]);
             copy_commit();
         }
+        oct_cuda_tap tap = first[STAGES - 1];
+        g_tap += (STAGES - 1) * COLUMNS;
         if (c.splits == 1) fetch_residual(out, own_m());
         for (; step < end; step++) {
             copy_wait<STAGES - 2>(); /* this thread's part of the step is there */
@@ -201,7 +207,9 @@ template <class Sum, int BM, int BN> struct tile {
             multiply(s_stage, 0);    /* before, whose place what is fetched now takes */
             if (step + STAGES - 1 < end) {
                 fetch_w(s_fetch);
-                fetch_x(s_fetch);
+                fetch_x(s_fetch, tap);
+                g_tap += COLUMNS;
+                tap = *g_tap;
             }
             copy_commit();
             multiply(s_stage, 1);

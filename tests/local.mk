@@ -51,7 +51,7 @@ check-threads:
 else
 check-threads:
 endif
-.PHONY: check-threads
+.PHONY: check-threads check-cuda
 
 # tensor: the pool also as it is built where there is no futex.
 unit_tests   += tests/test_tensor tests/test_f16 tests/test_cgroup tests/test_oom \
@@ -277,8 +277,12 @@ tests_test_lint_LDADD  = libprograms.la $(LDADD) $(CHECK_LIBS)
 # The CUDA backend: its kernels' sources on the CPU, on a device that is memory.
 EXTRA_DIST += tests/cuda_emulate.h tests/cuda_emulate.cc
 if HAVE_CUDA
-unit_tests += tests/test_cuda tests/test_cuda_layers tests/test_cuda_islands tests/test_cuda_bench \
-	tests/test_cuda_products tests/test_cuda_rows
+cuda_tests = tests/test_cuda tests/test_cuda_layers tests/test_cuda_islands tests/test_cuda_bench \
+	tests/test_cuda_products tests/test_cuda_rows tests/device_cuda tests/device_cuda_layers \
+	tests/device_cuda_islands tests/device_cuda_products tests/device_cuda_rows
+unit_tests += $(cuda_tests)
+check-cuda:
+	$(MAKE) check-TESTS TESTS="$(cuda_tests) tests/cuda_sass.sh"
 cuda_emulated = $(cuda_kernels:.cu=.emu) tests/cuda_emulate.emu
 CLEANFILES += $(cuda_emulated) test_cuda-*
 cuda_host = $(NVCC) -I$(top_srcdir) -std=c++17 -O2 -g -x c++ \
@@ -316,8 +320,6 @@ tests_test_cuda_bench_CFLAGS  = $(AM_CFLAGS) $(OCT_LIBS_CFLAGS)
 tests_test_cuda_bench_LDADD   = $(cuda_emulated) libprograms.la $(LDADD) $(CHECK_LIBS)
 
 # The same tests of the real device; skipped where there is none.
-unit_tests += tests/device_cuda tests/device_cuda_layers tests/device_cuda_islands \
-	tests/device_cuda_products tests/device_cuda_rows
 tests_device_cuda_SOURCES  = tests/test_cuda.c
 tests_device_cuda_CPPFLAGS = $(AM_CPPFLAGS) -DOCT_CUDA_DEVICE
 tests_device_cuda_LDADD    = $(LDADD) $(CHECK_LIBS)
