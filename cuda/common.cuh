@@ -100,6 +100,16 @@ template <int N> static __device__ inline void copy_wait(void)
 }
 #endif
 
+/* vec_u8.h's steps: x in units of 1 / inverse as a byte of 0..max; NaN becomes 0 of its range. */
+static __device__ inline uint8_t quantized(float x, float inverse, int zero, int max)
+{
+    const float lo = (float)-zero, hi = (float)(max - zero);
+    float v = x * inverse;
+    v = v > lo ? v : lo;
+    v = v < hi ? v : hi;
+    return (uint8_t)((int)lrintf(v) + zero);
+}
+
 /* N neighbours, loaded and stored at once: on a boundary of their size, at most 16 bytes. */
 template <class T, int N> struct alignas(sizeof(T) * N) some { T at[N]; };
 

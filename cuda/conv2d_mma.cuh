@@ -43,20 +43,13 @@ static __host__ __device__ inline size_t partial_at(const oct_cuda_conv &c, int 
 /* A row that a thread copies: its pixel, where tap (0, 0) of a group is, and what is beyond. */
 struct line { int y, x; const char *from, *fill; };
 
-/* Are x's rows those of the product, as they lie? */
-static __host__ __device__ inline bool is_plain(const oct_cuda_conv &c)
-{
-    return c.kernel[0] == 1 && c.kernel[1] == 1 && c.stride[0] == 1 && c.stride[1] == 1 &&
-           !c.pad[0] && !c.pad[1];
-}
-
 static __device__ inline line line_of(const oct_cuda_conv &c, int m, int rows, int group)
 {
     const char *x = (const char *)c.x + (size_t)(group * c.chunks) * OCT_CUDA_CHUNK;
     const char *fill = (const char *)c.fill;
     const int nowhere = -2 * OCT_CUDA_FAR; /* with a tap that is far, too */
     if (m >= rows) return line{ nowhere, 0, x, fill };
-    if (is_plain(c)) return line{ 0, 0, x + (int64_t)m * c.x_pitch, fill }; /* no divisions */
+    if (oct_cuda_conv_is_product(&c)) return line{ 0, 0, x + (int64_t)m * c.x_pitch, fill }; /* no divisions */
     const pixel q = pixel_of(c, m);
     const int64_t at = ((int64_t)q.sample * c.h + q.y) * c.width + q.x;
     return line{ q.y, q.x, x + at * c.x_pitch, fill + (int64_t)q.sample * c.fill_step };

@@ -198,22 +198,18 @@ template <class E> static __global__ void copy_cols(oct_cuda_rows rows, oct_cuda
     });
 }
 
-/* vec_u8.h's steps; NaN becomes 0 of U8's range */
 static __global__ void quantize(oct_cuda_rows rows, float inverse, const float *each, oct_quant q,
                                 oct_cuda_value x, oct_cuda_value y)
 {
     enum { N = piece<float> };
-    const float lo = (float)-q.zero, hi = (float)(q.max - q.zero);
     for_plane<N>(rows, y.pitch, [=](int row, int col) {
         some<float, N> v = { };
         some<uint8_t, N> bytes;
         if (col < x.pitch) v = load_floats<N>(at<float>(x, row, col));
 #pragma unroll
         for (int i = 0; i < N; i++) {
-            float f = v.at[i] * (each && col + i < y.cols ? each[col + i] : inverse);
-            f = f > lo ? f : lo;
-            f = f < hi ? f : hi;
-            bytes.at[i] = col + i < y.cols ? (uint8_t)((int)lrintf(f) + q.zero) : 0;
+            const float by = each && col + i < y.cols ? each[col + i] : inverse;
+            bytes.at[i] = col + i < y.cols ? quantized(v.at[i], by, q.zero, q.max) : 0;
         }
         *(some<uint8_t, N> *)at<uint8_t>(y, row, col) = bytes;
     });

@@ -30,6 +30,13 @@
 extern "C" {
 #endif
 
+/* On the device, too, where nvcc compiles it. */
+#ifdef __CUDACC__
+#define OCT_CUDA_BOTH __host__ __device__
+#else
+#define OCT_CUDA_BOTH
+#endif
+
 /* Launches overlap (prior_done in common.cuh): device.c says whether this device and driver can. */
 extern int oct_cuda_overlap;
 
@@ -115,6 +122,13 @@ enum { OCT_CUDA_CHUNK = 16,   /* bytes that a thread copies at a time */
        OCT_CUDA_FAR = 1 << 29, /* pixels: beyond any image */
        OCT_CUDA_STEP = 64,    /* bytes of k in shared memory: two of mma's */
        OCT_CUDA_N = 64 };     /* channels of a block, rows of packed weights are a multiple */
+
+/* Are x's rows those of the product, as they lie?  A 1x1 convolution without stride and padding. */
+static inline OCT_CUDA_BOTH int oct_cuda_conv_is_product(const oct_cuda_conv *c)
+{
+    return c->kernel[0] == 1 && c->kernel[1] == 1 && c->stride[0] == 1 && c->stride[1] == 1 &&
+           !c->pad[0] && !c->pad[1];
+}
 
 /* Blocks of one part of k. */
 static inline long long oct_cuda_conv_blocks(const oct_cuda_conv *c, oct_cuda_tile tile)

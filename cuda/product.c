@@ -25,8 +25,7 @@ static int launch_step(void *arg, void *stream)
 static int is_product(const oct_cuda_step *step)
 {
     const oct_cuda_conv *c = &step->u.conv;
-    return step->x.type == OCT_F16 && c->groups == 1 && c->kernel[0] == 1 && c->kernel[1] == 1 &&
-           c->stride[0] == 1 && c->stride[1] == 1 && !c->pad[0] && !c->pad[1];
+    return step->x.type == OCT_F16 && c->groups == 1 && oct_cuda_conv_is_product(c);
 }
 
 /* All rows that there may be: their number is not known when the launch is captured.  k runs over

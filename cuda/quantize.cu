@@ -60,7 +60,7 @@ static __global__ __launch_bounds__(LARGE) void samples(oct_cuda_rows rows, oct_
     const oct_qparams p = oct_qparams_u8(range_of(from, rows.per * x.pitch), MAX);
     if (threadIdx.x == 0) sample[n] = p;
     if (threadIdx.x < OCT_CUDA_CHUNK) fill[n * OCT_CUDA_CHUNK + (int)threadIdx.x] = (uint8_t)p.zero;
-    const float inverse = 1 / p.scale, lo = (float)-p.zero, hi = (float)(MAX - p.zero);
+    const float inverse = 1 / p.scale;
 #pragma unroll 4
     for (int i = (int)threadIdx.x; i < rows.per * across; i += (int)blockDim.x) {
         const int row = i / across, col = (i - row * across) * EACH;
@@ -68,12 +68,7 @@ static __global__ __launch_bounds__(LARGE) void samples(oct_cuda_rows rows, oct_
         some<uint8_t, EACH> q;
         if (col < x.pitch) v = load_some<EACH>(from + (size_t)row * (size_t)x.pitch + col);
 #pragma unroll
-        for (int k = 0; k < EACH; k++) {
-            float f = v.at[k] * inverse;
-            f = f > lo ? f : lo; /* NaN too */
-            f = f < hi ? f : hi;
-            q.at[k] = (uint8_t)((int)lrintf(f) + p.zero);
-        }
+        for (int k = 0; k < EACH; k++) q.at[k] = quantized(v.at[k], inverse, p.zero, MAX);
         *(some<uint8_t, EACH> *)(to + (size_t)i * EACH) = q;
     }
 }

@@ -73,8 +73,8 @@ typedef struct oct_prepare {
     const char *kernel;   /* out: what runs, "gemm_f32/avx512"; a literal or in arena */
     oct_dtype type;       /* out: what its weights are held in; a layer may stay F32 */
     double macs;          /* out: multiply-adds of one sample */
-    float ours_ms;        /* out: of a device that timed the step's product, our kernel's; and its */
-    float library_ms;     /* library's, where that can do it, to take the faster one; else 0 */
+    float ours_ms;        /* out: of a device that timed the step's product, our kernel's; and */
+    float library_ms;     /* its library's, where that can do it; else 0 */
     size_t weight_size;   /* out: bytes of packed weights read by a run */
     size_t shared_size;   /* out: bytes of workspace, all threads together */
     size_t thread_size;   /* out: bytes of workspace of each thread */

@@ -24,11 +24,12 @@ static inline int cuda_case_skipped(void)
 #else
 void cuda_emulate_order(int down); /* 1: threads run from the last to the first */
 
-/* cuBLAS of the fake device, and its clock: a product of the library takes ms, our launch 1, or 2
- * if it is one of conv2d_mma.cuh with another tile or other parts. */
+/* cuBLAS of the fake device, and its clock: a product of the library takes ms, our launch 1, or
+ * `others` if it is one of conv2d_mma.cuh with another tile or other parts. */
 typedef struct cuda_fake_library {
     float ms;
     int tile, splits;     /* oct_cuda_tile; parts of k, 0: any */
+    float others;         /* what others take; 0: 2 */
     int missing, fails;   /* it cannot be opened; its products fail */
     int timed;            /* launches that were timed so far */
 } cuda_fake_library;

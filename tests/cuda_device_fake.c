@@ -85,7 +85,8 @@ oct_status oct_cuda_measure(oct_cuda *c, oct_cuda_launch *launch, void *arg, flo
     const oct_cuda_conv *of = &step->u.conv;
     const int best = (int)of->tile == cuda_library.tile &&
                      (!cuda_library.splits || of->splits == cuda_library.splits);
-    *ms = c->products ? cuda_library.ms : best ? 1 : 2;
+    *ms = c->products ? cuda_library.ms : best ? 1
+                      : cuda_library.others > 0 ? cuda_library.others : 2;
     return OCT_OK;
 }
 

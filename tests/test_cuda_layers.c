@@ -25,13 +25,13 @@ static void fill(oct_tensor *x, uint64_t seed)
 
 typedef struct layer {
     int c, h, w, out, kernel, stride, n; /* out 0: a linear layer c -> h of w rows */
-    int relu, groups;
+    int act, groups; /* oct_act */
 } layer;
 
 static const layer layers[] = {
     { 3, 9, 7, 5, 3, 2, 2, 1, 1 },      /* one chunk of channels a pixel, fewer than a tile */
     { 8, 6, 6, 64, 3, 1, 1, 0, 1 },     /* a whole block of channels */
-    { 24, 11, 5, 70, 1, 1, 3, 1, 1 },   /* 165 pixels, 70 channels: parts of tiles both ways */
+    { 24, 11, 5, 70, 1, 1, 3, OCT_ACT_RELU6, 1 },   /* 165 pixels, 70 channels: parts of tiles both ways */
     { 64, 5, 5, 8, 5, 1, 1, 0, 1 },     /* 25 taps: 50 steps of k, in 12 parts */
     { 32, 6, 5, 32, 3, 2, 2, 1, 32 }, /* depthwise */
     { 12, 5, 6, 18, 3, 1, 1, 0, 3 }, { 140, 4, 4, 70, 1, 1, 2, 0, 7 },
@@ -52,7 +52,7 @@ static void build(net *t, const layer *l)
     x = l->out ? net_conv(t, "conv", x, l->out, l->kernel, l->stride,
                           l->groups, 1)
                : net_linear(t, "fc", x, l->h);
-    if (l->relu) x = net_act(t, "relu", x, OCT_ACT_RELU);
+    if (l->act) x = net_act(t, "act", x, (oct_act)l->act);
     if (l->out) x = net_flatten(t, "flat", x);
     net_output(t, x);
     net_pass(t, oct_pass_fuse);
@@ -206,6 +206,27 @@ START_TEST(fp16_overflow_is_an_error)
         if (cases[i].status)
             ck_assert_msg(strstr(oct_last_error(), "beyond FP16") != NULL, "%s", oct_last_error());
     }
+    oct_plan_free(p);
+    net_close(&t);
+}
+END_TEST
+
+/* Rows that a tile has beyond those there are, sums of nothing, are not counted. */
+START_TEST(only_rows_there_overflow)
+{
+    const oct_plan_options o = { .threads = 1, .backend = &oct_backend_cuda, .floats = OCT_F16 };
+    oct_plan *p;
+    net t;
+    net_open(&t);
+    net_output(&t, net_linear(&t, "fc", net_rows(&t, 2, 3), 5));
+    float *w = net_node(&t, "fc")->args.in[OCT_LINEAR_W]->data;
+    float *bias = net_node(&t, "fc")->args.in[OCT_LINEAR_BIAS]->data;
+    for (int i = 0; i < 5 * 3; i++) w[i] = -1000;
+    for (int i = 0; i < 5; i++) bias[i] = 66000;
+    ck_assert_msg(oct_plan_build(&t.g, &o, &p) == OCT_OK, "%s", oct_last_error());
+    for (int i = 0; i < 2 * 3; i++) ((float *)p->in[0].data)[i] = 1;
+    ck_assert_msg(oct_plan_run_all(p, NULL, 2) == OCT_OK, "%s", oct_last_error());
+    for (int i = 0; i < 2 * 5; i++) ck_assert(((float *)p->out[0].data)[i] == 63008); /* a half */
     oct_plan_free(p);
     net_close(&t);
 }
@@ -409,6 +430,34 @@ START_TEST(tiles_have_the_bits_of_the_cpu)
 }
 END_TEST
 
+#ifndef OCT_CUDA_DEVICE
+/* Columns that are only there for the pitch are zeros, though sigmoid(0) is none: in halves, and in
+ * floats of integers. */
+START_TEST(columns_beyond_are_zeros)
+{
+    const oct_plan_options o = { .threads = 1, .backend = &oct_backend_cuda,
+                                 .floats = _i ? OCT_F32 : OCT_F16 };
+    oct_plan *p;
+    net t;
+    net_open(&t);
+    oct_tensor *x = net_linear(&t, "fc", net_rows(&t, 2, 3), 5);
+    net_output(&t, net_act(&t, "sigmoid", x, OCT_ACT_SIGMOID));
+    net_pass(&t, oct_pass_fuse);
+    if (_i) quantize_net(&t, 0);
+    ck_assert_msg(oct_plan_build(&t.g, &o, &p) == OCT_OK, "%s", oct_last_error());
+    fill(&p->in[0], 3);
+    ck_assert_int_eq(oct_plan_run_all(p, NULL, 2), OCT_OK);
+    const void *y = net_step(p, "fc")->args.out->data; /* the fake device's memory */
+    for (int i = 0; i < 2 * 8; i++) {
+        const int zero = _i ? !(((const float *)y)[i] != 0) : !((const uint16_t *)y)[i];
+        ck_assert_int_eq(zero, i % 8 >= 5);
+    }
+    oct_plan_free(p);
+    net_close(&t);
+}
+END_TEST
+#endif
+
 /* ---- FP32: Winograd ---- */
 
 static const struct { int c, h, w, out, m; } winograds[] = {
@@ -447,6 +496,10 @@ int main(void)
         { fp16_is_within_its_bound, 2 * N_LAYERS }, /* then with cuBLAS */
         { sums_of_zero_are_written, 2 },
         { fp16_overflow_is_an_error, 1 },
+        { only_rows_there_overflow, 1 },
+#ifndef OCT_CUDA_DEVICE
+        { columns_beyond_are_zeros, 2 },
+#endif
         { attention_is_within_fp16s_bound, 3 * N_ATTENTIONS }, /* of one query; FP32 */
         { groups_have_the_bits_of_the_cpu, N_GROUPED * KINDS },
         { tiles_have_the_bits_of_the_cpu, 2 * OCT_CUDA_TILE_COUNT },

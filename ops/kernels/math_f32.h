@@ -89,8 +89,8 @@ OCT_INLINE float oct_tanh_f32(float x)
     return copysignf(m / (m + 2), x);
 }
 
-/* 1 / x of 1 <= x < 2^100, rounded to nearest: on a GPU the steps of its division for such x, without
- * the branch for others. */
+/* 1 / x of 1 <= x < 2^100, rounded to nearest: on a GPU the steps of its division for such x,
+ * without the branch for others. */
 OCT_INLINE float oct_reciprocal_f32(float x)
 {
 #ifdef __CUDA_ARCH__
@@ -108,7 +108,8 @@ OCT_INLINE float oct_reciprocal_f32(float x)
 OCT_INLINE float oct_gelu_f32(float x)
 {
     const float a = oct_min_f32(15, fabsf(x)), h = a * a, l = fmaf(a, a, -h);
-    const float e = oct_exp_more_f32(h * -0.5f, l * -0.5f), t = oct_reciprocal_f32(fmaf(a, oct_tail_k, 1));
+    const float e = oct_exp_more_f32(h * -0.5f, l * -0.5f);
+    const float t = oct_reciprocal_f32(fmaf(a, oct_tail_k, 1));
     float p = oct_tail_c[9];
     for (int i = 8; i >= 0; i--) p = fmaf(p, t - 0.5f, oct_tail_c[i]);
     return oct_relu_f32(x) - a * (p * t) * e;
